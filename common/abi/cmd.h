@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Commands from control to the dataplane's management thread, and their acknowledgements. Every SET
+// is idempotent: it creates or updates, so a replay into an empty dataplane, a re-attach and
+// ordinary work are one code path. Executed and acknowledged in order.
+#pragma once
+
+#include "common/abi/abi.h"
+
+#define TP_COMMAND_RING_SLOTS 4096
+#define TP_ACK_RING_SLOTS     8192
+
+enum tp_cmd_type {
+	// Until SYNC_END every SET marks what it names; SYNC_END deletes allocations, permissions
+	// and
+	// channels that no SET marked. What is marked and equal is not touched.
+	TP_CMD_SYNC_BEGIN = 1,
+	TP_CMD_SYNC_END = 2,
+	TP_CMD_ALLOC_SET = 3,      // create, or change deadline and rate
+	TP_CMD_ALLOC_DELETE = 4,   // with all its permissions and channels
+	TP_CMD_PERMISSION_SET = 5, // also re-computes the deadlines of channels to that IP
+	TP_CMD_PERMISSION_DELETE = 6,
+	TP_CMD_CHANNEL_SET = 7,
+	TP_CMD_CHANNEL_DELETE = 8,
+	TP_CMD_COUNTERS = 9, // nothing but the acknowledgement with the allocation's counters
+};
+
+struct tp_cmd_alloc {
+	struct tp_addr client;
+	struct tp_addr listener;   // as in tp_attached.listener
+	struct tp_addr relay[2];   // private form; [1] of the other family or none
+	uint64_t rate_bytes_per_s; // 0 is unlimited; each direction of each flow
+};
+
+struct tp_cmd_channel {
+	struct tp_addr peer;
+	uint16_t channel;
+	uint16_t pad[3];
+};
+
+struct tp_cmd {
+	uint64_t sequence; // echoed
+	uint16_t type;     // enum tp_cmd_type
+	uint16_t layout;   // 1
+	uint32_t pad;
+	struct tp_alloc_ref alloc;
+	uint64_t deadline_ns; // CLOCK_MONOTONIC, of the object named
+	union {
+		struct tp_cmd_alloc allocation;
+		struct tp_ip permission; // peer IP
+		struct tp_cmd_channel channel;
+		uint8_t bytes[160];
+	};
+};
+
+// Counters of an allocation, of all its flows that are or were: wire payload (application data)
+// bytes.
+struct tp_alloc_counters {
+	uint64_t up_packets;
+	uint64_t up_bytes;
+	uint64_t down_packets;
+	uint64_t down_bytes;
+};
+
+struct tp_ack {
+	uint64_t sequence;
+	// 0; -ENOSPC tables full; -EEXIST the key is another allocation's; -ESTALE the generation
+	// is not the slot's; -ENOENT nothing there; -EADDRNOTAVAIL no such listener or relay
+	// address; -EINVAL.
+	int32_t result;
+	uint16_t type;
+	uint16_t pad;
+	struct tp_alloc_ref alloc;
+	uint64_t deleted;                  // SYNC_END: how many objects it removed
+	struct tp_alloc_counters counters; // ALLOC_DELETE and COUNTERS
+};
+
+static_assert(sizeof(struct tp_cmd_alloc) == 104);
+static_assert(sizeof(struct tp_cmd) == 192);
+static_assert(sizeof(struct tp_ack) == 64);

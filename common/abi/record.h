@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The session region: control's records of allocations, permissions and channels, in a memfd that
+// the dataplane creates, seals and keeps open, so that they outlive any control process. Single
+// writer (the attached control); a reader that adopts it trusts no link and no count. Fixed-size,
+// index-linked; every record carries a sequence word, odd while being written, and its own layout
+// version, so that a newer control converts from N-1 record by record.
+#pragma once
+
+#include <stdatomic.h>
+
+#include "common/abi/abi.h"
+
+#define TP_REGION_MAGIC        UINT64_C(0x31307365732d7074) // "tp-ses01"
+#define TP_REGION_HEADER_BYTES 4096
+#define TP_RECORD_LAYOUT       1
+#define TP_INDEX_NONE          UINT32_MAX
+
+struct tp_nonce_key {
+	uint8_t key[16];
+	uint64_t created_wall_ns; // 0: no key
+};
+
+// Written by the dataplane when it creates the region (magic, capacities), the rest by control.
+struct tp_region_header {
+	uint64_t magic;
+	uint16_t major; // TP_ABI_MAJOR of the creator
+	uint16_t minor;
+	uint32_t alloc_capacity;
+	uint32_t peer_capacity;
+	uint32_t name_capacity;
+	uint64_t instance;     // tp_attached.instance of the dataplane that created it
+	uint64_t node_id;      // reserved for a failover pair
+	uint64_t next_uid;     // w: control; low half of the next unique id, never reused
+	uint8_t uid_prefix[8]; // random, once a region; high half of every unique id
+	struct tp_nonce_key nonce_key[2]; // [0] signs, both verify; survive a control restart
+	uint64_t control_generation;      // counts attaches
+};
+
+enum tp_record_state {
+	TP_RECORD_FREE = 0,
+	TP_RECORD_LIVE = 1,
+	TP_RECORD_RESTING = 2, // gone; its relay ports rest until deadline_ns
+};
+
+enum tp_end_reason {
+	TP_END_NONE = 0,
+	TP_END_REFRESH_ZERO = 1,
+	TP_END_EXPIRED = 2,
+	TP_END_OPERATOR = 3,
+	TP_END_DATAPLANE_REFUSED = 4,
+	TP_END_INCONSISTENT = 5, // dropped at adoption
+};
+
+#define TP_RECORD_NAME_INLINE 60
+
+struct tp_alloc_record {
+	_Atomic uint32_t sequence; // w: control; odd while the record is being written
+	uint16_t layout;
+	uint8_t state;      // enum tp_record_state
+	uint8_t end_reason; // enum tp_end_reason
+	struct tp_alloc_ref self;
+	uint8_t uid[16];
+	uint64_t start_wall_ns;
+	uint64_t deadline_ns; // CLOCK_MONOTONIC
+	struct tp_addr client;
+	struct tp_addr listener;
+	struct tp_addr relay[2]; // private form; family none when absent
+	uint32_t first_peer;     // index of tp_peer_record or TP_INDEX_NONE
+	uint32_t peers;
+	uint8_t transaction_id[12]; // of the Allocate, to answer its retransmission identically
+	uint32_t granted_lifetime_s;
+	struct tp_alloc_counters_snapshot {
+		uint64_t up_packets, up_bytes, down_packets, down_bytes;
+	} snapshot; // last read from the dataplane
+	uint64_t snapshot_wall_ns;
+	uint16_t realm; // index into the config's realms, 0 today
+	uint16_t user_length;
+	uint32_t user_more; // index of a tp_name_record when user_length > TP_RECORD_NAME_INLINE
+	uint8_t user[TP_RECORD_NAME_INLINE];
+	uint8_t reserved[108]; // mobility, quota class, policer
+};
+
+enum tp_peer_kind {
+	TP_PEER_PERMISSION = 1, // port 0
+	TP_PEER_CHANNEL = 2,
+};
+
+struct tp_peer_record {
+	_Atomic uint32_t sequence;
+	uint16_t layout;
+	uint8_t state; // FREE or LIVE
+	uint8_t kind;  // enum tp_peer_kind
+	struct tp_alloc_ref owner;
+	uint32_t next; // of the same allocation, or TP_INDEX_NONE
+	uint16_t channel;
+	uint16_t pad;
+	uint64_t deadline_ns;
+	struct tp_addr peer;
+	uint8_t reserved[8];
+};
+
+// The rest of a long user name.
+struct tp_name_record {
+	_Atomic uint32_t sequence;
+	uint16_t layout;
+	uint8_t state;
+	uint8_t pad;
+	struct tp_alloc_ref owner;
+	uint8_t bytes[496];
+};
+
+static_assert(sizeof(struct tp_region_header) <= TP_REGION_HEADER_BYTES);
+static_assert(sizeof(struct tp_alloc_record) == 384);
+static_assert(sizeof(struct tp_peer_record) == 64);
+static_assert(sizeof(struct tp_name_record) == 512);
+
+// Layout: header page, alloc records, peer records, name records, back to back.
+static inline uint64_t tp_region_bytes(uint32_t allocs, uint32_t peers, uint32_t names)
+{
+	return TP_REGION_HEADER_BYTES + (uint64_t)allocs * sizeof(struct tp_alloc_record) +
+	       (uint64_t)peers * sizeof(struct tp_peer_record) +
+	       (uint64_t)names * sizeof(struct tp_name_record);
+}

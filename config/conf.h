@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The configuration of all daemons: one JSON document, one schema table (conf_schema.c), one
+// struct.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/base/addr.h"
+
+#define CONF_MAX_PORTS     8
+#define CONF_MAX_CORES     16
+#define CONF_MAX_LISTENERS 64
+#define CONF_MAX_RELAYS    64
+#define CONF_MAX_USERS     65536
+#define CONF_NAME_BYTES    16 // IFNAMSIZ
+
+enum conf_port_mode {
+	CONF_PORT_AF_XDP,
+	CONF_PORT_BENCH, // a DPDK vdev without a kernel side
+};
+
+enum conf_idle {
+	CONF_IDLE_POLL,
+	CONF_IDLE_BACKOFF,
+};
+
+enum conf_transport { // bits
+	CONF_TRANSPORT_UDP = 1,
+	CONF_TRANSPORT_TCP = 2,
+	CONF_TRANSPORT_TLS = 4,
+	CONF_TRANSPORT_DTLS = 8,
+};
+
+struct conf_port {
+	char name[CONF_NAME_BYTES];
+	enum conf_port_mode mode;
+	char interface[CONF_NAME_BYTES]; // af_xdp
+	char vdev[256];                  // bench: EAL vdev arguments
+	uint32_t queues;
+};
+
+struct conf_listener {
+	struct tp_ip address;
+	uint16_t port;
+	uint32_t transports; // enum conf_transport bits
+};
+
+struct conf_relay {
+	struct tp_ip address;        // or the prefix' network address
+	struct tp_ip public_address; // equal to `address` without "public"
+	uint8_t prefix_bits;         // 32 or 128 for an "address"
+};
+
+struct conf_user {
+	char *name;
+	char *password;
+};
+
+struct conf_prefix {
+	struct tp_ip address;
+	uint8_t bits;
+};
+
+struct conf {
+	char *path; // as given, for messages
+	char *realm;
+	char *software; // value of SOFTWARE, empty: not sent
+	char *run_directory;
+	enum {
+		CONF_LOG_ERROR = 3,
+		CONF_LOG_WARNING,
+		CONF_LOG_NOTICE,
+		CONF_LOG_INFO,
+		CONF_LOG_DEBUG
+	} log_level;
+
+	struct conf_port ports[CONF_MAX_PORTS];
+	size_t n_ports;
+
+	struct {
+		uint32_t cores[CONF_MAX_CORES];
+		size_t n_cores;
+		enum conf_idle idle;
+	} workers;
+
+	struct conf_listener listeners[CONF_MAX_LISTENERS];
+	size_t n_listeners;
+
+	struct {
+		struct conf_relay addresses[CONF_MAX_RELAYS];
+		size_t n_addresses;
+		uint16_t port_min, port_max;
+	} relay;
+
+	struct {
+		char *certificate, *key; // NULL when absent
+	} tls;
+
+	struct {
+		uint32_t processes;
+	} streams;
+
+	struct {
+		struct conf_user *users;
+		size_t n_users;
+		char **rest_secrets;
+		size_t n_rest_secrets;
+		uint32_t nonce_lifetime_s; // default 600
+	} auth;
+
+	struct {
+		struct conf_prefix *allow, *deny;
+		size_t n_allow, n_deny;
+	} peers;
+
+	struct {
+		uint64_t allocations_total, allocations_per_user; // 0: unlimited
+		uint64_t bits_per_second_per_allocation;          // 0: unlimited
+	} quotas;
+
+	// Lifetimes in seconds; the RFC's values unless an operator or a test shortens them.
+	struct {
+		uint32_t allocation_default_s; // 600
+		uint32_t allocation_max_s;     // 3600
+		uint32_t permission_s;         // 300
+		uint32_t channel_s;            // 600
+		uint32_t port_rest_s;          // 60: relay ports of dropped records
+	} lifetimes;
+
+	// Sizes fixed at start.
+	struct {
+		uint32_t allocations; // 131072
+		uint32_t flows;       // 4 x allocations unless given
+		uint32_t mbufs;       // 32768
+		uint32_t routes;      // 16384, each family
+	} limits;
+
+	struct {
+		struct tp_ip address; // family none: metrics are off
+		uint16_t port;
+	} metrics;
+
+	struct {
+		uint32_t hop_limit; // 0: decrement (default), else set to this value
+	} forwarding;
+};
+
+// Loads and checks a file. Every problem is printed to `errors` as
+// "FILE: PATH.IN.DOCUMENT: what is wrong[; did you mean ...]", one a line. 0, or -EINVAL after at
+// least one problem (or -errno of open/read, also printed). On success the caller owns *out and
+// ends it with conf_free; on failure *out is NULL.
+int conf_load(const char *path, struct conf **out, FILE *errors);
+
+void conf_free(struct conf *conf);
+
+// Prints the schema: as a table for people (help, man page), or as JSON Schema.
+void conf_print_options(FILE *out);
+void conf_print_json_schema(FILE *out);

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Executes control's commands: the only writer of table/. Management thread only.
+#pragma once
+
+#include "common/abi/cmd.h"
+#include "dataplane/dp.h"
+
+// Needs dp->flows, dp->locals, dp->net (NULL in bench mode and unit tests: next hop 0 everywhere).
+int dp_apply_create(struct dp *dp, struct dp_apply **out);
+void dp_apply_destroy(struct dp_apply *a);
+
+// Executes one command copied out of the ring (its content is untrusted) and fills the ack.
+void dp_apply_command(struct dp_apply *a, const struct tp_cmd *cmd, struct tp_ack *ack);
+
+// Re-resolves next hops of at most `max` flows after a route change; true when more are left.
+bool dp_apply_resolve_slice(struct dp_apply *a, uint32_t max);
+
+// Fills allocations, permissions, channels, flows, flow_capacity.
+void dp_apply_status(const struct dp_apply *a, struct tp_status_reply *out);

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Everything the dataplane process owns. One instance, created by main, passed first everywhere.
+#pragma once
+
+#include <stdatomic.h>
+
+#include <rte_ether.h>
+#include <rte_mempool.h>
+#include <rte_rcu_qsbr.h>
+#include <rte_ring.h>
+
+#include "common/abi/abi.h"
+#include "common/abi/ring.h"
+#include "common/abi/stats.h"
+#include "config/conf.h"
+#include "dataplane/table/flow_table.h"
+#include "dataplane/table/locals.h"
+#include "dataplane/table/next_hop.h"
+
+#define DP_BURST 32 // frames a receive poll; bench/micro has the figures behind it
+
+struct dp_net;    // net/mirror.h: routes, neighbours, links as the kernel has them
+struct dp_steer;  // setup/steer.h: XDP program, maps, guard of all ports
+struct dp_apply;  // cmd/apply.h: allocations, permissions; the only writer of table/
+struct dp_manage; // manage.h: the management thread's loop
+struct dp_worker; // path/worker.h
+
+// One DPDK port. Filled by setup/port before workers start; fixed afterwards but for `mtu`, `up`.
+struct dp_port {
+	const struct conf_port *conf;
+	uint16_t index;   // in dp.ports
+	uint16_t port_id; // DPDK's
+	uint32_t ifindex; // 0 in bench mode
+	struct rte_ether_addr mac;
+	_Atomic uint16_t mtu; // IP bytes
+	_Atomic uint8_t up;
+	bool multi_segs; // TX offload present: chains may reach tx_burst
+	uint16_t queues; // RX = TX queues
+	// Worker that owns each queue (both directions); others hand frames to it through
+	// `handoff`.
+	uint8_t queue_owner[CONF_MAX_CORES];
+	int queue_fd[CONF_MAX_CORES]; // AF_XDP socket to poll() on, or -1
+};
+
+// What control and a worker share during one attachment. Published to the worker by pointer, freed
+// through QSBR after the next one is published and this one's inject ring is drained.
+struct dp_control_link {
+	struct tp_ring punt;   // producer: the worker
+	struct tp_ring inject; // consumer: the worker
+};
+
+struct dp {
+	const struct conf *conf;
+	uint64_t instance; // random, of this run
+	uint64_t started_wall_ns;
+	uint64_t tsc_hz;
+	bool hugepages;
+
+	struct rte_mempool *pool;  // wholly inside the UMEM of every AF_XDP port
+	struct rte_rcu_qsbr *qsbr; // thread id = worker index
+	struct dp_port ports[TP_MAX_PORTS];
+	uint16_t n_ports;
+	struct dp_worker *workers[TP_MAX_WORKERS];
+	uint16_t n_workers;
+	_Atomic bool stop; // w: signal path of the manager r: workers
+
+	struct dp_locals *locals;
+	struct dp_flow_table *flows;
+	struct dp_next_hop *next_hops; // DP_NEXT_HOP_MAX entries
+	struct dp_net *net;
+	struct dp_steer *steer;
+	struct dp_apply *apply;
+	struct dp_manage *manage;
+	int lock_fd; // flock on RUN_DIRECTORY/dataplane.lock
+};

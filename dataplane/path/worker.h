@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A worker: one lcore, its receive queues, its pipeline, its counters.
+#pragma once
+
+#include "dataplane/dp.h"
+
+// Creates the worker with its private memory on its own socket: hand-off rings, transmit buffers,
+// reassembly table. 0 or -errno. Called by main before the lcores start, after all ports are open.
+int dp_worker_create(struct dp *dp, uint16_t index, unsigned int lcore, struct dp_worker **out);
+void dp_worker_destroy(struct dp_worker *w);
+
+// The lcore's function (rte_eal_remote_launch): loops until dp->stop. `arg` is struct dp_worker *.
+int dp_worker_main(void *arg);
+
+// ---- management thread
+
+// Publishes the rings of a new attachment (NULL: none). The worker drains the inject ring of the
+// old one before it takes the new; the caller frees the old one after a QSBR grace period.
+void dp_worker_set_link(struct dp_worker *w, struct dp_control_link *link);
+
+// eventfd that wakes the worker out of poll() (inject rings carry it as event_fd too).
+int dp_worker_event_fd(const struct dp_worker *w);
+void dp_worker_kick(struct dp_worker *w);
+
+// Adds this worker's totals to the arrays; `held` counts packets in its rings, buffers, reassembly.
+void dp_worker_add_stats(const struct dp_worker *w, uint64_t counter[TP_COUNTERS],
+	uint64_t drop[TP_DROPS], uint64_t *held);
+// Monotonic time at which the worker last passed its loop (a sleeping worker is not late).
+uint64_t dp_worker_last_seen_ns(const struct dp_worker *w);

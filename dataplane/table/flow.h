@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A flow: one direction of one channel, permission or allocation; the unit the dataplane forwards
+// by. Two cache lines: a hit reads the first and writes the second. A published flow is immutable
+// except for the fields marked atomic; any other change makes a new flow and swaps the bucket's
+// index.
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <rte_byteorder.h>
+#include <rte_common.h>
+
+#include "common/abi/cmd.h"
+
+enum dp_flow_kind {
+	DP_FLOW_FREE = 0,
+	DP_FLOW_ALLOCATION,   // (client ip:port, listener): Send indications, known five-tuples
+	DP_FLOW_CHANNEL_UP,   // (client ip:port, listener, channel)
+	DP_FLOW_CHANNEL_DOWN, // (peer ip:port, local, relayed port)
+	DP_FLOW_PERMISSION,   // (peer ip, local, relayed port): both directions of indications
+};
+
+// Which side of the appliance the key describes; part of the key.
+enum dp_key_side {
+	DP_KEY_CLIENT = 1,
+	DP_KEY_PEER = 2,
+};
+
+struct dp_flow_key {
+	uint8_t ip[16];    // remote end (client or peer), IPv4 in the first four bytes, rest zero
+	rte_be16_t port;   // remote UDP port; 0 for a permission
+	uint16_t local;    // client side: listener index; peer side: local address index
+	uint16_t selector; // client side: channel (host order; 0 = allocation); peer side: relayed
+			   // port (network order, as in the packet)
+	uint8_t side;      // enum dp_key_side
+	uint8_t family;    // TP_FAMILY_* of ip
+};
+static_assert(sizeof(struct dp_flow_key) == 24);
+
+#define DP_FLOW_HAIRPIN 0x01 // destination is one of our relayed addresses: look up again, no NIC
+#define DP_FLOW_DENIED  0x02 // permission for an IP whose ports include a listener of ours
+
+struct dp_flow {
+	// ---- line 0: all that a hit reads
+	struct dp_flow_key key;
+	_Atomic uint64_t
+		deadline_ns; // w: manager r: workers, relaxed; effective (minimum of its parents)
+	union {
+		uint8_t dst_ip[16]; // where the rewritten packet goes (hairpin: private relay form)
+		struct { // DP_FLOW_ALLOCATION: [0] IPv4, [1] IPv6 relayed transport address
+			uint16_t relay_local[2]; // local address index, DP_LOCAL_NONE when absent
+			rte_be16_t relay_port[2];
+		};
+	};
+	rte_be16_t dst_port;
+	rte_be16_t src_port;
+	uint16_t src_local; // local address whose template makes the source half of the header
+	_Atomic uint16_t next_hop;      // towards dst; w: manager r: workers, relaxed
+	_Atomic uint16_t peer_next_hop; // DP_FLOW_PERMISSION: towards key.ip for Send
+	uint16_t channel;               // host order
+	uint8_t dst_family;             // TP_FAMILY_*
+	uint8_t kind;                   // enum dp_flow_kind
+	uint8_t flags;                  // DP_FLOW_*
+	uint8_t pad;
+
+	// ---- line 1: what a hit writes (workers) and what the manager keeps with it
+	alignas(RTE_CACHE_LINE_SIZE) _Atomic uint64_t
+		packets;        // w: owner worker, see path/account.h
+	_Atomic uint64_t bytes; // application data
+	_Atomic uint64_t
+		up_packets; // DP_FLOW_PERMISSION: Send direction (packets/bytes are downlink)
+	_Atomic uint64_t up_bytes;
+	_Atomic uint64_t policer;           // token bucket state, one word, path/police.h
+	_Atomic uint32_t rate_kbytes_per_s; // w: manager r: workers; 0 unlimited
+	struct tp_alloc_ref alloc;          // w: manager before publishing
+	_Atomic uint8_t owner;              // worker that counts by plain stores; DP_OWNER_*
+	uint8_t sync_mark;                  // w: manager
+	uint16_t pad1;
+	uint32_t next;   // w: manager; flows of the same allocation, index or TP_INDEX_NONE
+	uint32_t bucket; // w: manager; where its index stands
+};
+static_assert(sizeof(struct dp_flow) == 2 * RTE_CACHE_LINE_SIZE);
+static_assert(offsetof(struct dp_flow, packets) == RTE_CACHE_LINE_SIZE);
+
+#define DP_OWNER_NONE   0xff // nobody yet: the first worker claims it
+#define DP_OWNER_SHARED 0xfe // more than one worker was seen: relaxed fetch-add

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The flow table: many lock-free readers (workers), one writer (the management thread).
+// Buckets of 64 bytes hold eight {16-bit tag, 32-bit flow index}; a full bucket chains to an
+// overflow bucket, entries never move, so a lookup never misses a flow that is there throughout.
+#pragma once
+
+#include <rte_rcu_qsbr.h>
+
+#include "dataplane/table/flow.h"
+
+#define DP_LOOKUP_BURST 64
+
+struct dp_flow_table;
+
+// Capacity in flows; memory from rte_malloc on this socket (hugepages when EAL has them). The table
+// draws a random hash secret. Returns NULL with rte_errno set when memory is short.
+struct dp_flow_table *dp_flow_table_create(
+	uint32_t capacity, struct rte_rcu_qsbr *qsbr, int socket);
+// No reader may be left.
+void dp_flow_table_destroy(struct dp_flow_table *t);
+
+// Workers (any reader thread registered with the qsbr). Looks n (<= DP_LOOKUP_BURST) keys up in
+// passes; flows[i] is NULL on a miss. The pointers are valid until the reader's next quiescent
+// state.
+void dp_flow_lookup_bulk(const struct dp_flow_table *t, const struct dp_flow_key *const keys[],
+	uint32_t n, struct dp_flow *flows[]);
+struct dp_flow *dp_flow_lookup(const struct dp_flow_table *t, const struct dp_flow_key *key);
+
+// ---- management thread only
+
+// A free flow, zeroed, not yet visible; NULL when the table is full (also when freed flows still
+// wait for readers: reclaimed first).
+struct dp_flow *dp_flow_new(struct dp_flow_table *t);
+// Gives back a flow that was never published.
+void dp_flow_discard(struct dp_flow_table *t, struct dp_flow *flow);
+// Publishes with a release store. -EEXIST when a flow with this key is there, -ENOSPC when no
+// overflow bucket is left; the flow stays unpublished then.
+int dp_flow_publish(struct dp_flow_table *t, struct dp_flow *flow);
+// Swaps a published flow for a new one with the same key; the old one is freed through QSBR.
+void dp_flow_replace(struct dp_flow_table *t, struct dp_flow *old, struct dp_flow *fresh);
+// Removes; freed when no reader can hold it any more.
+void dp_flow_remove(struct dp_flow_table *t, struct dp_flow *flow);
+
+uint32_t dp_flow_index(const struct dp_flow_table *t, const struct dp_flow *flow);
+struct dp_flow *dp_flow_at(const struct dp_flow_table *t, uint32_t index);
+uint32_t dp_flow_count(const struct dp_flow_table *t);
+uint32_t dp_flow_capacity(const struct dp_flow_table *t);

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The addresses that the dataplane answers for: listeners and relay addresses (prefixes expanded).
+// Built once from the config, read-only afterwards.
+#pragma once
+
+#include "config/conf.h"
+#include "common/abi/abi.h"
+#include "dataplane/table/flow.h"
+
+#define DP_LOCAL_NONE    UINT16_MAX
+#define DP_LISTENER_NONE UINT16_MAX
+
+struct dp_local {
+	struct tp_ip address;        // as it stands in packets here
+	struct tp_ip public_address; // as clients and peers know it
+	uint8_t relay;               // 1: its relay port range is ours
+	uint8_t listener;            // 1: at least one listener stands on it
+	uint16_t pad;
+	uint32_t
+		source_sum; // ones' complement sum of `address`, for the pseudo header (path/encap)
+};
+
+struct dp_locals;
+
+// NULL and rte_errno E2BIG when the prefixes expand beyond TP_MAX_LOCALS.
+struct dp_locals *dp_locals_create(const struct conf *conf, int socket);
+void dp_locals_destroy(struct dp_locals *l);
+
+uint16_t dp_local_count(const struct dp_locals *l);
+const struct dp_local *dp_local_at(const struct dp_locals *l, uint16_t index);
+
+// Workers and manager. Address as in the packet; DP_LOCAL_NONE when not ours. `ip` is 4 or 16
+// bytes.
+uint16_t dp_local_find(const struct dp_locals *l, uint8_t family, const uint8_t *ip);
+// The same by the public form of a relay address (falls back to the private form).
+uint16_t dp_local_find_public(const struct dp_locals *l, const struct tp_ip *ip);
+// UDP listener at this address and port, DP_LISTENER_NONE when none. Port in network order.
+uint16_t dp_listener_find(const struct dp_locals *l, uint16_t local, rte_be16_t port);
+uint16_t dp_listener_count(const struct dp_locals *l);
+// Address and port of a listener, and its local index.
+const struct tp_addr *dp_listener_at(const struct dp_locals *l, uint16_t listener, uint16_t *local);
+// Whether the port (network order) is in the relay range.
+bool dp_local_relay_port(const struct dp_locals *l, rte_be16_t port);
