@@ -56,8 +56,8 @@ void tp_log(enum tp_log_level level, const char *format, ...)
 		clock_gettime(CLOCK_REALTIME, &ts);
 		gmtime_r(&ts.tv_sec, &tm);
 		n = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &tm);
-		n += (size_t)snprintf(line + n, sizeof(line) - n, ".%03ldZ %s %s: ", ts.tv_nsec / 1000000,
-			names[level], log_program);
+		n += (size_t)snprintf(line + n, sizeof(line) - n,
+			".%03ldZ %s %s: ", ts.tv_nsec / 1000000, names[level], log_program);
 	}
 	n += log_escape(line + n, sizeof(line) - n - 1, text);
 	line[n++] = '\n';
