@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Builds and tests everything; the last line is "N passed, N failed".
+#
+#   sudo tests/run.sh              all but what takes longer than its quarter of an hour
+#   sudo tests/run.sh --long       also the long suites
+#   tests/run.sh --unit            units and corpus replay only: no root, no namespaces
+#   sudo tests/run.sh --netns [PATTERN ...]    namespace tests only (tests/netns/run.py --list)
+#   --no-install                   do not look for missing packages
+set -euo pipefail
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+cd "$top"
+unit=yes netns=yes install=yes long=() patterns=()
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--unit) netns=no ;;
+	--netns) unit=no ;;
+	--long) long=(--long) ;;
+	--no-install) install=no ;;
+	--*)
+		sed -n '3,9s/^# *//p' "$0" >&2
+		exit 2
+		;;
+	*) patterns+=("$1") ;;
+	esac
+	shift
+done
+
+passed=0 failed=0
+log=$(mktemp)
+hugepages=''
+finish() {
+	rm -f "$log"
+	[ -z "$hugepages" ] || sysctl -qw "vm.nr_hugepages=$hugepages"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+step() { printf '\n=== %s\n' "$*"; }
+
+# check NAME COMMAND...: one step that passes or fails as a whole.
+check() {
+	local name=$1
+	shift
+	step "$name"
+	if "$@"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAIL $name"
+	fi
+}
+
+# count COMMAND...: a runner whose own counts are added, from its line "N passed, N failed".
+count() {
+	local rc=0
+	"$@" 2>&1 | tee "$log" || rc=$?
+	local line p f
+	line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1 || true)
+	p=${line%% *} f=$(cut -d' ' -f3 <<<"$line")
+	passed=$((passed + ${p:-0})) failed=$((failed + ${f:-0}))
+	if [ -z "$line" ] || { [ "$rc" -ne 0 ] && [ "${f:-0}" -eq 0 ]; }; then
+		failed=$((failed + 1))
+		echo "FAIL: $* ended with $rc"
+	fi
+}
+
+# configured DIRECTORY OPTIONS...: a build directory that is configured, made anew when it is broken.
+configured() {
+	local dir=$1
+	shift
+	if ! meson configure "$dir" >/dev/null 2>&1; then
+		rm -rf "$dir"
+		meson setup "$dir" "$@" >"$log" 2>&1 || { cat "$log"; return 1; }
+	fi
+}
+
+# suite DIRECTORY SUITES...: meson tests of a build directory, counted one by one.
+meson_suite() {
+	local dir=$1 rc=0
+	shift
+	meson test -C "$dir" --no-rebuild --print-errorlogs --num-processes 2 "$@" || rc=$?
+	python3 - "$dir/meson-logs/testlog.json" <<'PY'
+import json, sys
+results = [json.loads(line)["result"] for line in open(sys.argv[1])]
+good = sum(r in ("OK", "EXPECTEDFAIL", "SKIP") for r in results)
+print(f"{good} passed, {len(results) - good} failed")
+PY
+	return "$rc"
+}
+
+if [ "$install" = yes ]; then
+	step "packages"
+	config/install-packages.sh --test
+fi
+
+step "build"
+configured build -Dwerror=true
+meson compile -C build
+
+if [ "$unit" = yes ]; then
+	check "include rules" .ci/include-rules.sh
+	check "scripts" bash -n config/lab.sh config/quickstart.sh config/install-packages.sh tests/run.sh .ci/run
+	step "units and corpus replay"
+	count meson_suite build --suite unit --suite fuzz
+	step "the same under ASan and UBSan"
+	configured build-asan -Db_sanitize=address,undefined -Db_lundef=false
+	meson compile -C build-asan
+	count env ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		bash -c "$(declare -f meson_suite); meson_suite build-asan --suite unit --suite fuzz"
+fi
+
+if [ "$netns" = yes ]; then
+	if [ "$(id -u)" -ne 0 ]; then
+		echo "namespace tests need root: sudo $0 (or --unit)" >&2
+		exit 1
+	fi
+	# Packet memory in hugepages when the machine can spare them; put back afterwards.
+	before=$(sysctl -n vm.nr_hugepages)
+	if [ "$before" -lt 512 ] && sysctl -qw vm.nr_hugepages=512; then
+		hugepages=$before
+	fi
+	step "namespace tests"
+	count tests/netns/run.py "${long[@]}" "${patterns[@]}"
+fi
+
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
