@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""coturn's clients through the relay: second opinions on the protocol."""
+
+import contextlib
+import re
+import subprocess
+
+import harness as h
+
+
+@contextlib.contextmanager
+def echo_peer(address):
+    process = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", h.namespace("peer"),
+         "turnutils_peer", "-L", address, "-p", "3480"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        h.wait_until(lambda: "3480" in h.run_in("peer", "ss", "-Hulpn").stdout, 5, "turnutils_peer")
+        yield
+    finally:
+        process.kill()
+        process.wait(5)
+
+
+def uclient(*flags, server=h.RELAY4, peer=h.PEER4, clients=10, messages=100):
+    done = h.run_in("client", "turnutils_uclient", "-u", "u", "-w", "p", "-e", peer, "-r", "3480",
+                    "-n", messages, "-m", clients, "-l", 172, "-c", *flags, server, check=False,
+                    timeout=120)
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text[-3000:]
+    sent, received = re.findall(r"tot_send_msgs=(\d+), tot_recv_msgs=(\d+)", text)[-1]
+    lost = int(re.findall(r"Total lost packets (\d+)", text)[-1])
+    assert int(sent) == int(received) == clients * messages and lost == 0, text[-3000:]
+
+
+def test_turnutils_uclient():
+    with h.relay() as relay, echo_peer(h.PEER4):
+        uclient()
+        assert relay.counter("channel_up") >= 1000 and relay.counter("channel_down") >= 1000
+        uclient("-s")
+        assert relay.counter("send_up") >= 1000 and relay.counter("data_down") >= 1000
+
+
+def test_turnutils_uclient_ipv6():
+    with h.relay(), echo_peer(h.PEER6):
+        uclient("-x", server=h.RELAY6, peer=h.PEER6)
+        uclient("-x", "-s", server=h.RELAY4, peer=h.PEER6)
+
+
+def test_turnutils_uclient_client_to_client():
+    """-y: the clients are each other's peers, through two allocations of this appliance."""
+    with h.relay() as relay:
+        done = h.run_in("client", "turnutils_uclient", "-u", "u", "-w", "p", "-y", "-c", "-n", 50,
+                        "-m", 10, "-l", 172, h.RELAY4, check=False, timeout=120)
+        text = done.stdout + done.stderr
+        assert done.returncode == 0 and "Total lost packets 0 " in text, text[-3000:]
+        assert relay.counter("hairpin") >= 500
+
+
+def test_turnutils_stunclient():
+    with h.relay() as relay:
+        for server in (h.RELAY4, h.RELAY6):
+            done = h.run_in("client", "turnutils_stunclient", server)
+            expected = h.CLIENT6 if ":" in server else h.CLIENT4
+            assert f"UDP reflexive addr: {expected}" in done.stdout.replace("[", "").replace("]", ""), \
+                done.stdout
+        assert relay.counter("binding") >= 2, "Binding was not answered in the worker"
