@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Taking over the records of an earlier control, and bringing a dataplane in step with them.
+// Nothing found in the region is trusted: no link, no count, no field (record.h).
+#pragma once
+
+#include "control/alloc/store.h"
+
+// Why a record was dropped. CTL_DROP(name, text)
+#define CTL_ADOPT_REASONS(X)                                                                       \
+	X(TORN, "was being written")                                                               \
+	X(LAYOUT, "unknown layout version")                                                        \
+	X(STATE, "state or kind out of range")                                                     \
+	X(IDENTITY, "its own index or generation is wrong")                                        \
+	X(CLIENT, "client or listener address makes no sense")                                     \
+	X(LISTENER, "listener is not configured any more")                                         \
+	X(RELAY, "relayed address makes no sense or is not ours")                                  \
+	X(USER, "user name is damaged")                                                            \
+	X(DEADLINE, "deadline out of range")                                                       \
+	X(EXPIRED, "expired meanwhile")                                                            \
+	X(DUPLICATE_FIVE_TUPLE, "five-tuple belongs to another one")                               \
+	X(DUPLICATE_RELAY, "relayed address belongs to another one")                               \
+	X(DUPLICATE_UID, "unique id belongs to another one")                                       \
+	X(ORPHAN, "its allocation is gone")                                                        \
+	X(PEER, "peer address or channel number makes no sense")                                   \
+	X(DUPLICATE_PEER, "peer or channel number is there twice")                                 \
+	X(TOO_MANY, "more peers than an allocation may have")                                      \
+	X(NO_PLACE, "the new region is smaller")
+
+enum ctl_adopt_reason {
+#define X(name, text) CTL_ADOPT_##name,
+	CTL_ADOPT_REASONS(X)
+#undef X
+		CTL_ADOPT_REASON_COUNT,
+};
+
+const char *ctl_adopt_reason_text(enum ctl_adopt_reason reason);
+
+struct ctl_adoption {
+	uint32_t allocations, permissions, channels, resting; // taken over
+	uint32_t dropped_allocations[CTL_ADOPT_REASON_COUNT];
+	uint32_t dropped_peers[CTL_ADOPT_REASON_COUNT];
+	uint32_t dropped_names;
+};
+
+// Scans the region, drops what is inconsistent (ports of dropped records rest), rebuilds all
+// indexes, counts the attach in the header. Sends no command: follow it with a ctl_sync.
+// 0 or -errno of the random source. `report` may be NULL.
+int ctl_store_adopt(struct ctl_store *store, struct ctl_time now, struct ctl_adoption *report);
+
+// A restarted dataplane brings a new, empty region: copies header state (ids, nonce keys) and all
+// records over, index by index, and works on it from now on; the old region may be unmapped
+// afterwards. No change may be pending (ctl_turn_detach). 0; -EINVAL header; -ENOMEM: the store
+// stays on the old region. Follow it with a ctl_sync.
+int ctl_store_move(struct ctl_store *store, void *region, size_t region_bytes, struct ctl_time now,
+	struct ctl_adoption *report);
+
+// SYNC_BEGIN, every live object as a SET, SYNC_END: idempotent, so it serves a living dataplane and
+// an empty one. Ordinary commands may be sent between the steps.
+struct ctl_sync {
+	uint32_t phase;
+	uint32_t index; // next allocation
+	uint32_t peers_done;
+	uint64_t end_sequence; // of SYNC_END once sent, else 0
+};
+
+// Starts (over) at the beginning. A new attach while one is under way: start again.
+void ctl_sync_start(struct ctl_sync *sync);
+
+// Sends as many commands as there is room for, and keeps `reserve` places free for requests.
+// True when SYNC_END was sent.
+bool ctl_sync_step(
+	struct ctl_store *store, struct ctl_sync *sync, struct ctl_time now, uint32_t reserve);

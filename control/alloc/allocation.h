@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Allocations (RFC 8656 sections 5 and 7): find, create, refresh, delete, walk. Returned records
+// are the region's: valid until the next call that changes the store.
+#pragma once
+
+#include "control/alloc/change.h"
+
+enum ctl_transport {
+	CTL_TRANSPORT_UDP = 0,
+	CTL_TRANSPORT_TCP = 1,
+	CTL_TRANSPORT_TLS = 2,
+	CTL_TRANSPORT_DTLS = 3,
+};
+
+enum ctl_even_port {
+	CTL_PORT_ANY = 0,
+	CTL_PORT_EVEN = 1,    // EVEN-PORT, R bit clear
+	CTL_PORT_RESERVE = 2, // R bit set: the next higher one is reserved too
+};
+
+#define CTL_RESERVATION_TOKEN_BYTES 8
+
+struct ctl_allocation_request {
+	struct tp_addr client, listener;
+	uint8_t transport;         // enum ctl_transport
+	uint8_t families;          // bit 0 IPv4, bit 1 IPv6: one relayed address of each is needed
+	uint8_t even_port;         // enum ctl_even_port; with one family only
+	uint8_t optional_families; // subset of families that may be missing (RFC 8656 section 7.2)
+	const uint8_t *token;      // reservation to use, or NULL
+	const uint8_t *user;
+	size_t user_length;
+	const uint8_t *transaction_id;
+	uint32_t lifetime_s; // granted
+};
+#define CTL_FAMILY_BIT_IPV4 1
+#define CTL_FAMILY_BIT_IPV6 2
+
+// Creates the record, takes relay ports, sends ALLOC_SET and fills `change`. When a reservation was
+// asked for, its token is written to `token_out`. 0, or with nothing changed:
+// -EEXIST the five-tuple has one; -EDQUOT a quota is used up; -EAFNOSUPPORT no relay address of a
+// needed family; -ENOSPC no relay port, record or such reservation is left; -ENOBUFS no room for
+// the command; -EINVAL user name too long or empty.
+int ctl_allocation_create(struct ctl_store *store, const struct ctl_allocation_request *request,
+	struct ctl_time now, struct ctl_change *change,
+	uint8_t token_out[CTL_RESERVATION_TOKEN_BYTES]);
+
+// The live allocation of a five-tuple, or NULL; one whose deadline has passed is not found.
+const struct tp_alloc_record *ctl_allocation_find(const struct ctl_store *store, uint8_t transport,
+	const struct tp_addr *client, const struct tp_addr *listener, struct ctl_time now);
+
+// The live allocation behind a reference, or NULL when it is gone or the index was reused.
+const struct tp_alloc_record *ctl_allocation_get(
+	const struct ctl_store *store, struct tp_alloc_ref ref);
+
+// New deadline; ALLOC_SET. 0, -ENOENT, -ENOBUFS.
+int ctl_allocation_refresh(struct ctl_store *store, struct tp_alloc_ref ref, uint32_t lifetime_s,
+	struct ctl_time now, struct ctl_change *change);
+
+// Ends it with all its permissions and channels; ALLOC_DELETE; its relay ports rest. `change` may
+// be NULL when nobody waits. 0, -ENOENT, -ENOBUFS.
+int ctl_allocation_delete(struct ctl_store *store, struct tp_alloc_ref ref,
+	enum tp_end_reason reason, struct ctl_time now, struct ctl_change *change);
+
+// Asks the dataplane for the allocation's counters; the acknowledgement updates the snapshot.
+// Returns the sequence, or 0 when it is gone or there is no room.
+uint64_t ctl_allocation_poll_counters(struct ctl_store *store, struct tp_alloc_ref ref);
+
+// The user of an allocation: copies it to out (not terminated), returns its length.
+#define CTL_USER_MAX_BYTES 513
+size_t ctl_allocation_user(const struct ctl_store *store, const struct tp_alloc_record *record,
+	uint8_t out[CTL_USER_MAX_BYTES]);
+
+// The relayed transport address [which] in the form that clients are told; family none if absent.
+struct tp_addr ctl_allocation_public_relay(
+	const struct ctl_store *store, const struct tp_alloc_record *record, int which);
+
+// Walks live allocations by index: start with *index = 0; NULL at the end.
+const struct tp_alloc_record *ctl_allocation_next(const struct ctl_store *store, uint32_t *index);
+
+// Walks permissions and channels of an allocation: start with *peer = record->first_peer.
+const struct tp_peer_record *ctl_peer_next(const struct ctl_store *store, uint32_t *peer);

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// STUN and TURN requests (RFC 8489, RFC 8656): bytes in, bytes out, the store changed in between.
+// No sockets, no clock. A success is sent when the dataplane has acknowledged the last command of
+// its request; until then later requests of the same five-tuple wait their turn.
+#pragma once
+
+#include "config/conf.h"
+#include "control/alloc/acl.h"
+#include "control/alloc/allocation.h"
+#include "control/auth/users.h"
+
+#define CTL_REQUEST_MAX_BYTES  TP_PACKET_SLOT_BYTES
+#define CTL_RESPONSE_MAX_BYTES 1200
+
+// The way back, opaque to this folder: copied from the request to its response.
+struct ctl_reply_to {
+	uint8_t bytes[32];
+};
+
+struct ctl_request {
+	struct tp_addr client;   // source
+	struct tp_addr listener; // destination, as configured
+	uint8_t transport;       // enum ctl_transport
+	struct ctl_reply_to reply_to;
+	const uint8_t *bytes; // one STUN message, valid during the call
+	size_t length;
+};
+
+// Sends a response back the way its request came: source is the listener, destination the client.
+// Called from within ctl_turn_request, ctl_turn_ack and a user store's answer. Bytes are valid
+// during the call.
+typedef void (*ctl_turn_send_fn)(void *context, const struct ctl_reply_to *reply_to,
+	const struct tp_addr *source, const struct tp_addr *destination, const uint8_t *bytes,
+	size_t length);
+
+struct ctl_turn_options {
+	const struct conf *conf;      // realm, software, nonce and allocation lifetimes: copied
+	struct ctl_store *store;      // adopted; outlives the turn object
+	struct ctl_user_store *users; // outlives it
+	const struct ctl_acl *acl;    // outlives it
+	ctl_turn_send_fn send;
+	void *send_context;
+	struct ctl_random random;
+	uint32_t max_pending;  // requests that wait for the dataplane or a user store; 0: 4096
+	uint32_t replay_slots; // remembered responses; 0: 65536
+};
+
+struct ctl_turn;
+
+// 0, -ENOMEM, -EINVAL, -errno of crypto.
+int ctl_turn_create(const struct ctl_turn_options *options, struct ctl_turn **out);
+void ctl_turn_destroy(struct ctl_turn *turn);
+
+// Handles one datagram (or one message of a stream). Anything that is no request is counted and
+// dropped without an answer.
+void ctl_turn_request(
+	struct ctl_turn *turn, const struct ctl_request *request, struct ctl_time now);
+
+// Feeds one acknowledgement of the dataplane, of whatever command, in order.
+void ctl_turn_ack(struct ctl_turn *turn, const struct tp_ack *ack, struct ctl_time now);
+
+// The dataplane is gone: pending changes are taken back in the records, nobody is answered (clients
+// retransmit).
+void ctl_turn_detach(struct ctl_turn *turn, struct ctl_time now);
+
+// Housekeeping, about once a second: rotates nonce keys, forgets old responses.
+void ctl_turn_tick(struct ctl_turn *turn, struct ctl_time now);
+
+// Another ACL or other users after a reload of the config. The old ones may be freed afterwards; a
+// lookup under way must have been answered.
+void ctl_turn_set_acl(struct ctl_turn *turn, const struct ctl_acl *acl);
+void ctl_turn_set_users(struct ctl_turn *turn, struct ctl_user_store *users);
+
+enum ctl_turn_method_index {
+	CTL_METHOD_BINDING,
+	CTL_METHOD_ALLOCATE,
+	CTL_METHOD_REFRESH,
+	CTL_METHOD_CREATE_PERMISSION,
+	CTL_METHOD_CHANNEL_BIND,
+	CTL_METHOD_OTHER,
+	CTL_METHODS,
+};
+
+enum ctl_turn_error_index {
+#define STUN_ERR(name, code, reason) CTL_ERROR_##name,
+#include "common/wire/stun_err.def"
+#undef STUN_ERR
+	CTL_ERRORS,
+};
+
+// Totals since the object was made.
+struct ctl_turn_counters {
+	uint64_t requests[CTL_METHODS];
+	uint64_t successes[CTL_METHODS];
+	uint64_t errors[CTL_METHODS][CTL_ERRORS];
+	uint64_t replayed;      // retransmissions answered from memory or from the record
+	uint64_t malformed;     // no STUN message, or a wrong FINGERPRINT
+	uint64_t not_a_request; // indications and responses
+	uint64_t refused_by_dataplane;
+	uint64_t overload; // dropped: too many pending
+	uint64_t pending;  // now
+};
+const struct ctl_turn_counters *ctl_turn_counters(const struct ctl_turn *turn);
+
+// "allocate"; "437"; NULL beyond the last one: names for metrics and tools.
+const char *ctl_turn_method_label(unsigned int method);
+int ctl_turn_error_code(unsigned int error);
