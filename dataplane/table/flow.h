@@ -5,7 +5,10 @@
 // index.
 #pragma once
 
+#include <assert.h>
+#include <stdalign.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <rte_byteorder.h>

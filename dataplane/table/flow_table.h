@@ -8,12 +8,14 @@
 
 #include "dataplane/table/flow.h"
 
-#define DP_LOOKUP_BURST 64
+#define DP_LOOKUP_BURST      64
+#define DP_FLOW_CAPACITY_MAX (UINT32_C(1) << 28)
 
 struct dp_flow_table;
 
-// Capacity in flows; memory from rte_malloc on this socket (hugepages when EAL has them). The table
-// draws a random hash secret. Returns NULL with rte_errno set when memory is short.
+// Capacity in flows (1 to DP_FLOW_CAPACITY_MAX); memory from rte_malloc on this socket (hugepages
+// when EAL has them). The table draws a random hash secret. `qsbr` may be NULL when no reader runs
+// beside the writer (freed at once then). Returns NULL with rte_errno EINVAL, ENOMEM or EIO.
 struct dp_flow_table *dp_flow_table_create(
 	uint32_t capacity, struct rte_rcu_qsbr *qsbr, int socket);
 // No reader may be left.
@@ -41,7 +43,9 @@ void dp_flow_replace(struct dp_flow_table *t, struct dp_flow *old, struct dp_flo
 // Removes; freed when no reader can hold it any more.
 void dp_flow_remove(struct dp_flow_table *t, struct dp_flow *flow);
 
+// Flow indices run from 1 to the capacity. dp_flow_at is for an index that dp_flow_index gave.
 uint32_t dp_flow_index(const struct dp_flow_table *t, const struct dp_flow *flow);
 struct dp_flow *dp_flow_at(const struct dp_flow_table *t, uint32_t index);
+// Published flows.
 uint32_t dp_flow_count(const struct dp_flow_table *t);
 uint32_t dp_flow_capacity(const struct dp_flow_table *t);

@@ -16,13 +16,15 @@ struct dp_local {
 	uint8_t relay;               // 1: its relay port range is ours
 	uint8_t listener;            // 1: at least one listener stands on it
 	uint16_t pad;
-	uint32_t
-		source_sum; // ones' complement sum of `address`, for the pseudo header (path/encap)
+	// ones' complement sum of `address` as 16-bit words in memory order, folded to 16 bits; for
+	// the pseudo header (path/encap)
+	uint32_t source_sum;
 };
 
 struct dp_locals;
 
-// NULL and rte_errno E2BIG when the prefixes expand beyond TP_MAX_LOCALS.
+// NULL and rte_errno E2BIG when the prefixes expand beyond TP_MAX_LOCALS, ENOMEM without memory.
+// Listener indices follow the order of the config, those without "udp" left out.
 struct dp_locals *dp_locals_create(const struct conf *conf, int socket);
 void dp_locals_destroy(struct dp_locals *l);
 

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The flow table's hash: keyed by a random secret, non-linear, a few cycles a key. A client chooses
+// its own port and channel numbers, so a hash it can predict (or a linear one, whose collisions do
+// not depend on the secret) would let it pile its flows into one bucket.
+#pragma once
+
+#include <stdint.h>
+#include <string.h>
+
+#include "dataplane/table/flow.h"
+
+struct dp_flow_secret {
+	uint64_t word[4];
+};
+
+// High and low half of the full product, folded: one multiplication diffuses every bit both ways.
+static inline uint64_t dp_flow_mix(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static inline uint64_t dp_flow_hash(
+	const struct dp_flow_secret *secret, const struct dp_flow_key *key)
+{
+	uint64_t k[3];
+	static_assert(sizeof(k) == sizeof(*key));
+	memcpy(k, key, sizeof(k));
+	uint64_t address = dp_flow_mix(k[0] ^ secret->word[0], k[1] ^ secret->word[1]);
+	uint64_t all = dp_flow_mix(k[2] ^ secret->word[2], address ^ secret->word[3]);
+	return dp_flow_mix(all ^ address, secret->word[0] ^ UINT64_C(0x9e3779b97f4a7c15));
+}
+
+// The bucket comes from the low bits, the tag from the high ones; zero marks an empty slot.
+static inline uint16_t dp_flow_tag(uint64_t hash)
+{
+	uint16_t tag = (uint16_t)(hash >> 48);
+	return tag ? tag : 1;
+}
