@@ -34,7 +34,7 @@ enum stun_method {
 };
 
 enum stun_attr_type {
-#define STUN_ATTR(name, value, min, max, multiple, rfc) STUN_ATTR_##name = value,
+#define STUN_ATTR(name, text, value, min, max, multiple, understood, rfc) STUN_ATTR_##name = value,
 #include "common/wire/stun_attr.def"
 #undef STUN_ATTR
 };

@@ -48,16 +48,18 @@ enum stun_read_result stun_read(const void *data, size_t len, struct stun_messag
 // message that stun_read accepted.
 bool stun_next_attr(const struct stun_message *m, uint16_t *at, struct stun_attr *out);
 
-// Any attribute of this type, the first of duplicates, found before MESSAGE-INTEGRITY (the SHA-256
-// one and FINGERPRINT are looked for after it too): RFC 8489 sections 14.5 to 14.7 and 6.3.1.
+// Any attribute of this type, the first of duplicates (RFC 8489 section 14), found before
+// MESSAGE-INTEGRITY or MESSAGE-INTEGRITY-SHA256. After the former only the latter and FINGERPRINT
+// are looked for, after the latter only FINGERPRINT (section 9.1 and 14.5 to 14.7).
 bool stun_find(const struct stun_message *m, uint16_t type, struct stun_attr *out);
 
-// Collects unknown comprehension-required types (0x0000-0x7FFF, not in stun_attr.def or not meant
-// for requests), each once, those after MESSAGE-INTEGRITY ignored. Returns how many were found; at
-// most `max` are stored.
+// Collects unknown comprehension-required types (0x0000-0x7FFF, not in stun_attr.def or not
+// understood there), those after MESSAGE-INTEGRITY ignored. Returns how many were found; at most
+// `max` are stored. Each type is stored and counted once; when more than `max` were found, repeats
+// of types that were not stored count again. (RFC 8489 section 6.3.1; `types` may be NULL with 0.)
 size_t stun_unknown_required(const struct stun_message *m, uint16_t *types, size_t max);
 
-// Whether the value's length fits stun_attr.def.
+// Whether the value's length fits stun_attr.def; true for a type that is not there.
 bool stun_attr_length_ok(const struct stun_attr *a);
 
 // Decodes (XOR-)address values (RFC 8489 sections 14.1 and 14.2); unknown family or a length that

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Writes STUN messages into a caller's buffer. An overflow is remembered and makes _finish fail, so
-// one check at the end suffices. Padding is always zero (RFC 8489 section 14).
+// one check at the end suffices. Padding is always zero (RFC 8489 section 14). A whole message has
+// at most STUN_MESSAGE_MAX_BYTES; an address without family counts as an overflow.
 #pragma once
 
 #include "common/base/addr.h"
 #include "common/wire/stun.h"
+
+#define STUN_MESSAGE_MAX_BYTES 65532 // what struct stun_message can say, a multiple of 4
 
 struct stun_writer {
 	uint8_t *buffer;
@@ -35,6 +38,6 @@ uint8_t *stun_write_reserve(struct stun_writer *w, uint16_t type, size_t length)
 // Sets Message Length; returns the whole length in bytes or -ENOBUFS.
 int stun_write_finish(struct stun_writer *w);
 
-const char *stun_reason(enum stun_err code);
+const char *stun_reason(enum stun_err code);   // never NULL
 const char *stun_method_name(uint16_t method); // "Allocate", or NULL
 const char *stun_attr_name(uint16_t type);     // "XOR-PEER-ADDRESS", or NULL
