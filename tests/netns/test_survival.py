@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A thousand calls under load while control dies: not one numbered packet may be lost."""
+
+import json
+import random
+import signal
+import subprocess
+import time
+
+import harness as h
+
+CLIENTS = 1000
+
+
+class Load:
+    """turnpike-bench load in the background; `ready` is when all channels are bound."""
+
+    def __init__(self, relay, family, **options):
+        self.relay = relay
+        name = f"load{family}"
+        self.json, self.ready = relay.directory / f"{name}.json", relay.directory / f"{name}.ready"
+        six = family == 6
+        values = {
+            "server": h.RELAY6 if six else h.RELAY4,
+            "client-address": h.CLIENT6 if six else h.CLIENT4,
+            "peer-address": h.PEER6 if six else h.PEER4,
+            "client-namespace": h.namespace("client"),
+            "peer-namespace": h.namespace("peer"),
+            "ready-file": self.ready,
+            "json": self.json,
+            **options,
+        }
+        self.log = open(relay.directory / f"{name}.log", "w+")
+        flags = [f"--{k.replace('_', '-')}={v}" for k, v in values.items()]
+        self.process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "taskset", "-c", "0", str(h.BENCH), "load", *flags],
+            stdout=self.log, stderr=self.log)
+
+    def wait_ready(self):
+        h.wait_until(lambda: self.ready.exists() or self.process.poll() is not None, 60, "bound")
+        assert self.ready.exists(), self.output()
+
+    def output(self):
+        self.log.seek(0)
+        return self.log.read()[-4000:]
+
+    def result(self, timeout):
+        try:
+            self.process.wait(timeout)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+        assert self.process.returncode in (0, 1) and self.json.exists(), self.output()
+        return json.loads(self.json.read_text())
+
+
+def identities(relay):
+    """{id: relayed address} of all allocations, over all pages."""
+    found, after = {}, None
+    while True:
+        words = ["allocation", "list", "limit=500"] + ([f"after={after}"] if after else [])
+        page = relay.ctl(*words)
+        found.update({a["id"]: json.dumps(a["relayed"]) for a in page["allocations"]})
+        after = page.get("next")
+        if not after:
+            return found
+
+
+def survive(dead_s, traffic_s, rate):
+    config = dict(h.CONFIG, lifetimes={"allocation_default_s": traffic_s + 60, "channel_s": 600,
+                                       "permission_s": 300})
+    with h.relay(config) as relay:
+        half = CLIENTS // 2
+        loads = [Load(relay, f, clients=half, rate=rate, duration=traffic_s, refresh=20)
+                 for f in (4, 6)]
+        for load in loads:
+            load.wait_ready()
+        before = identities(relay)
+        assert len(before) == CLIENTS
+        time.sleep(random.uniform(1, 4))
+        relay.control.end(signal.SIGKILL)
+        time.sleep(dead_s)
+        relay.start_control()
+        after = identities(relay)
+        assert after == before, "the new control does not list the same allocations"
+        results = [load.result(traffic_s + 120) for load in loads]
+        for r in results:
+            print(f"  up {r['up']['sent']} lost {r['up']['lost']}, down {r['down']['sent']} lost "
+                  f"{r['down']['lost']}, retransmitted requests {r['retransmissions']}")
+        for load, r in zip(loads, results):
+            assert r["failures"] == 0, load.output()
+            for way in ("up", "down"):
+                assert r[way]["lost"] == 0 and r[way]["damaged"] == 0, load.output()
+                assert r[way]["sent"] >= half * rate * traffic_s * 0.9, load.output()
+        assert identities(relay) == before
+
+
+def test_control_dead_for_a_minute_under_load():
+    survive(dead_s=60, traffic_s=80, rate=50)
+
+
+def test_adopted_flows_stop_at_their_own_deadline():
+    """After adoption every flow is refreshed once more, and ends within a second of its deadline."""
+    lifetime = 8
+    lifetimes = {"allocation_default_s": lifetime, "permission_s": 300, "channel_s": 600}
+    with h.relay(lifetimes=lifetimes) as relay:
+        load = Load(relay, 4, clients=200, rate=20, duration=10, refresh=3, until_silence=20)
+        load.wait_ready()
+        relay.control.end(signal.SIGKILL)
+        time.sleep(1)
+        relay.start_control()
+        r = load.result(60)
+        print(f"  flows of {lifetime} s stopped {r['silence']['least_s']} to "
+              f"{r['silence']['most_s']} s after the last refresh")
+        assert r["up"]["lost"] == r["down"]["lost"] == 0, load.output()
+        assert r["silence"]["least_s"] > lifetime - 1 and r["silence"]["most_s"] < lifetime + 1
