@@ -18,10 +18,9 @@ struct dp_next_hop {
 	uint16_t vlan; // tag (VID), or 0xffff untagged
 	uint16_t mtu;  // of the outgoing interface, IP bytes; w: manager r: workers, relaxed
 	uint16_t pad;
-	// manager only
 	struct tp_ip address; // gateway or on-link neighbour
-	uint32_t ifindex;
-	uint32_t references;
+	uint32_t ifindex;     // workers compare both in dp_net_lookup
+	uint32_t references;  // manager only
 	uint8_t pad1[20];
 };
 static_assert(sizeof(struct dp_next_hop) == 64);
