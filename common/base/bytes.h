@@ -29,6 +29,14 @@ static inline uint64_t tp_rd64(const void *p)
 	return be64toh(v);
 }
 
+// As it lies in memory: for fields that stay in network order.
+static inline uint16_t tp_raw16(const void *p)
+{
+	uint16_t v;
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
 static inline void tp_wr16(void *p, uint16_t host)
 {
 	uint16_t v = htobe16(host);
