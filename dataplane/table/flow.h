@@ -41,8 +41,15 @@ struct dp_flow_key {
 };
 static_assert(sizeof(struct dp_flow_key) == 24);
 
-#define DP_FLOW_HAIRPIN 0x01 // destination is one of our relayed addresses: look up again, no NIC
-#define DP_FLOW_DENIED  0x02 // permission for an IP whose ports include a listener of ours
+// The peer stands behind one of our relay addresses: the packet never leaves by the NIC, it is
+// looked up again as downlink. Keys carry such a peer in public form (what the receiver sees as the
+// sender), destinations in private form. A Send indication names the peer as the client knows it:
+// canonicalise it (dp_local_find_public, then that local's public_address) before looking the
+// permission up.
+#define DP_FLOW_HAIRPIN 0x01
+// DP_FLOW_PERMISSION: the peer IP is an address of ours that a listener stands on. A Send to a
+// listener's port there (dp_listener_find) is dropped; channels to one are never made.
+#define DP_FLOW_DENIED 0x02
 
 struct dp_flow {
 	// ---- line 0: all that a hit reads
@@ -80,7 +87,7 @@ struct dp_flow {
 	_Atomic uint8_t owner;              // worker that counts by plain stores; DP_OWNER_*
 	uint8_t sync_mark;                  // w: manager
 	uint16_t pad1;
-	uint32_t next;   // w: manager; flows of the same allocation, index or TP_INDEX_NONE
+	uint32_t next;   // w: manager; flows of the same allocation, 0 ends
 	uint32_t bucket; // w: manager; where its index stands
 };
 static_assert(sizeof(struct dp_flow) == 2 * RTE_CACHE_LINE_SIZE);

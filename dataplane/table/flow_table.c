@@ -200,7 +200,7 @@ static void overflow_unlink(struct dp_flow_table *t, uint32_t primary, uint32_t 
 	dp_bucket_retire(t, empty);
 }
 
-void dp_flow_remove(struct dp_flow_table *t, struct dp_flow *flow)
+void dp_flow_unlink(struct dp_flow_table *t, struct dp_flow *flow)
 {
 	uint32_t at = flow->bucket / DP_BUCKET_SLOTS;
 	uint32_t slot = flow->bucket % DP_BUCKET_SLOTS;
@@ -211,8 +211,18 @@ void dp_flow_remove(struct dp_flow_table *t, struct dp_flow *flow)
 	if (at > t->mask && bucket_empty(b))
 		overflow_unlink(t, dp_flow_primary(t, dp_flow_hash(&t->secret, &flow->key)), at);
 	t->count--;
+}
+
+void dp_flow_free(struct dp_flow_table *t, struct dp_flow *flow)
+{
 	dp_flow_retire(t, dp_flow_index(t, flow));
 	dp_flow_reclaim(t, RECLAIM_STEP);
+}
+
+void dp_flow_remove(struct dp_flow_table *t, struct dp_flow *flow)
+{
+	dp_flow_unlink(t, flow);
+	dp_flow_free(t, flow);
 }
 
 uint32_t dp_flow_index(const struct dp_flow_table *t, const struct dp_flow *flow)

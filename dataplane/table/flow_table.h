@@ -42,6 +42,13 @@ int dp_flow_publish(struct dp_flow_table *t, struct dp_flow *flow);
 void dp_flow_replace(struct dp_flow_table *t, struct dp_flow *old, struct dp_flow *fresh);
 // Removes; freed when no reader can hold it any more.
 void dp_flow_remove(struct dp_flow_table *t, struct dp_flow *flow);
+// The same in two steps, for a writer that wants the flow's last counters: _unlink takes it out of
+// the table and leaves the flow itself alone; _free queues it for reuse.
+void dp_flow_unlink(struct dp_flow_table *t, struct dp_flow *flow);
+void dp_flow_free(struct dp_flow_table *t, struct dp_flow *flow);
+// Waits until no reader can hold what was unlinked before the call; false when some reader has not
+// passed after about a millisecond.
+bool dp_flow_settle(struct dp_flow_table *t);
 
 // Flow indices run from 1 to the capacity. dp_flow_at is for an index that dp_flow_index gave.
 uint32_t dp_flow_index(const struct dp_flow_table *t, const struct dp_flow *flow);

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Deferred frees: two lists in order of their QSBR tokens, threaded through the dead objects, so a
 // removal never allocates and never waits.
+#include <rte_pause.h>
+
 #include "dataplane/table/flow_table_impl.h"
+
+#define SETTLE_POLLS 20000 // of a pause each
 
 void dp_flow_retire(struct dp_flow_table *t, uint32_t flow)
 {
@@ -70,4 +74,17 @@ void dp_flow_reclaim(struct dp_flow_table *t, uint32_t max)
 		dead->retired_next = t->bucket_free;
 		t->bucket_free = bucket;
 	}
+}
+
+bool dp_flow_settle(struct dp_flow_table *t)
+{
+	if (t->qsbr == NULL)
+		return true;
+	uint64_t token = rte_rcu_qsbr_start(t->qsbr);
+	for (uint32_t n = 0; n < SETTLE_POLLS; n++) {
+		if (rte_rcu_qsbr_check(t->qsbr, token, false) == 1)
+			return true;
+		rte_pause();
+	}
+	return false;
 }

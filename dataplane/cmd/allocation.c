@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// ALLOC_SET, ALLOC_DELETE, COUNTERS.
+#include <errno.h>
+
+#include "dataplane/cmd/apply_impl.h"
+
+// Rounded up, so that a small rate is not "unlimited".
+static uint32_t rate_word(uint64_t bytes_per_s)
+{
+	uint64_t kbytes = bytes_per_s / 1000 + (bytes_per_s % 1000 != 0);
+	return (uint32_t)RTE_MIN(kbytes, (uint64_t)UINT32_MAX);
+}
+
+static int find_listener(
+	const struct dp_apply *a, const struct tp_addr *address, struct dp_alloc *alloc)
+{
+	uint16_t local = dp_local_find(a->locals, address->ip.family, address->ip.bytes);
+
+	if (local == DP_LOCAL_NONE)
+		return -EADDRNOTAVAIL;
+	alloc->listener_local = local;
+	alloc->listener = dp_listener_find(a->locals, local, rte_cpu_to_be_16(address->port));
+	return alloc->listener == DP_LISTENER_NONE ? -EADDRNOTAVAIL : 0;
+}
+
+static int find_relay(
+	const struct dp_apply *a, const struct tp_addr *address, struct dp_alloc *alloc)
+{
+	unsigned int side = address->ip.family == TP_FAMILY_IPV6;
+	uint16_t local = dp_local_find(a->locals, address->ip.family, address->ip.bytes);
+	rte_be16_t port = rte_cpu_to_be_16(address->port);
+
+	if (local == DP_LOCAL_NONE || !dp_local_at(a->locals, local)->relay ||
+		!dp_local_relay_port(a->locals, port) ||
+		dp_listener_find(a->locals, local, port) != DP_LISTENER_NONE)
+		return -EADDRNOTAVAIL;
+	alloc->relay_local[side] = local;
+	alloc->relay_port[side] = port;
+	return 0;
+}
+
+// What the command asks for, checked, as a new allocation would look.
+static int describe(const struct dp_apply *a, const struct tp_cmd *cmd, struct dp_alloc *out)
+{
+	const struct tp_cmd_alloc *wish = &cmd->allocation;
+	int error;
+
+	*out = (struct dp_alloc){
+		.generation = cmd->alloc.generation,
+		.rate_kbytes_per_s = rate_word(wish->rate_bytes_per_s),
+		.relay_local = {DP_LOCAL_NONE, DP_LOCAL_NONE},
+		.sync_mark = a->sync_epoch,
+	};
+	if (tp_ip_length(&wish->client.ip) == 0 || wish->client.port == 0 ||
+		wish->client.ip.family != wish->listener.ip.family ||
+		tp_ip_length(&wish->relay[0].ip) == 0)
+		return -EINVAL;
+	error = find_listener(a, &wish->listener, out);
+	if (error == 0)
+		error = find_relay(a, &wish->relay[0], out);
+	if (error < 0 || wish->relay[1].ip.family == TP_FAMILY_NONE)
+		return error;
+	if (tp_ip_length(&wish->relay[1].ip) == 0 ||
+		wish->relay[1].ip.family == wish->relay[0].ip.family)
+		return -EINVAL;
+	return find_relay(a, &wish->relay[1], out);
+}
+
+static struct dp_flow_key client_key(const struct tp_addr *client, uint16_t listener)
+{
+	struct dp_flow_key key = {
+		.port = rte_cpu_to_be_16(client->port),
+		.local = listener,
+		.side = DP_KEY_CLIENT,
+		.family = client->ip.family,
+	};
+	memcpy(key.ip, client->ip.bytes, tp_ip_length(&client->ip));
+	return key;
+}
+
+static int create(struct dp_apply *a, struct dp_alloc *alloc, const struct dp_alloc *wish,
+	const struct dp_flow_key *key, uint64_t deadline_ns)
+{
+	*alloc = *wish;
+	struct dp_flow *flow = dp_owned_new(a, alloc, key, DP_FLOW_ALLOCATION);
+	int error = -ENOSPC;
+	if (flow != NULL) {
+		uint16_t local;
+		memcpy(flow->relay_local, alloc->relay_local, sizeof(flow->relay_local));
+		memcpy(flow->relay_port, alloc->relay_port, sizeof(flow->relay_port));
+		flow->src_local = alloc->listener_local;
+		flow->src_port =
+			rte_cpu_to_be_16(dp_listener_at(a->locals, alloc->listener, &local)->port);
+		flow->dst_port = key->port;
+		flow->dst_family = key->family;
+		error = dp_owned_publish(a, alloc, flow, deadline_ns);
+	}
+	if (error < 0) {
+		*alloc = (struct dp_alloc){0};
+		return error;
+	}
+	a->n_allocations++;
+	a->end = RTE_MAX(a->end, (uint32_t)(alloc - a->allocs) + 1);
+	return 0;
+}
+
+// Deadline and rate are all that may change; flows are touched only where they differ.
+static void update(struct dp_apply *a, struct dp_alloc *alloc, uint32_t rate_kbytes_per_s,
+	uint64_t deadline_ns)
+{
+	bool deadline = a->own_deadline[alloc->flow] != deadline_ns;
+	bool rate = alloc->rate_kbytes_per_s != rate_kbytes_per_s;
+
+	alloc->sync_mark = a->sync_epoch;
+	alloc->rate_kbytes_per_s = rate_kbytes_per_s;
+	a->own_deadline[alloc->flow] = deadline_ns;
+	if (!deadline && !rate)
+		return;
+	for (uint32_t at = alloc->first; at != 0;) {
+		struct dp_flow *flow = dp_flow_at(a->flows, at);
+		if (rate)
+			atomic_store_explicit(
+				&flow->rate_kbytes_per_s, rate_kbytes_per_s, memory_order_relaxed);
+		if (deadline)
+			dp_deadline_update(a, alloc, flow);
+		at = flow->next;
+	}
+}
+
+static bool same_addresses(const struct dp_apply *a, const struct dp_alloc *have,
+	const struct dp_alloc *wish, const struct dp_flow_key *key)
+{
+	return memcmp(&dp_flow_at(a->flows, have->flow)->key, key, sizeof(*key)) == 0 &&
+	       memcmp(have->relay_local, wish->relay_local, sizeof(have->relay_local)) == 0 &&
+	       memcmp(have->relay_port, wish->relay_port, sizeof(have->relay_port)) == 0;
+}
+
+int dp_alloc_set(struct dp_apply *a, const struct tp_cmd *cmd)
+{
+	struct dp_alloc wish, *alloc = NULL;
+
+	int found = dp_alloc_find(a, &cmd->alloc, &alloc);
+	if (found == -EINVAL)
+		return found;
+	int error = describe(a, cmd, &wish);
+	if (error < 0)
+		return error;
+	struct dp_flow_key key = client_key(&cmd->allocation.client, wish.listener);
+	if (found == 0) {
+		if (!same_addresses(a, alloc, &wish, &key))
+			return -EINVAL;
+		update(a, alloc, wish.rate_kbytes_per_s, cmd->deadline_ns);
+		return 0;
+	}
+	alloc = &a->allocs[cmd->alloc.index];
+	if (found == -ESTALE) {
+		// A newer generation says that the old one is gone; an older one came late.
+		if ((int32_t)(cmd->alloc.generation - alloc->generation) < 0)
+			return -ESTALE;
+		dp_alloc_drop(a, alloc, false);
+	}
+	return create(a, alloc, &wish, &key, cmd->deadline_ns);
+}
+
+static void uncount(struct dp_apply *a, const struct dp_alloc *alloc)
+{
+	for (uint32_t at = alloc->first; at != 0; at = dp_flow_at(a->flows, at)->next) {
+		uint8_t kind = dp_flow_at(a->flows, at)->kind;
+		a->n_permissions -= kind == DP_FLOW_PERMISSION;
+		a->n_channels -= kind == DP_FLOW_CHANNEL_UP;
+	}
+	a->n_allocations--;
+}
+
+void dp_alloc_drop(struct dp_apply *a, struct dp_alloc *alloc, bool exact)
+{
+	uncount(a, alloc);
+	dp_owned_remove_all(a, alloc, exact);
+	alloc->generation = 0;
+}
+
+int dp_alloc_delete(struct dp_apply *a, const struct tp_cmd *cmd, struct tp_ack *ack)
+{
+	struct dp_alloc *alloc;
+	int error = dp_alloc_find(a, &cmd->alloc, &alloc);
+
+	if (error < 0)
+		return error;
+	dp_alloc_drop(a, alloc, true);
+	ack->counters = alloc->gone;
+	return 0;
+}
+
+int dp_alloc_counters(struct dp_apply *a, const struct tp_cmd *cmd, struct tp_ack *ack)
+{
+	struct dp_alloc *alloc;
+	int error = dp_alloc_find(a, &cmd->alloc, &alloc);
+
+	if (error == 0)
+		dp_owned_counters(a, alloc, &ack->counters);
+	return error;
+}

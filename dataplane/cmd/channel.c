@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// CHANNEL_SET, CHANNEL_DELETE. A channel is a pair of flows, one a direction; each is found from
+// the other by its key (RFC 8656 section 12).
+#include <errno.h>
+
+#include "dataplane/cmd/apply_impl.h"
+
+#define CHANNEL_MIN 0x4000
+#define CHANNEL_MAX 0x4fff // RFC 8656 section 12
+
+struct dp_flow *dp_channel_other(
+	const struct dp_apply *a, const struct dp_alloc *alloc, const struct dp_flow *flow)
+{
+	struct dp_flow_key key;
+
+	if (flow->kind == DP_FLOW_CHANNEL_DOWN) {
+		key = dp_key_client(a, alloc, flow->channel);
+	} else {
+		struct tp_ip ip = {.family = flow->dst_family};
+		struct dp_peer peer;
+		memcpy(ip.bytes, flow->dst_ip, sizeof(ip.bytes));
+		if (dp_peer_of(a, alloc, &ip, &peer) < 0)
+			return NULL;
+		key = dp_key_peer(alloc, &peer, flow->dst_port);
+	}
+	return dp_own_flow(a, alloc, &key);
+}
+
+void dp_channel_drop(struct dp_apply *a, struct dp_alloc *alloc, struct dp_flow *flow)
+{
+	dp_owned_remove(a, alloc, flow, dp_channel_other(a, alloc, flow));
+	a->n_channels--;
+}
+
+static struct dp_flow *new_up(struct dp_apply *a, const struct dp_alloc *alloc,
+	const struct dp_peer *peer, rte_be16_t port, uint16_t channel)
+{
+	struct dp_flow_key key = dp_key_client(a, alloc, channel);
+	struct dp_flow *flow = dp_owned_new(a, alloc, &key, DP_FLOW_CHANNEL_UP);
+
+	if (flow == NULL)
+		return NULL;
+	memcpy(flow->dst_ip, peer->destination.bytes, sizeof(flow->dst_ip));
+	flow->dst_family = peer->destination.family;
+	flow->dst_port = port;
+	flow->src_local = alloc->relay_local[peer->side];
+	flow->src_port = alloc->relay_port[peer->side];
+	flow->channel = channel;
+	flow->flags = peer->flags & DP_FLOW_HAIRPIN;
+	return flow;
+}
+
+static struct dp_flow *new_down(struct dp_apply *a, const struct dp_alloc *alloc,
+	const struct dp_peer *peer, rte_be16_t port, uint16_t channel)
+{
+	struct dp_flow_key key = dp_key_peer(alloc, peer, port);
+	struct dp_flow *flow = dp_owned_new(a, alloc, &key, DP_FLOW_CHANNEL_DOWN);
+
+	if (flow == NULL)
+		return NULL;
+	dp_flow_towards_client(a, alloc, flow);
+	flow->channel = channel;
+	flow->flags = peer->flags & DP_FLOW_HAIRPIN;
+	return flow;
+}
+
+static int create(struct dp_apply *a, struct dp_alloc *alloc, const struct dp_peer *peer,
+	rte_be16_t port, const struct tp_cmd *cmd)
+{
+	struct dp_flow *down = new_down(a, alloc, peer, port, cmd->channel.channel);
+	if (down == NULL)
+		return -ENOSPC;
+	struct dp_flow *up = new_up(a, alloc, peer, port, cmd->channel.channel);
+	if (up == NULL) {
+		dp_flow_discard(a->flows, down);
+		return -ENOSPC;
+	}
+	int error = dp_owned_publish(a, alloc, down, cmd->deadline_ns);
+	if (error < 0) {
+		dp_flow_discard(a->flows, up);
+		return error;
+	}
+	error = dp_owned_publish(a, alloc, up, cmd->deadline_ns);
+	if (error < 0) {
+		dp_owned_remove(a, alloc, down, NULL);
+		return error;
+	}
+	a->n_channels++;
+	return 0;
+}
+
+static void refresh(struct dp_apply *a, const struct dp_alloc *alloc, struct dp_flow *flow,
+	uint64_t deadline_ns)
+{
+	flow->sync_mark = a->sync_epoch;
+	if (dp_own_deadline(a, flow) == deadline_ns)
+		return;
+	dp_own_deadline_set(a, flow, deadline_ns);
+	dp_deadline_update(a, alloc, flow);
+}
+
+// Allocation, channel number and peer of a command: 0 or the ack's -errno.
+static int check(
+	struct dp_apply *a, const struct tp_cmd *cmd, struct dp_alloc **alloc, struct dp_peer *peer)
+{
+	const struct tp_cmd_channel *wish = &cmd->channel;
+	int error = dp_alloc_find(a, &cmd->alloc, alloc);
+
+	if (error < 0)
+		return error;
+	if (wish->channel < CHANNEL_MIN || wish->channel > CHANNEL_MAX || wish->peer.port == 0)
+		return -EINVAL;
+	return dp_peer_of(a, *alloc, &wish->peer.ip, peer);
+}
+
+static bool is_listener(const struct dp_apply *a, const struct dp_peer *peer, rte_be16_t port)
+{
+	if (!(peer->flags & DP_FLOW_DENIED))
+		return false;
+	uint16_t local =
+		dp_local_find(a->locals, peer->destination.family, peer->destination.bytes);
+	return local != DP_LOCAL_NONE &&
+	       dp_listener_find(a->locals, local, port) != DP_LISTENER_NONE;
+}
+
+int dp_channel_set(struct dp_apply *a, const struct tp_cmd *cmd)
+{
+	struct dp_alloc *alloc;
+	struct dp_peer peer;
+	int error = check(a, cmd, &alloc, &peer);
+
+	if (error < 0)
+		return error;
+	rte_be16_t port = rte_cpu_to_be_16(cmd->channel.peer.port);
+	if (is_listener(a, &peer, port))
+		return -EINVAL;
+	struct dp_flow_key up_key = dp_key_client(a, alloc, cmd->channel.channel);
+	struct dp_flow_key down_key = dp_key_peer(alloc, &peer, port);
+	struct dp_flow *up = dp_own_flow(a, alloc, &up_key);
+	struct dp_flow *down = dp_own_flow(a, alloc, &down_key);
+	if (up != NULL && down != NULL && down->channel == cmd->channel.channel) {
+		refresh(a, alloc, up, cmd->deadline_ns);
+		refresh(a, alloc, down, cmd->deadline_ns);
+		return 0;
+	}
+	// The number or the peer was bound otherwise: those bindings are over.
+	if (up != NULL)
+		dp_channel_drop(a, alloc, up);
+	if (down != NULL)
+		dp_channel_drop(a, alloc, down);
+	return create(a, alloc, &peer, port, cmd);
+}
+
+int dp_channel_delete(struct dp_apply *a, const struct tp_cmd *cmd)
+{
+	struct dp_alloc *alloc;
+	struct dp_peer peer;
+	int error = check(a, cmd, &alloc, &peer);
+
+	if (error < 0)
+		return error;
+	rte_be16_t port = rte_cpu_to_be_16(cmd->channel.peer.port);
+	struct dp_flow_key key = dp_key_peer(alloc, &peer, port);
+	struct dp_flow *down = dp_own_flow(a, alloc, &key);
+	if (down == NULL || down->channel != cmd->channel.channel)
+		return -ENOENT;
+	dp_channel_drop(a, alloc, down);
+	return 0;
+}

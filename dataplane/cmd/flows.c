@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The flows of an allocation: made, linked, counted, given their effective deadlines, removed.
+#include <errno.h>
+
+#include "dataplane/cmd/apply_impl.h"
+
+struct dp_flow *dp_owned_new(struct dp_apply *a, const struct dp_alloc *alloc,
+	const struct dp_flow_key *key, uint8_t kind)
+{
+	struct dp_flow *flow = dp_flow_new(a->flows);
+
+	if (flow == NULL)
+		return NULL;
+	flow->key = *key;
+	flow->kind = kind;
+	flow->alloc = dp_alloc_ref_of(a, alloc);
+	flow->sync_mark = a->sync_epoch;
+	flow->owner = kind == DP_FLOW_CHANNEL_UP || kind == DP_FLOW_CHANNEL_DOWN ? DP_OWNER_NONE
+										 : DP_OWNER_SHARED;
+	flow->rate_kbytes_per_s = alloc->rate_kbytes_per_s;
+	return flow;
+}
+
+void dp_flow_towards_client(struct dp_apply *a, const struct dp_alloc *alloc, struct dp_flow *flow)
+{
+	const struct dp_flow_key *client = &dp_flow_at(a->flows, alloc->flow)->key;
+	uint16_t local;
+
+	memcpy(flow->dst_ip, client->ip, sizeof(flow->dst_ip));
+	flow->dst_family = client->family;
+	flow->dst_port = client->port;
+	flow->src_port = rte_cpu_to_be_16(dp_listener_at(a->locals, alloc->listener, &local)->port);
+	flow->src_local = alloc->listener_local;
+}
+
+int dp_owned_publish(
+	struct dp_apply *a, struct dp_alloc *alloc, struct dp_flow *flow, uint64_t own_deadline_ns)
+{
+	uint32_t index = dp_flow_index(a->flows, flow);
+
+	dp_own_deadline_set(a, flow, own_deadline_ns);
+	if (flow->kind == DP_FLOW_ALLOCATION)
+		alloc->flow = index;
+	dp_deadline_update(a, alloc, flow);
+	dp_hops_hold(a, flow);
+	int error = dp_flow_publish(a->flows, flow);
+	if (error < 0) {
+		dp_hops_release(a, flow);
+		dp_flow_discard(a->flows, flow);
+		return error;
+	}
+	flow->next = alloc->first;
+	alloc->first = index;
+	return 0;
+}
+
+static uint64_t count_of(const _Atomic uint64_t *word)
+{
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+// Which words of a flow count which direction: see path/account.h.
+static void add_counts(const struct dp_flow *flow, struct tp_alloc_counters *sum)
+{
+	uint64_t packets = count_of(&flow->packets), bytes = count_of(&flow->bytes);
+	uint64_t up_packets = count_of(&flow->up_packets), up_bytes = count_of(&flow->up_bytes);
+
+	switch (flow->kind) {
+	case DP_FLOW_CHANNEL_UP: // the second pair: workers other than the owner
+		sum->up_packets += packets + up_packets;
+		sum->up_bytes += bytes + up_bytes;
+		break;
+	case DP_FLOW_CHANNEL_DOWN:
+		sum->down_packets += packets + up_packets;
+		sum->down_bytes += bytes + up_bytes;
+		break;
+	case DP_FLOW_PERMISSION:
+		sum->down_packets += packets;
+		sum->down_bytes += bytes;
+		sum->up_packets += up_packets;
+		sum->up_bytes += up_bytes;
+		break;
+	}
+}
+
+// Ends an unlinked flow: its counts are kept, its next hops and its place given back.
+static void finish(struct dp_apply *a, struct dp_alloc *alloc, struct dp_flow *flow)
+{
+	add_counts(flow, &alloc->gone);
+	dp_hops_release(a, flow);
+	dp_flow_free(a->flows, flow);
+}
+
+static void unchain(struct dp_apply *a, struct dp_alloc *alloc, const struct dp_flow *flow)
+{
+	uint32_t index = dp_flow_index(a->flows, flow);
+	uint32_t *link = &alloc->first;
+
+	while (*link != index)
+		link = &dp_flow_at(a->flows, *link)->next;
+	*link = flow->next;
+}
+
+void dp_owned_remove(
+	struct dp_apply *a, struct dp_alloc *alloc, struct dp_flow *one, struct dp_flow *other)
+{
+	struct dp_flow *both[] = {one, other};
+
+	for (unsigned int i = 0; i < RTE_DIM(both); i++) {
+		if (both[i] == NULL)
+			continue;
+		unchain(a, alloc, both[i]);
+		dp_flow_unlink(a->flows, both[i]);
+	}
+	// A worker may be counting its last packet; after this none is.
+	dp_flow_settle(a->flows);
+	for (unsigned int i = 0; i < RTE_DIM(both); i++) {
+		if (both[i] != NULL)
+			finish(a, alloc, both[i]);
+	}
+}
+
+void dp_owned_remove_all(struct dp_apply *a, struct dp_alloc *alloc, bool exact)
+{
+	for (uint32_t at = alloc->first; at != 0; at = dp_flow_at(a->flows, at)->next)
+		dp_flow_unlink(a->flows, dp_flow_at(a->flows, at));
+	if (exact)
+		dp_flow_settle(a->flows);
+	while (alloc->first != 0) {
+		struct dp_flow *flow = dp_flow_at(a->flows, alloc->first);
+		alloc->first = flow->next;
+		finish(a, alloc, flow);
+	}
+}
+
+void dp_owned_counters(
+	const struct dp_apply *a, const struct dp_alloc *alloc, struct tp_alloc_counters *out)
+{
+	*out = alloc->gone;
+	for (uint32_t at = alloc->first; at != 0; at = dp_flow_at(a->flows, at)->next)
+		add_counts(dp_flow_at(a->flows, at), out);
+}
+
+uint64_t dp_own_deadline(const struct dp_apply *a, const struct dp_flow *flow)
+{
+	return a->own_deadline[dp_flow_index(a->flows, flow)];
+}
+
+void dp_own_deadline_set(struct dp_apply *a, const struct dp_flow *flow, uint64_t deadline_ns)
+{
+	a->own_deadline[dp_flow_index(a->flows, flow)] = deadline_ns;
+}
+
+// The peer's side of a channel flow, either direction, as the key of its permission.
+static struct dp_flow_key permission_key(
+	const struct dp_apply *a, const struct dp_alloc *alloc, const struct dp_flow *flow)
+{
+	struct dp_flow_key key = flow->key;
+
+	if (flow->kind == DP_FLOW_CHANNEL_UP) {
+		struct tp_ip ip = {.family = flow->dst_family};
+		memcpy(ip.bytes, flow->dst_ip, sizeof(ip.bytes));
+		struct dp_peer peer;
+		// It was accepted once: family and relay are there.
+		if (dp_peer_of(a, alloc, &ip, &peer) == 0)
+			key = dp_key_peer(alloc, &peer, 0);
+	}
+	key.port = 0;
+	return key;
+}
+
+void dp_deadline_update(struct dp_apply *a, const struct dp_alloc *alloc, struct dp_flow *flow)
+{
+	uint64_t effective = dp_own_deadline(a, flow);
+
+	if (flow->kind != DP_FLOW_ALLOCATION)
+		effective = RTE_MIN(effective, a->own_deadline[alloc->flow]);
+	if (flow->kind == DP_FLOW_CHANNEL_UP || flow->kind == DP_FLOW_CHANNEL_DOWN) {
+		struct dp_flow_key key = permission_key(a, alloc, flow);
+		const struct dp_flow *permission = dp_own_flow(a, alloc, &key);
+		effective =
+			permission == NULL ? 0 : RTE_MIN(effective, dp_own_deadline(a, permission));
+	}
+	if (atomic_load_explicit(&flow->deadline_ns, memory_order_relaxed) != effective)
+		atomic_store_explicit(&flow->deadline_ns, effective, memory_order_relaxed);
+}
