@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Writes the hand-made seeds of the fuzz corpus: the same bytes every time."""
+import hashlib
+import pathlib
+import re
+import struct
+import zlib
+
+ROOT = pathlib.Path(__file__).resolve().parent
+COOKIE = 0x2112A442
+ID = bytes(range(0xA0, 0xAC))
+
+
+def save(target, name, data):
+    path = ROOT / "corpus" / target
+    path.mkdir(parents=True, exist_ok=True)
+    (path / name).write_bytes(data)
+
+
+def attr(kind, value=b"", length=None):
+    pad = b"\0" * (-len(value) % 4)
+    return struct.pack(">HH", kind, len(value) if length is None else length) + value + pad
+
+
+def stun(kind, *attrs, fingerprint=False):
+    body = b"".join(attrs)
+    head = struct.pack(">HHI", kind, len(body) + (8 if fingerprint else 0), COOKIE) + ID
+    if fingerprint:
+        body += attr(0x8028, struct.pack(">I", zlib.crc32(head + body) ^ 0x5354554E))
+    return head + body
+
+
+def xor_address(ip, port):
+    mask = struct.pack(">I", COOKIE) + ID
+    family = 1 if len(ip) == 4 else 2
+    return struct.pack(">BBH", 0, family, port ^ COOKIE >> 16) + bytes(a ^ b for a, b in zip(ip, mask))
+
+
+V4 = (bytes([198, 18, 0, 1]), bytes([198, 18, 0, 2]))
+V6 = tuple(bytes.fromhex("fd0001980018") + bytes(9) + bytes([n]) for n in (1, 2))
+
+
+def stun_seeds():
+    peer4, peer6 = xor_address(V4[0], 5000), xor_address(V6[0], 5000)
+    auth = (attr(0x0006, b"user"), attr(0x0014, b"example.org"), attr(0x0015, b"nonce-of-9"), attr(0x0008, bytes(20)))
+    save("stun_read", "binding", stun(0x0001))
+    save("stun_read", "binding-fingerprint", stun(0x0001, attr(0x8022, b"seed!"), fingerprint=True))
+    save("stun_read", "allocate", stun(0x0003, attr(0x0019, b"\x11\0\0\0"), attr(0x001A), attr(0x000D, b"\0\0\2\x58")))
+    save("stun_read", "allocate-auth", stun(0x0003, attr(0x0019, b"\x11\0\0\0"), *auth, fingerprint=True))
+    save("stun_read", "after-integrity", stun(0x0003, *auth, attr(0x001C, bytes(32)), attr(0x7FFE, b"x"), fingerprint=True))
+    save("stun_read", "refresh", stun(0x0004, attr(0x000D, bytes(4)), *auth))
+    save("stun_read", "permission", stun(0x0008, attr(0x0012, peer4), attr(0x0012, peer6), *auth))
+    save("stun_read", "channel-bind", stun(0x0009, attr(0x000C, b"\x40\0\0\0"), attr(0x0012, peer6), *auth))
+    save("stun_read", "send", stun(0x0016, attr(0x0012, peer4), attr(0x0013, b"payload")))
+    save("stun_read", "send-empty", stun(0x0016, attr(0x0013), attr(0x0012, peer6), attr(0x001A)))
+    save("stun_read", "error", stun(0x0113, attr(0x0009, b"\0\0\4\x01Unauthenticated"), attr(0x000A, b"\x7f\xfe\0\3")))
+    save("stun_read", "unknown", stun(0x0003, *(attr(0x7F00 + i % 7, b"u") for i in range(12))))
+    save("stun_read", "overrun", stun(0x0001, attr(0x0013, b"abcd", length=5), attr(0x0013, b"", length=0xFFFD)))
+    text = (ROOT.parent / "rfc" / "rfc5769.h").read_text()
+    for name, body in re.findall(r"rfc5769_(\w+)\[\] = \{(.*?)\};", text, re.S):
+        save("stun_read", "rfc5769-" + name, bytes(int(x, 16) for x in re.findall(r"0x(\w\w),", body)))
+
+
+def checksum(data):
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(">%dH" % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return 0xFFFF ^ total
+
+
+def udp(payload, src, dst, length=None, zero=False):
+    length = 8 + len(payload) if length is None else length
+    head = struct.pack(">HHHH", 5000, 3478, length, 0)
+    pseudo = src + dst + struct.pack(">IHBB", length, 0, 0, 17)
+    value = 0 if zero else checksum(pseudo + head + payload) or 0xFFFF
+    return head[:6] + struct.pack(">H", value) + payload
+
+
+def ipv4(payload, protocol=17, options=b"", fragment=0x4000):
+    size = 20 + len(options)
+    head = struct.pack(">BBHHHBBH", 0x40 + size // 4, 0xB8, size + len(payload), 7, fragment, 64, protocol, 0)
+    head += V4[0] + V4[1] + options
+    return head[:10] + struct.pack(">H", checksum(head)) + head[12:] + payload
+
+
+def ipv6(payload, protocol=17, extensions=()):
+    kinds = [kind for kind, _ in extensions] + [protocol]
+    chain = b"".join(bytes([after]) + rest for after, (_, rest) in zip(kinds[1:], extensions))
+    return struct.pack(">IHBB", 0x6B800000, len(chain + payload), kinds[0], 64) + V6[0] + V6[1] + chain + payload
+
+
+def ethernet(kind, payload, tag=None):
+    vlan = b"" if tag is None else struct.pack(">HH", 0x8100, tag)
+    return bytes([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2]) + vlan + struct.pack(">H", kind) + payload
+
+
+def packet_seeds():
+    v4, v6 = udp(b"abcde", *V4), udp(b"abcde", *V6)
+    dest, hop = (60, b"\0\1\4" + bytes(4)), (0, b"\0\5\2\0\0\1\0")
+    routing = (43, b"\0\0\0" + bytes(4))
+
+    def frag(word):
+        return (44, b"\0" + struct.pack(">HI", word, 7))
+
+    quote4, quote6 = ipv4(v4)[:28], ipv6(v6, extensions=[dest])
+    save("packet", "udp4", ethernet(0x0800, ipv4(v4)))
+    save("packet", "udp4-padded", ethernet(0x0800, ipv4(v4) + bytes(9)))
+    save("packet", "udp4-tag", ethernet(0x0800, ipv4(v4), 0x2064))
+    save("packet", "udp4-options", ethernet(0x0800, ipv4(v4, options=b"\1" * 40)))
+    save("packet", "udp4-trimmed", ethernet(0x0800, ipv4(udp(b"abcde", *V4, length=10))))
+    save("packet", "udp4-no-checksum", ethernet(0x0800, ipv4(udp(b"abcde", *V4, zero=True))))
+    save("packet", "udp4-two-tags", ethernet(0x8100, struct.pack(">HH", 5, 0x0800) + ipv4(v4), 4))
+    save("packet", "fragment4-first", ethernet(0x0800, ipv4(v4 + b"xyz", fragment=0x2000)))
+    save("packet", "fragment4-last", ethernet(0x0800, ipv4(b"tail", fragment=0x0002)))
+    save("packet", "tcp4", ethernet(0x0800, ipv4(bytes(20), protocol=6)))
+    save("packet", "udp6", ethernet(0x86DD, ipv6(v6)))
+    save("packet", "udp6-tag-chain", ethernet(0x86DD, ipv6(v6, extensions=[hop, dest, routing, dest]), 100))
+    save("packet", "udp6-atomic", ethernet(0x86DD, ipv6(v6, extensions=[frag(0)])))
+    save("packet", "udp6-no-checksum", ethernet(0x86DD, ipv6(udp(b"a", *V6, zero=True))))
+    save("packet", "udp6-long-chain", ethernet(0x86DD, ipv6(v6, extensions=[dest] * 9)))
+    save("packet", "fragment6-first", ethernet(0x86DD, ipv6(v6 + b"xyz", extensions=[frag(1)])))
+    save("packet", "fragment6-last", ethernet(0x86DD, ipv6(b"tail", extensions=[dest, frag(16)])))
+    for kind, code in ((3, 3), (3, 4), (11, 0), (8, 0)):
+        save("packet", "icmp4-%d-%d" % (kind, code),
+             ethernet(0x0800, ipv4(struct.pack(">BBHI", kind, code, 0, 1280) + quote4, protocol=1)))
+    for kind in (1, 2, 3, 128):
+        save("packet", "icmp6-%d" % kind,
+             ethernet(0x86DD, ipv6(struct.pack(">BBHI", kind, 0, 0, 1280) + quote6, protocol=58)))
+    save("packet", "arp", ethernet(0x0806, bytes(46)))
+
+
+def main():
+    stun_seeds()
+    packet_seeds()
+    for channel, data, length in ((0x4000, b"", 0), (0x4001, b"hello", 5), (0x4FFF, b"hello\0\0\0", 5),
+                                  (0x5000, b"hello", 5), (0x4001, b"hell", 5), (0x4001, b"", 0xFFFF)):
+        raw = struct.pack(">HH", channel, length) + data
+        save("chandata", hashlib.sha1(raw).hexdigest()[:12], raw)
+    for text in ("198.18.0.2", "198.18.0.0/15", "fd00:198:18::/48", "::ffff:198.18.0.2", "::/0", "::1/128", "10.0.0.1/8",
+                 "1.2.3.4/033", "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", "fe80::1%eth0", "[::1]:3478"):
+        save("addr", hashlib.sha1(text.encode()).hexdigest()[:12], text.encode())
+
+
+if __name__ == "__main__":
+    main()

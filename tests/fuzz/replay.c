@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Replays a corpus without libFuzzer: every file of the directories given, and every truncation of
+// it. Fails when there is nothing to replay.
+#include <dirent.h>
+#include <errno.h>
+
+#include "tests/fuzz/fuzz.h"
+
+#define REPLAY_MAX_BYTES 65536
+
+static void replay_file(const char *path)
+{
+	static uint8_t data[REPLAY_MAX_BYTES];
+	FILE *f = fopen(path, "rb");
+
+	if (!f) {
+		fprintf(stderr, "%s: %s\n", path, strerror(errno));
+		exit(1);
+	}
+	size_t size = fread(data, 1, sizeof(data), f);
+	fclose(f);
+	for (size_t n = 0; n <= size; n++)
+		fuzz_run(data, n);
+}
+
+static size_t replay_directory(const char *path)
+{
+	char name[4096];
+	struct dirent *entry;
+	size_t files = 0;
+	DIR *dir = opendir(path);
+
+	if (!dir) {
+		fprintf(stderr, "%s: %s\n", path, strerror(errno));
+		exit(1);
+	}
+	while ((entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		int n = snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
+		FUZZ_CHECK(n > 0 && (size_t)n < sizeof(name));
+		replay_file(name);
+		files++;
+	}
+	closedir(dir);
+	return files;
+}
+
+int main(int argc, char **argv)
+{
+	size_t files = 0;
+
+	for (int i = 1; i < argc; i++)
+		files += replay_directory(argv[i]);
+	printf("%zu files replayed\n", files);
+	return files > 0 ? 0 : 1;
+}
