@@ -77,8 +77,9 @@ struct tp_alloc_record {
 	uint16_t user_length;
 	uint32_t user_more; // index of a tp_name_record when user_length > TP_RECORD_NAME_INLINE
 	uint8_t user[TP_RECORD_NAME_INLINE];
-	uint8_t transport;     // of the client's side: 0 UDP, 1 TCP, 2 TLS, 3 DTLS
-	uint8_t reserved[107]; // mobility, quota class, policer
+	uint8_t transport;       // of the client's side: 0 UDP, 1 TCP, 2 TLS, 3 DTLS
+	uint8_t closed_families; // of a dual allocation, given up: bit 0 IPv4, bit 1 IPv6
+	uint8_t reserved[106];   // mobility, quota class, policer
 };
 
 enum tp_peer_kind {

@@ -49,8 +49,8 @@ int ctl_store_adopt(struct ctl_store *store, struct ctl_time now, struct ctl_ado
 
 // A restarted dataplane brings a new, empty region: copies header state (ids, nonce keys) and all
 // records over, index by index, and works on it from now on; the old region may be unmapped
-// afterwards. No change may be pending (ctl_turn_detach). 0; -EINVAL header; -ENOMEM: the store
-// stays on the old region. Follow it with a ctl_sync.
+// afterwards. No change may be pending (ctl_turn_detach). Reservation tokens are forgotten. 0;
+// -EINVAL header; -ENOMEM: the store stays on the old region. Follow it with a ctl_sync.
 int ctl_store_move(struct ctl_store *store, void *region, size_t region_bytes, struct ctl_time now,
 	struct ctl_adoption *report);
 
@@ -59,14 +59,15 @@ int ctl_store_move(struct ctl_store *store, void *region, size_t region_bytes, s
 struct ctl_sync {
 	uint32_t phase;
 	uint32_t index; // next allocation
-	uint32_t peers_done;
+	uint32_t pad;
 	uint64_t end_sequence; // of SYNC_END once sent, else 0
 };
 
 // Starts (over) at the beginning. A new attach while one is under way: start again.
 void ctl_sync_start(struct ctl_sync *sync);
 
-// Sends as many commands as there is room for, and keeps `reserve` places free for requests.
-// True when SYNC_END was sent.
+// Sends as many commands as there is room for, and keeps `reserve` places free for requests. One
+// allocation goes as a whole: the sink must be able to offer CTL_PEERS_PER_ALLOCATION + 1 +
+// reserve. True when SYNC_END was sent.
 bool ctl_sync_step(
 	struct ctl_store *store, struct ctl_sync *sync, struct ctl_time now, uint32_t reserve);

@@ -61,9 +61,22 @@ int ctl_allocation_refresh(struct ctl_store *store, struct tp_alloc_ref ref, uin
 int ctl_allocation_delete(struct ctl_store *store, struct tp_alloc_ref ref,
 	enum tp_end_reason reason, struct ctl_time now, struct ctl_change *change);
 
+// Gives up one relayed address of a dual allocation: its permissions and channels end and no new
+// ones come; the rest stays untouched (RFC 8656 section 8.1). -EAFNOSUPPORT the allocation does not
+// have that family, or had given it up; -EBUSY it is the only one left (delete the allocation);
+// -ENOENT; -ENOBUFS.
+int ctl_allocation_close_family(struct ctl_store *store, struct tp_alloc_ref ref, uint8_t family,
+	struct ctl_change *change);
+
+// Families that the allocation can still be used with, CTL_FAMILY_BIT_*.
+uint8_t ctl_allocation_families(const struct tp_alloc_record *record);
+
 // Asks the dataplane for the allocation's counters; the acknowledgement updates the snapshot.
 // Returns the sequence, or 0 when it is gone or there is no room.
 uint64_t ctl_allocation_poll_counters(struct ctl_store *store, struct tp_alloc_ref ref);
+
+// Whether any relay address of this family is configured.
+bool ctl_store_has_family(const struct ctl_store *store, uint8_t family);
 
 // The user of an allocation: copies it to out (not terminated), returns its length.
 #define CTL_USER_MAX_BYTES 513

@@ -40,6 +40,7 @@ void ctl_change_rollback(struct ctl_store *store, struct ctl_change *change, str
 
 // What every acknowledgement means for the store itself, whoever sent the command: counters of
 // COUNTERS and ALLOC_DELETE go into the record's snapshot. `of_change` says whether a ctl_change
-// will deal with a refusal; otherwise a refused SET (of a synchronisation) ends the allocation.
+// will deal with a refusal; otherwise (a synchronisation) an allocation that is refused, or unknown
+// to the dataplane, ends.
 void ctl_store_ack(
 	struct ctl_store *store, const struct tp_ack *ack, bool of_change, struct ctl_time now);

@@ -9,8 +9,13 @@
 int ctl_permission_set(struct ctl_store *store, struct tp_alloc_ref ref, const struct tp_ip *peer,
 	struct ctl_time now, struct ctl_change *change);
 
+// Whether the binding would do, RFC 8656 section 12.2: 0; -ENOENT; -EINVAL number out of
+// 0x4000-0x4FFF or port 0; -EEXIST the number is bound to another peer, or the peer to another
+// number.
+int ctl_channel_check(const struct ctl_store *store, struct tp_alloc_ref ref, uint16_t channel,
+	const struct tp_addr *peer);
+
 // Binds or refreshes a channel, and the permission for its peer address; PERMISSION_SET, then
-// CHANNEL_SET. As above, and -EEXIST when the number is bound to another peer or the peer to
-// another number (RFC 8656 section 12.2), -EINVAL number out of 0x4000-0x4FFF or port 0.
+// CHANNEL_SET. Errors of both functions above.
 int ctl_channel_bind(struct ctl_store *store, struct tp_alloc_ref ref, uint16_t channel,
 	const struct tp_addr *peer, struct ctl_time now, struct ctl_change *change);

@@ -12,6 +12,8 @@ struct ctl_key {
 	uint8_t bytes[CTL_KEY_BYTES];
 };
 
+void ctl_key_cleanse(struct ctl_key *key);
+
 // libcrypto's contexts, made once; one thread.
 struct ctl_crypto;
 int ctl_crypto_create(struct ctl_crypto **out); // 0, -ENOMEM, -ENOTSUP (MD5 or SHA1 not offered)

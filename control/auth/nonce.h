@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Stateless nonces (RFC 8489 section 9.2): seconds of the wall clock and a SipHash-2-4 over them,
-// the client's address (IPv6: its /64) and the listener, in hex. Two keys are alive, in the region
-// header, so that nonces survive a restart of control and a rotation.
+// the client's transport address (no two clients get the same one) and the listener, in hex. Two
+// keys are alive, in the region header, so that nonces survive a restart of control and a rotation.
 #pragma once
 
 #include <stdbool.h>

@@ -10,7 +10,7 @@
 #include "control/auth/users.h"
 
 #define CTL_REQUEST_MAX_BYTES  TP_PACKET_SLOT_BYTES
-#define CTL_RESPONSE_MAX_BYTES 1200
+#define CTL_RESPONSE_MAX_BYTES 1900 // fits an inject slot, and the longest realm and software
 
 // The way back, opaque to this folder: copied from the request to its response.
 struct ctl_reply_to {

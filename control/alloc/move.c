@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A new region for the same records: the dataplane was restarted.
+#include <stdlib.h>
+
+#include "control/alloc/adopt.h"
+#include "control/alloc/store_private.h"
+
+static void copy_header(struct tp_region_header *to, const struct tp_region_header *from)
+{
+	to->node_id = from->node_id;
+	to->next_uid = from->next_uid;
+	memcpy(to->uid_prefix, from->uid_prefix, sizeof(to->uid_prefix));
+	memcpy(to->nonce_key, from->nonce_key, sizeof(to->nonce_key));
+	to->control_generation = from->control_generation;
+}
+
+// Copies what fits; returns how many records in use did not.
+static uint32_t copy_records(struct ctl_store *to, const struct ctl_store *from)
+{
+#define FEWER(field) (to->field < from->field ? to->field : from->field)
+	memcpy(to->allocs, from->allocs, FEWER(alloc_capacity) * sizeof(*to->allocs));
+	memcpy(to->peers, from->peers, FEWER(peer_capacity) * sizeof(*to->peers));
+	memcpy(to->names, from->names, FEWER(name_capacity) * sizeof(*to->names));
+	uint32_t lost = 0;
+	for (uint32_t i = FEWER(alloc_capacity); i < from->alloc_capacity; i++)
+		lost += from->allocs[i].state == TP_RECORD_LIVE;
+#undef FEWER
+	return lost;
+}
+
+int ctl_store_move(struct ctl_store *s, void *region, size_t region_bytes, struct ctl_time now,
+	struct ctl_adoption *report)
+{
+	struct ctl_adoption local;
+	if (!report)
+		report = &local;
+	struct ctl_store_options options = {.region = region,
+		.region_bytes = region_bytes,
+		.policy = &s->policy,
+		.commands = s->commands,
+		.random = s->draw.random};
+	struct ctl_store *fresh;
+	int rc = ctl_store_create(&options, &fresh);
+	if (rc)
+		return rc;
+	copy_header(fresh->header, s->header);
+	uint32_t lost = copy_records(fresh, s);
+	rc = ctl_store_adopt(fresh, now, report);
+	if (rc) {
+		ctl_store_destroy(fresh);
+		return rc;
+	}
+	report->dropped_allocations[CTL_ADOPT_NO_PLACE] += lost;
+	fresh->counts.created += s->counts.created;
+	for (size_t i = 0; i < sizeof(s->counts.ended) / sizeof(s->counts.ended[0]); i++)
+		fresh->counts.ended[i] += s->counts.ended[i];
+
+	// The caller's handle stays: contents change places, the old ones go.
+	struct ctl_store old = *s;
+	*s = *fresh;
+	*fresh = old;
+	ctl_store_destroy(fresh);
+	return 0;
+}

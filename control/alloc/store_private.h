@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The inside of struct ctl_store, shared by the files of control/alloc and by nobody else.
+#pragma once
+
+#include "control/alloc/allocation.h"
+#include "control/alloc/draw.h"
+#include "control/alloc/free_list.h"
+#include "control/alloc/heap.h"
+#include "control/alloc/quota.h"
+#include "control/alloc/record_write.h"
+#include "control/alloc/relay_address.h"
+
+#define CTL_RESERVATIONS       256
+#define CTL_RESERVATION_S      30              // RFC 8656 section 7.2: at least 30 seconds
+#define CTL_PLAUSIBLE_LIFETIME UINT64_C(86400) // seconds; longer ones in a region are damage
+
+// What is known of an allocation record besides the record.
+struct ctl_slot {
+	uint32_t hash_next;
+	uint32_t pad;
+	struct ctl_relay_port relay[2];
+	struct ctl_quota_user *user; // while live
+};
+
+struct ctl_reservation {
+	bool used;
+	struct ctl_relay_port port;
+	struct tp_alloc_ref maker;
+	uint8_t token[CTL_RESERVATION_TOKEN_BYTES];
+};
+
+struct ctl_store {
+	struct ctl_store_policy policy;
+	struct ctl_commands commands;
+	struct ctl_draw draw;
+
+	struct tp_region_header *header;
+	struct tp_alloc_record *allocs;
+	struct tp_peer_record *peers;
+	struct tp_name_record *names;
+	uint32_t alloc_capacity, peer_capacity, name_capacity; // checked once, then trusted
+
+	struct tp_siphash_key key;
+	struct ctl_slot *slots;
+	uint32_t *buckets; // five-tuple -> first alloc index
+	uint32_t bucket_mask;
+	struct ctl_free_list free_allocs, free_peers, free_names;
+	struct ctl_heap expiry; // objects: allocs, then peers, then reservations
+	struct ctl_relays relays;
+	struct ctl_quota quota;
+	struct ctl_reservation reservations[CTL_RESERVATIONS];
+	struct ctl_store_status counts; // live objects and totals; capacities are filled on demand
+};
+
+static inline uint32_t ctl_heap_of_peer(const struct ctl_store *s, uint32_t peer)
+{
+	return s->alloc_capacity + peer;
+}
+
+static inline uint32_t ctl_heap_of_reservation(const struct ctl_store *s, uint32_t reservation)
+{
+	return s->alloc_capacity + s->peer_capacity + reservation;
+}
+
+// The live record behind a reference, writable; NULL when it is gone.
+static inline struct tp_alloc_record *ctl_live(const struct ctl_store *s, struct tp_alloc_ref ref)
+{
+	if (ref.index >= s->alloc_capacity)
+		return NULL;
+	struct tp_alloc_record *r = &s->allocs[ref.index];
+	return r->state == TP_RECORD_LIVE && r->self.generation == ref.generation ? r : NULL;
+}
+
+static inline uint8_t ctl_family_bit(uint8_t family)
+{
+	return family == TP_FAMILY_IPV4   ? CTL_FAMILY_BIT_IPV4
+	       : family == TP_FAMILY_IPV6 ? CTL_FAMILY_BIT_IPV6
+					  : 0;
+}
+
+static inline uint32_t ctl_room(const struct ctl_store *s)
+{
+	return s->commands.room(s->commands.context);
+}
+
+// ---- store.c
+// Sends one command, noted in `change` unless NULL.
+void ctl_send(struct ctl_store *s, const struct tp_cmd *cmd, struct ctl_change *change);
+
+// ---- allocation.c
+void ctl_send_alloc_set(
+	struct ctl_store *s, const struct tp_alloc_record *r, struct ctl_change *change);
+void ctl_index_insert(struct ctl_store *s, uint32_t index);
+uint32_t ctl_index_find(const struct ctl_store *s, uint8_t transport, const struct tp_addr *client,
+	const struct tp_addr *listener);
+// Ends a live record without a command: peers, name, user, index go; ports rest until
+// rest_until_ns, or are free at once when that is 0.
+void ctl_alloc_end(struct ctl_store *s, uint32_t index, enum tp_end_reason reason,
+	struct ctl_time now, uint64_t rest_until_ns);
+// A resting record becomes free.
+void ctl_alloc_free(struct ctl_store *s, uint32_t index);
+
+// ---- permission.c
+// Removes a peer record from its live allocation and frees it; no command.
+void ctl_peer_remove(struct ctl_store *s, uint32_t peer);
+void ctl_peer_free(struct ctl_store *s, uint32_t peer);
+void ctl_peer_set_deadline(struct ctl_store *s, uint32_t peer, uint64_t deadline_ns);
+void ctl_send_peer(struct ctl_store *s, uint32_t peer, bool set, struct ctl_change *change);
+
+// ---- reservation.c
+int ctl_reservation_make(struct ctl_store *s, struct ctl_relay_port port, struct tp_alloc_ref maker,
+	struct ctl_time now, uint8_t token[CTL_RESERVATION_TOKEN_BYTES]);
+// Takes the reserved port out; none when there is no such token.
+struct ctl_relay_port ctl_reservation_take(
+	struct ctl_store *s, const uint8_t token[CTL_RESERVATION_TOKEN_BYTES]);
+void ctl_reservation_drop(struct ctl_store *s, uint32_t reservation);
+void ctl_reservation_drop_of(struct ctl_store *s, struct tp_alloc_ref maker);

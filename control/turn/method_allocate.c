@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Allocate, RFC 8656 section 7.2, steps numbered as there.
+#include <errno.h>
+
+#include "control/turn/turn_private.h"
+
+#define PROTOCOL_UDP 17
+
+// 3. REQUESTED-TRANSPORT must be there and be UDP.
+static enum stun_err check_transport(struct ctl_transaction *t)
+{
+	struct stun_attr a;
+	if (!stun_find(&t->message, STUN_ATTR_REQUESTED_TRANSPORT, &a) || !stun_attr_length_ok(&a))
+		return STUN_ERR_BAD_REQUEST;
+	return a.value[0] == PROTOCOL_UDP ? STUN_OK : STUN_ERR_UNSUPPORTED_TRANSPORT;
+}
+
+// 5. to 9.: which relayed addresses are wanted.
+static enum stun_err read_wishes(struct ctl_transaction *t, struct ctl_allocation_request *q)
+{
+	struct stun_attr token, even;
+	uint8_t requested, additional;
+	bool has_token = stun_find(&t->message, STUN_ATTR_RESERVATION_TOKEN, &token);
+	bool has_even = stun_find(&t->message, STUN_ATTR_EVEN_PORT, &even);
+	if ((has_token && !stun_attr_length_ok(&token)) ||
+		(has_even && !stun_attr_length_ok(&even)))
+		return STUN_ERR_BAD_REQUEST;
+	enum stun_err code =
+		ctl_requested_family(t, STUN_ATTR_REQUESTED_ADDRESS_FAMILY, &requested);
+	if (code == STUN_ERR_BAD_REQUEST)
+		return code;
+	// 9., first half: the value must be IPv6.
+	if (ctl_requested_family(t, STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, &additional) != STUN_OK ||
+		additional == TP_FAMILY_IPV4)
+		return STUN_ERR_BAD_REQUEST;
+
+	// 5. RESERVATION-TOKEN excludes everything that chooses an address.
+	struct stun_attr any;
+	if (has_token &&
+		(has_even || stun_find(&t->message, STUN_ATTR_REQUESTED_ADDRESS_FAMILY, &any) ||
+			additional != TP_FAMILY_NONE))
+		return STUN_ERR_BAD_REQUEST;
+	// 6. Both family attributes.
+	if (additional != TP_FAMILY_NONE &&
+		stun_find(&t->message, STUN_ATTR_REQUESTED_ADDRESS_FAMILY, &any))
+		return STUN_ERR_BAD_REQUEST;
+	// 7. A family that does not exist; one that is not configured is the store's answer.
+	if (code != STUN_OK)
+		return code;
+	// 8. A reserved pair cannot be had of two addresses.
+	if (has_even)
+		q->even_port = even.value[0] & 0x80 ? CTL_PORT_RESERVE : CTL_PORT_EVEN;
+	if (additional != TP_FAMILY_NONE && q->even_port == CTL_PORT_RESERVE)
+		return STUN_ERR_BAD_REQUEST;
+	if (has_token)
+		q->token = token.value;
+	q->families = requested == TP_FAMILY_IPV6 ? CTL_FAMILY_BIT_IPV6 : CTL_FAMILY_BIT_IPV4;
+	if (additional != TP_FAMILY_NONE) {
+		q->families = CTL_FAMILY_BIT_IPV4 | CTL_FAMILY_BIT_IPV6;
+		q->optional_families = q->families;
+	}
+	return STUN_OK;
+}
+
+// 9., second half: the family of a dual allocation that could not be had, RFC 8656 section 18.12.
+static void write_address_error(
+	struct ctl_transaction *t, const struct tp_alloc_record *r, uint8_t family)
+{
+	uint8_t bit = family == TP_FAMILY_IPV4 ? CTL_FAMILY_BIT_IPV4 : CTL_FAMILY_BIT_IPV6;
+	if (ctl_allocation_families(r) & bit)
+		return;
+	unsigned int code = ctl_store_has_family(t->turn->store, family)
+				    ? STUN_ERR_INSUFFICIENT_CAPACITY
+				    : STUN_ERR_ADDRESS_FAMILY_NOT_SUPPORTED;
+	const char *reason = stun_reason((enum stun_err)code);
+	size_t length = strlen(reason);
+	uint8_t *value = stun_write_reserve(&t->writer, STUN_ATTR_ADDRESS_ERROR_CODE, 4 + length);
+	if (!value)
+		return;
+	value[0] = family == TP_FAMILY_IPV4 ? 0x01 : 0x02;
+	value[1] = 0;
+	value[2] = (uint8_t)(code / 100);
+	value[3] = (uint8_t)(code % 100);
+	memcpy(value + 4, reason, length);
+}
+
+static void respond(
+	struct ctl_transaction *t, const struct tp_alloc_record *r, bool dual, const uint8_t *token)
+{
+	ctl_response_begin(t);
+	for (int i = 0; i < 2; i++) {
+		struct tp_addr relay = ctl_allocation_public_relay(t->turn->store, r, i);
+		if (relay.ip.family != TP_FAMILY_NONE)
+			stun_write_xor_address(&t->writer, STUN_ATTR_XOR_RELAYED_ADDRESS, &relay);
+	}
+	if (dual) {
+		write_address_error(t, r, TP_FAMILY_IPV4);
+		write_address_error(t, r, TP_FAMILY_IPV6);
+	}
+	stun_write_u32(&t->writer, STUN_ATTR_LIFETIME, r->granted_lifetime_s);
+	if (token)
+		stun_write_attr(&t->writer, STUN_ATTR_RESERVATION_TOKEN, token,
+			CTL_RESERVATION_TOKEN_BYTES);
+	stun_write_xor_address(&t->writer, STUN_ATTR_XOR_MAPPED_ADDRESS, &t->request.client);
+	ctl_response_success(t);
+}
+
+enum stun_err ctl_method_allocate(struct ctl_transaction *t)
+{
+	struct ctl_turn *turn = t->turn;
+	struct ctl_allocation_request q = {.client = t->request.client,
+		.listener = t->request.listener,
+		.transport = t->request.transport,
+		.user = t->user.value,
+		.user_length = t->user.length,
+		.transaction_id = t->message.transaction_id};
+	struct stun_attr additional;
+	bool dual = stun_find(&t->message, STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, &additional);
+
+	// 1. Authenticated: done.
+	// 2. The five-tuple is in use: 437, unless this is the request that made the allocation
+	// (a retransmission after its response was forgotten, as by a restart).
+	const struct tp_alloc_record *r =
+		ctl_allocation_find(turn->store, q.transport, &q.client, &q.listener, turn->now);
+	if (r && memcmp(r->transaction_id, q.transaction_id, STUN_TRANSACTION_ID_BYTES) == 0 &&
+		ctl_same_user(t, r)) {
+		turn->counters.replayed++;
+		respond(t, r, dual, NULL);
+		return STUN_OK;
+	}
+	if (r)
+		return STUN_ERR_ALLOCATION_MISMATCH;
+	enum stun_err code = check_transport(t);
+	if (code != STUN_OK)
+		return code;
+	// 4. DONT-FRAGMENT is supported.
+	code = read_wishes(t, &q);
+	if (code == STUN_OK)
+		code = ctl_granted_lifetime(t, &q.lifetime_s);
+	if (code != STUN_OK)
+		return code;
+	if (q.lifetime_s == 0) // as if absent: only a Refresh may ask for none
+		q.lifetime_s = turn->allocation_default_s;
+
+	// 10. Quotas; then the relayed transport addresses are chosen.
+	uint8_t token[CTL_RESERVATION_TOKEN_BYTES];
+	int rc = ctl_allocation_create(turn->store, &q, turn->now, &t->change, token);
+	if (rc)
+		return ctl_error_of(rc);
+	respond(t, ctl_allocation_get(turn->store, t->change.alloc), dual,
+		q.even_port == CTL_PORT_RESERVE ? token : NULL);
+	return STUN_OK;
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A request's way: read, class and method, replay, authentication (400, 401, 438), unknown
+// attributes (420), method, response. docs/request-path.md tells it in words.
+#include <errno.h>
+
+#include "common/base/clock.h"
+#include "control/turn/turn_private.h"
+
+#define UNKNOWN_MAX 32 // listed in UNKNOWN-ATTRIBUTES
+
+struct method {
+	uint16_t stun;
+	enum ctl_turn_method_index index;
+	enum stun_err (*handle)(struct ctl_transaction *t);
+};
+
+static const struct method methods[] = {
+	{STUN_BINDING, CTL_METHOD_BINDING, ctl_method_binding},
+	{STUN_ALLOCATE, CTL_METHOD_ALLOCATE, ctl_method_allocate},
+	{STUN_REFRESH, CTL_METHOD_REFRESH, ctl_method_refresh},
+	{STUN_CREATE_PERMISSION, CTL_METHOD_CREATE_PERMISSION, ctl_method_create_permission},
+	{STUN_CHANNEL_BIND, CTL_METHOD_CHANNEL_BIND, ctl_method_channel_bind},
+};
+
+static const struct method *find_method(uint16_t stun)
+{
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (methods[i].stun == stun)
+			return &methods[i];
+	return NULL;
+}
+
+// RFC 8489 section 6.3.1.
+static bool comprehensible(struct ctl_transaction *t)
+{
+	uint16_t types[UNKNOWN_MAX];
+	size_t n = stun_unknown_required(&t->message, types, UNKNOWN_MAX);
+	if (n == 0)
+		return true;
+	ctl_response_unknown(t, types, n < UNKNOWN_MAX ? n : UNKNOWN_MAX);
+	return false;
+}
+
+static void append_waiting(struct ctl_transaction *t)
+{
+	struct ctl_turn *turn = t->turn;
+	t->wait_next = NULL;
+	if (turn->waiting)
+		turn->waiting_last->wait_next = t;
+	else
+		turn->waiting = t;
+	turn->waiting_last = t;
+}
+
+static void handle(struct ctl_transaction *t)
+{
+	enum stun_err code = find_method(t->message.method)->handle(t);
+	if (code != STUN_OK) {
+		ctl_change_rollback(t->turn->store, &t->change, t->turn->now);
+		ctl_response_error(t, code);
+	} else if (t->change.first_sequence != 0) {
+		ctl_transaction_hold(t, CTL_TRANSACTION_WAITING);
+		append_waiting(t);
+		return;
+	}
+	ctl_transaction_end(t);
+}
+
+void ctl_request_authenticated(struct ctl_transaction *t)
+{
+	if (comprehensible(t))
+		handle(t);
+	else
+		ctl_transaction_end(t);
+}
+
+// A Binding request needs no credentials, changes nothing and waits for nobody.
+static void run_binding(struct ctl_transaction *t)
+{
+	if (comprehensible(t))
+		handle(t);
+	else
+		ctl_transaction_end(t);
+}
+
+void ctl_transaction_run(struct ctl_transaction *t)
+{
+	struct ctl_turn *turn = t->turn;
+	const struct ctl_replay_entry *e =
+		ctl_replay_find(&turn->replay, &t->replay_key, turn->now.now_ns);
+	if (e) {
+		turn->counters.replayed++;
+		turn->send(turn->send_context, &t->request.reply_to, &t->request.listener,
+			&t->request.client, e->response, e->length);
+		ctl_transaction_end(t);
+		return;
+	}
+	ctl_authenticate(t);
+}
+
+void ctl_turn_request(struct ctl_turn *turn, const struct ctl_request *q, struct ctl_time now)
+{
+	struct stun_message m;
+	turn->now = now;
+
+	// RFC 8489 section 6.3: what is malformed, or no request of ours, is silently discarded.
+	if (q->length > CTL_REQUEST_MAX_BYTES ||
+		stun_read(q->bytes, q->length, &m) != STUN_READ_OK ||
+		(stun_has_fingerprint(&m) && !stun_fingerprint_ok(&m))) {
+		turn->counters.malformed++;
+		return;
+	}
+	if (m.class != STUN_REQUEST) {
+		turn->counters.not_a_request++;
+		return;
+	}
+	const struct method *method = find_method(m.method);
+	turn->counters.requests[method ? method->index : CTL_METHOD_OTHER]++;
+	if (!method)
+		return;
+	if (turn->counters.pending >= turn->max_pending) {
+		turn->counters.overload++;
+		return;
+	}
+	struct ctl_transaction *t = ctl_transaction_new(turn, q);
+	if (!t) {
+		turn->counters.overload++;
+		return;
+	}
+	stun_read(t->request.bytes, t->request.length, &t->message); // once more, over the copy
+	t->method = method->index;
+	if (m.method == STUN_BINDING) {
+		run_binding(t);
+		return;
+	}
+	t->replay_key = ctl_replay_key_of(&turn->replay, &t->request);
+	struct ctl_transaction *busy = ctl_transaction_busy(turn, q);
+	if (!busy) {
+		ctl_transaction_run(t);
+	} else if (!ctl_transaction_defer(busy, t)) {
+		turn->counters.overload++;
+		ctl_transaction_free(t);
+	}
+}
+
+// ---- Acknowledgements.
+
+static struct ctl_transaction *take_waiting(struct ctl_turn *turn)
+{
+	struct ctl_transaction *t = turn->waiting;
+	turn->waiting = t->wait_next;
+	return t;
+}
+
+static void complete(struct ctl_transaction *t)
+{
+	struct ctl_turn *turn = t->turn;
+	if (t->change.result == 0) {
+		ctl_response_release(t);
+	} else {
+		turn->counters.refused_by_dataplane++;
+		ctl_change_rollback(turn->store, &t->change, turn->now);
+		ctl_response_error(t, STUN_ERR_INSUFFICIENT_CAPACITY);
+	}
+	ctl_transaction_end(t);
+}
+
+void ctl_turn_ack(struct ctl_turn *turn, const struct tp_ack *ack, struct ctl_time now)
+{
+	turn->now = now;
+	struct ctl_transaction *t = turn->waiting;
+	while (t && t->change.last_sequence < ack->sequence) {
+		t->change.result = -EIO; // its own acknowledgement never came
+		complete(take_waiting(turn));
+		t = turn->waiting;
+	}
+	bool of_change = t && ack->sequence >= t->change.first_sequence &&
+			 ack->sequence <= t->change.last_sequence;
+	ctl_store_ack(turn->store, ack, of_change, now);
+	if (of_change && ctl_change_ack(&t->change, ack))
+		complete(take_waiting(turn));
+}
+
+void ctl_turn_detach(struct ctl_turn *turn, struct ctl_time now)
+{
+	turn->now = now;
+	while (turn->waiting) {
+		struct ctl_transaction *t = take_waiting(turn);
+		// Those that waited behind it are forgotten as well: their clients ask again.
+		struct ctl_transaction *d = t->deferred;
+		t->deferred = NULL;
+		while (d) {
+			struct ctl_transaction *next = d->next;
+			ctl_transaction_free(d);
+			d = next;
+		}
+		ctl_change_rollback(turn->store, &t->change, now);
+		ctl_transaction_end(t);
+	}
+}
+
+void ctl_turn_tick(struct ctl_turn *turn, struct ctl_time now)
+{
+	turn->now = now;
+	ctl_replay_expire(&turn->replay, now.now_ns);
+	ctl_nonce_rotate(ctl_store_nonce_keys(turn->store), now.wall_ns, turn->nonce_lifetime_s,
+		&turn->random);
+}

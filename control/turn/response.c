@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Building and sending responses. An authenticated request's response carries MESSAGE-INTEGRITY and
+// is remembered for its retransmissions; FINGERPRINT is there when the request had it.
+#include "control/turn/turn_private.h"
+
+static void begin(struct ctl_transaction *t, enum stun_class class)
+{
+	stun_write_begin(&t->writer, t->response, sizeof(t->response), class, t->message.method,
+		t->message.transaction_id);
+}
+
+// SOFTWARE, MESSAGE-INTEGRITY, FINGERPRINT, in this order.
+static void finish(struct ctl_transaction *t)
+{
+	struct ctl_turn *turn = t->turn;
+	t->response_length = 0;
+	if (turn->software[0])
+		stun_write_attr(
+			&t->writer, STUN_ATTR_SOFTWARE, turn->software, strlen(turn->software));
+	if (t->authenticated &&
+		ctl_integrity_append(turn->crypto, &t->writer, t->key.bytes, sizeof(t->key.bytes)))
+		return;
+	if (stun_has_fingerprint(&t->message))
+		stun_write_fingerprint(&t->writer);
+	int length = stun_write_finish(&t->writer);
+	if (length > 0)
+		t->response_length = (size_t)length;
+}
+
+static void send(struct ctl_transaction *t)
+{
+	struct ctl_turn *turn = t->turn;
+	if (t->response_length == 0)
+		return;
+	if (t->authenticated)
+		ctl_replay_add(&turn->replay, &t->replay_key, t->response, t->response_length,
+			turn->now.now_ns);
+	turn->send(turn->send_context, &t->request.reply_to, &t->request.listener,
+		&t->request.client, t->response, t->response_length);
+}
+
+// ---- Success.
+
+void ctl_response_begin(struct ctl_transaction *t)
+{
+	begin(t, STUN_SUCCESS);
+}
+
+void ctl_response_success(struct ctl_transaction *t)
+{
+	finish(t);
+	if (t->change.first_sequence == 0)
+		ctl_response_release(t);
+}
+
+void ctl_response_release(struct ctl_transaction *t)
+{
+	t->turn->counters.successes[t->method]++;
+	send(t);
+}
+
+// ---- Errors.
+
+static void count_error(struct ctl_transaction *t, enum stun_err code)
+{
+	unsigned int e = 0;
+	while (e < CTL_ERRORS && ctl_turn_error_code(e) != (int)code)
+		e++;
+	if (e < CTL_ERRORS)
+		t->turn->counters.errors[t->method][e]++;
+}
+
+void ctl_response_error(struct ctl_transaction *t, enum stun_err code)
+{
+	begin(t, STUN_ERROR);
+	stun_write_error(&t->writer, code);
+	count_error(t, code);
+	finish(t);
+	send(t);
+}
+
+void ctl_response_unknown(struct ctl_transaction *t, const uint16_t *types, size_t count)
+{
+	begin(t, STUN_ERROR);
+	stun_write_error(&t->writer, STUN_ERR_UNKNOWN_ATTRIBUTE);
+	stun_write_unknown_attributes(&t->writer, types, count);
+	count_error(t, STUN_ERR_UNKNOWN_ATTRIBUTE);
+	finish(t);
+	send(t);
+}
+
+void ctl_response_challenge(struct ctl_transaction *t, enum stun_err code)
+{
+	struct ctl_turn *turn = t->turn;
+	char nonce[CTL_NONCE_CHARS + 1];
+	ctl_nonce_write(ctl_store_nonce_keys(turn->store), turn->now.wall_ns, &t->request.client,
+		&t->request.listener, nonce);
+	t->authenticated = false;
+	begin(t, STUN_ERROR);
+	stun_write_error(&t->writer, code);
+	stun_write_attr(&t->writer, STUN_ATTR_REALM, turn->realm, strlen(turn->realm));
+	stun_write_attr(&t->writer, STUN_ATTR_NONCE, nonce, CTL_NONCE_CHARS);
+	count_error(t, code);
+	finish(t);
+	send(t);
+}

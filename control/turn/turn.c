@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Making and unmaking the TURN layer, and the names of what it counts.
+#include "control/turn/turn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "control/turn/turn_private.h"
+
+#define DEFAULT_PENDING      4096
+#define DEFAULT_REPLAY_SLOTS 65536
+
+static int fill(struct ctl_turn *turn, const struct ctl_turn_options *o)
+{
+	const struct conf *conf = o->conf;
+	turn->store = o->store;
+	turn->users = o->users;
+	turn->acl = o->acl;
+	turn->send = o->send;
+	turn->send_context = o->send_context;
+	turn->random = o->random;
+	turn->nonce_lifetime_s = conf->auth.nonce_lifetime_s;
+	turn->allocation_default_s = conf->lifetimes.allocation_default_s;
+	turn->allocation_max_s = conf->lifetimes.allocation_max_s;
+	turn->max_pending = o->max_pending ? o->max_pending : DEFAULT_PENDING;
+	turn->realm = strdup(conf->realm);
+	turn->software = strdup(conf->software ? conf->software : "");
+	if (!turn->realm || !turn->software)
+		return -ENOMEM;
+	int rc = ctl_crypto_create(&turn->crypto);
+	if (!rc)
+		rc = turn->random.bytes(turn->random.context, &turn->key, sizeof(turn->key));
+	if (!rc)
+		rc = ctl_replay_init(&turn->replay,
+			o->replay_slots ? o->replay_slots : DEFAULT_REPLAY_SLOTS, &turn->key);
+	return rc;
+}
+
+int ctl_turn_create(const struct ctl_turn_options *options, struct ctl_turn **out)
+{
+	*out = NULL;
+	if (!options->store || !options->users || !options->acl || !options->send)
+		return -EINVAL;
+	struct ctl_turn *turn = calloc(1, sizeof(*turn));
+	if (!turn)
+		return -ENOMEM;
+	int rc = fill(turn, options);
+	if (rc) {
+		ctl_turn_destroy(turn);
+		return rc;
+	}
+	*out = turn;
+	return 0;
+}
+
+void ctl_turn_destroy(struct ctl_turn *turn)
+{
+	if (!turn)
+		return;
+	for (size_t i = 0; i < CTL_BUSY_BUCKETS; i++)
+		for (struct ctl_transaction *t = turn->busy[i], *next; t; t = next) {
+			next = t->busy_next;
+			for (struct ctl_transaction *d = t->deferred, *after; d; d = after) {
+				after = d->next;
+				ctl_transaction_free(d);
+			}
+			ctl_transaction_free(t);
+		}
+	for (struct ctl_transaction *t = turn->spare, *next; t; t = next) {
+		next = t->next;
+		free(t);
+	}
+	ctl_replay_fini(&turn->replay);
+	ctl_crypto_destroy(turn->crypto);
+	free(turn->realm);
+	free(turn->software);
+	free(turn);
+}
+
+void ctl_turn_set_acl(struct ctl_turn *turn, const struct ctl_acl *acl)
+{
+	turn->acl = acl;
+}
+
+void ctl_turn_set_users(struct ctl_turn *turn, struct ctl_user_store *users)
+{
+	turn->users = users;
+}
+
+const struct ctl_turn_counters *ctl_turn_counters(const struct ctl_turn *turn)
+{
+	return &turn->counters;
+}
+
+const char *ctl_turn_method_label(unsigned int method)
+{
+	static const char *const label[] = {
+		[CTL_METHOD_BINDING] = "binding",
+		[CTL_METHOD_ALLOCATE] = "allocate",
+		[CTL_METHOD_REFRESH] = "refresh",
+		[CTL_METHOD_CREATE_PERMISSION] = "create_permission",
+		[CTL_METHOD_CHANNEL_BIND] = "channel_bind",
+		[CTL_METHOD_OTHER] = "other",
+	};
+	return method < CTL_METHODS ? label[method] : NULL;
+}
+
+int ctl_turn_error_code(unsigned int error)
+{
+	static const int code[] = {
+#define STUN_ERR(name, number, reason) [CTL_ERROR_##name] = number,
+#include "common/wire/stun_err.def"
+#undef STUN_ERR
+	};
+	return error < CTL_ERRORS ? code[error] : 0;
+}

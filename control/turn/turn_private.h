@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The inside of struct ctl_turn, shared by the files of control/turn and by nobody else.
+//
+// Every request that is not answered at once lives in a transaction: a copy of its bytes, its
+// parsed form, what it changed, and the response that waits. States:
+//   LOOKUP    the user store has not answered yet
+//   WAITING   commands are under way; answered when the last one is acknowledged
+//   DEFERRED  an earlier request of the same five-tuple is in one of the states above
+#pragma once
+
+#include "control/alloc/change.h"
+#include "control/auth/nonce.h"
+#include "control/turn/replay.h"
+#include "control/turn/turn.h"
+
+#define CTL_BUSY_BUCKETS       1024 // five-tuples with a transaction under way
+#define CTL_DEFERRED_MAX       32   // of one five-tuple
+#define CTL_REPLAY_SECONDS     40   // RFC 8489 section 6.3.1
+#define CTL_SPARE_TRANSACTIONS 64
+
+enum ctl_transaction_state {
+	CTL_TRANSACTION_RUNNING,
+	CTL_TRANSACTION_LOOKUP,
+	CTL_TRANSACTION_WAITING,
+	CTL_TRANSACTION_DEFERRED,
+};
+
+struct ctl_transaction {
+	struct ctl_turn *turn;
+	struct ctl_transaction *next;      // of the spare list or of a deferred queue
+	struct ctl_transaction *busy_next; // of a bucket of busy five-tuples
+	struct ctl_transaction *wait_next; // in order of commands
+	struct ctl_transaction *deferred;  // first of those that wait for this one
+	struct ctl_transaction *deferred_last;
+	uint32_t n_deferred;
+	enum ctl_transaction_state state;
+
+	struct ctl_request request; // bytes point to the copy below
+	struct stun_message message;
+	enum ctl_turn_method_index method;
+
+	// Set by authentication.
+	bool authenticated;
+	struct ctl_key key;
+	struct stun_attr user;
+
+	struct ctl_change change;
+	struct ctl_replay_key replay_key;
+	struct stun_writer writer;
+	size_t response_length; // finished; 0: could not be built
+	uint8_t response[CTL_RESPONSE_MAX_BYTES];
+	uint8_t bytes[CTL_REQUEST_MAX_BYTES];
+};
+
+struct ctl_turn {
+	struct ctl_store *store;
+	struct ctl_user_store *users;
+	const struct ctl_acl *acl;
+	struct ctl_crypto *crypto;
+	ctl_turn_send_fn send;
+	void *send_context;
+	struct ctl_random random;
+	struct ctl_time now; // of the event being handled
+
+	char *realm;
+	char *software;
+	uint32_t nonce_lifetime_s;
+	uint32_t allocation_default_s;
+	uint32_t allocation_max_s;
+
+	uint32_t max_pending;
+	struct tp_siphash_key key;
+	struct ctl_transaction *busy[CTL_BUSY_BUCKETS];
+	struct ctl_transaction *waiting, *waiting_last;
+	struct ctl_transaction *spare;
+	uint32_t n_spare;
+	struct ctl_replay replay;
+	struct ctl_turn_counters counters;
+};
+
+// ---- request.c
+// Runs a transaction whose five-tuple is free. It may be over when this returns.
+void ctl_transaction_run(struct ctl_transaction *t);
+
+// ---- transaction.c
+struct ctl_transaction *ctl_transaction_new(
+	struct ctl_turn *turn, const struct ctl_request *request);
+void ctl_transaction_free(struct ctl_transaction *t);
+// The transaction under way on the same five-tuple, or NULL.
+struct ctl_transaction *ctl_transaction_busy(
+	struct ctl_turn *turn, const struct ctl_request *request);
+// Puts t behind the busy one; false when the queue is full or t is a retransmission of what is
+// there already (the caller frees it).
+bool ctl_transaction_defer(struct ctl_transaction *busy, struct ctl_transaction *t);
+// Marks the five-tuple busy.
+void ctl_transaction_hold(struct ctl_transaction *t, enum ctl_transaction_state state);
+// Ends t and runs what was deferred behind it.
+void ctl_transaction_end(struct ctl_transaction *t);
+
+// ---- response.c
+// Begins the success response; the method adds its attributes to t->writer.
+void ctl_response_begin(struct ctl_transaction *t);
+// Finishes the success response; it is sent when the change's last command is acknowledged, or at
+// once when there is none.
+void ctl_response_success(struct ctl_transaction *t);
+// Sends what ctl_response_success finished.
+void ctl_response_release(struct ctl_transaction *t);
+// Sends an error response at once.
+void ctl_response_error(struct ctl_transaction *t, enum stun_err code);
+void ctl_response_unknown(struct ctl_transaction *t, const uint16_t *types, size_t count);
+// 401 and 438: with REALM and a fresh NONCE, without integrity.
+void ctl_response_challenge(struct ctl_transaction *t, enum stun_err code);
+
+// ---- authenticate.c
+// RFC 8489 section 9.2.4. Calls ctl_request_authenticated, or answers with an error.
+void ctl_authenticate(struct ctl_transaction *t);
+
+// ---- request.c
+void ctl_request_authenticated(struct ctl_transaction *t);
+
+// ---- method_*.c: an authenticated, comprehensible request; STUN_OK when ctl_response_success was
+// called, else the error to send (changes so far are rolled back by the caller).
+enum stun_err ctl_method_binding(struct ctl_transaction *t);
+enum stun_err ctl_method_allocate(struct ctl_transaction *t);
+enum stun_err ctl_method_refresh(struct ctl_transaction *t);
+enum stun_err ctl_method_create_permission(struct ctl_transaction *t);
+enum stun_err ctl_method_channel_bind(struct ctl_transaction *t);
+
+// ---- common.c: what several methods need.
+// The allocation of the request's five-tuple: 437 when there is none, 441 when it is another
+// user's.
+enum stun_err ctl_require_allocation(struct ctl_transaction *t, const struct tp_alloc_record **out);
+bool ctl_same_user(struct ctl_transaction *t, const struct tp_alloc_record *record);
+// LIFETIME as granted (RFC 8656 section 7.2), 0 only when asked for; 400 when malformed.
+enum stun_err ctl_granted_lifetime(struct ctl_transaction *t, uint32_t *out_s);
+// An address family attribute: TP_FAMILY_NONE when absent; 400 malformed, 440 neither IPv4 nor
+// IPv6.
+enum stun_err ctl_requested_family(struct ctl_transaction *t, uint16_t type, uint8_t *out);
+// A peer that the policy and the allocation's families admit: 443, 403.
+enum stun_err ctl_check_peer(struct ctl_transaction *t, const struct tp_alloc_record *record,
+	const struct tp_addr *peer);
+// What an errno of the store means to a client.
+enum stun_err ctl_error_of(int rc);
