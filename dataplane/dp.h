@@ -19,10 +19,10 @@
 
 #define DP_BURST 32 // frames a receive poll; bench/micro has the figures behind it
 
-struct dp_net;    // net/mirror.h: routes, neighbours, links as the kernel has them
+struct dp_net;    // net/net.h: routes, neighbours, links as the kernel has them
 struct dp_steer;  // setup/steer.h: XDP program, maps, guard of all ports
 struct dp_apply;  // cmd/apply.h: allocations, permissions; the only writer of table/
-struct dp_manage; // manage.h: the management thread's loop
+struct dp_manage; // manage/manage.h: the management thread's loop
 struct dp_worker; // path/worker.h
 
 // One DPDK port. Filled by setup/port before workers start; fixed afterwards but for `mtu`, `up`.

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the files of the management thread share. One thread: nothing here is atomic.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include "common/abi/cmd.h"
+#include "common/abi/shm_map.h"
+#include "dataplane/manage/manage.h"
+
+#define MANAGE_MAX_CLIENTS 64
+// Seconds that a connection may take for its greeting.
+#define MANAGE_GREETING_S 5
+// Messages that one client is served in a turn of the loop, commands and re-resolved flows the
+// same.
+#define MANAGE_MESSAGES_PER_TURN 8
+#define MANAGE_COMMANDS_PER_TURN 256
+#define MANAGE_RESOLVE_PER_TURN  2048
+
+enum manage_client_state {
+	MANAGE_CLIENT_FREE,
+	MANAGE_CLIENT_GREETING,
+	MANAGE_CLIENT_STATUS,
+	MANAGE_CLIENT_CONTROL,
+};
+
+struct manage_client {
+	enum manage_client_state state;
+	int fd;
+	uint32_t pid; // as the kernel knows it, not as the client says
+	uint64_t since_tick;
+	uint64_t last_message; // of m->messages; the smallest gives way when all places are taken
+};
+
+// The rings of one attachment of control. Lives on after the detachment until no worker can hold
+// its links.
+struct manage_attachment {
+	struct tp_shm rings;
+	struct tp_ring command; // consumer
+	struct tp_ring ack;     // producer
+	struct dp_control_link link[TP_MAX_WORKERS];
+	int event_fds[TP_ATTACHED_MAX_FDS];
+	bool event_fd_ours[TP_ATTACHED_MAX_FDS]; // others belong to their worker
+	uint16_t n_event_fds;
+	uint64_t token; // QSBR, once retired
+	struct manage_attachment *next;
+};
+
+struct dp_manage {
+	struct dp *dp;
+	int epoll_fd, listen_fd, timer_fd, signal_fd;
+	char *socket_path; // once it is bound
+	struct tp_shm region;
+	struct manage_client clients[MANAGE_MAX_CLIENTS];
+	struct manage_client *control; // attached client or NULL
+	struct manage_attachment *attached;
+	struct manage_attachment *retired; // wait for the workers
+	uint64_t control_since_ns;
+	uint64_t ticks, messages;
+	uint64_t commands, commands_refused;
+	uint64_t resolved_generation; // flows stand as of this one, or are being brought there
+	bool resolving;
+	bool acks_full; // commands wait until control takes its acknowledgements
+	bool asleep;    // the command ring's producer knows to wake us
+	bool stop;
+	uint16_t workers_late;
+};
+
+// What an epoll event is about: kind in the upper half, client in the lower.
+enum manage_event {
+	MANAGE_EVENT_LISTEN = 1,
+	MANAGE_EVENT_TIMER,
+	MANAGE_EVENT_SIGNAL,
+	MANAGE_EVENT_NET,
+	MANAGE_EVENT_COMMAND,
+	MANAGE_EVENT_CLIENT,
+};
+int dp_manage_watch(struct dp_manage *m, int fd, enum manage_event kind, uint32_t index);
+
+// ---- listen.c
+int dp_manage_listen(struct dp_manage *m);
+void dp_manage_unlisten(struct dp_manage *m);
+
+// ---- client.c
+void dp_manage_accept(struct dp_manage *m);
+void dp_manage_client_readable(struct dp_manage *m, uint32_t index, uint32_t events);
+void dp_manage_client_close(struct dp_manage *m, struct manage_client *client);
+void dp_manage_clients_tick(struct dp_manage *m);
+
+// ---- region.c
+int dp_manage_region_create(struct dp_manage *m);
+
+// ---- attach.c
+// Fresh rings for this client, sent to it and published to the workers. 0, -ENOMEM or -errno.
+int dp_manage_attach(struct dp_manage *m, struct manage_client *client);
+// Executes what the old control still ordered, takes its rings from the workers.
+void dp_manage_detach(struct dp_manage *m);
+// Frees retired attachments that no worker can hold any more.
+void dp_manage_reclaim(struct dp_manage *m, bool workers_stopped);
+
+// ---- command.c
+// Executes at most a turn's worth of commands. True when more are waiting that could be executed.
+bool dp_manage_commands(struct dp_manage *m);
+// Executes all that is in the ring now; nobody is left to be told the results.
+void dp_manage_commands_drain(struct dp_manage *m);
+
+// ---- status.c
+void dp_manage_status(struct dp_manage *m, struct tp_status_reply *out, uint64_t now_ns);
+uint16_t dp_manage_workers_late(const struct dp_manage *m, uint64_t now_ns);

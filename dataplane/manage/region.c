@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The session region, made once a run. The dataplane writes its header and nothing else; pages are
+// allocated when control touches them, so capacity costs nothing until it is used.
+#include <errno.h>
+#include <string.h>
+
+#include "common/abi/record.h"
+#include "common/base/log.h"
+#include "dataplane/manage/manage_impl.h"
+
+// Permissions and channels that an allocation has on average, and how many of them need room for a
+// long user name.
+#define PEERS_PER_ALLOCATION 4
+#define ALLOCATIONS_PER_NAME 16
+#define NAMES_AT_LEAST       1024
+
+int dp_manage_region_create(struct dp_manage *m)
+{
+	uint32_t allocations = m->dp->conf->limits.allocations;
+	uint32_t peers = allocations * PEERS_PER_ALLOCATION;
+	uint32_t names = allocations / ALLOCATIONS_PER_NAME + NAMES_AT_LEAST;
+	struct tp_region_header *header;
+	int rc;
+
+	if (allocations == 0 || allocations > UINT32_MAX / PEERS_PER_ALLOCATION)
+		return -EINVAL;
+	rc = tp_shm_create(
+		"turnpike-sessions", tp_region_bytes(allocations, peers, names), &m->region);
+	if (rc < 0) {
+		tp_error("cannot create the session region for %u allocations: %s", allocations,
+			strerror(-rc));
+		return rc;
+	}
+	header = m->region.base;
+	header->magic = TP_REGION_MAGIC;
+	header->major = TP_ABI_MAJOR;
+	header->minor = TP_ABI_MINOR;
+	header->alloc_capacity = allocations;
+	header->peer_capacity = peers;
+	header->name_capacity = names;
+	header->instance = m->dp->instance;
+	return 0;
+}

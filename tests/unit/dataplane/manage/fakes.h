@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Stands in for tables, workers and routing, so that the tests see the management thread alone.
+#pragma once
+
+#include "dataplane/dp.h"
+
+struct fakes {
+	uint32_t executed;
+	uint64_t last_sequence;
+	int slices_left;
+	struct dp_control_link *link;
+	uint32_t links_set;
+	int worker_event_fd;
+	uint64_t last_seen_ns;
+	int net_fd;
+	uint32_t net_ticks;
+	uint64_t generation;
+};
