@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "config/conf_load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOAD_MAX_BYTES (16U << 20)
+
+// What jansson says, without the piece of the document that it quotes: it may be a password.
+static void load_syntax_problem(const json_error_t *error, struct conf_report *report)
+{
+	char text[JSON_ERROR_TEXT_LENGTH];
+	char *quote;
+
+	snprintf(text, sizeof(text), "%s", error->text);
+	quote = strstr(text, " near '");
+	if (quote && json_error_code(error) != json_error_duplicate_key)
+		*quote = '\0';
+	if (json_error_code(error) == json_error_invalid_utf8)
+		snprintf(text, sizeof(text), "not UTF-8");
+	conf_problem(report, "", "line %d, column %d: %s", error->line, error->column, text);
+}
+
+static char *load_beside(const char *file, const char *path)
+{
+	const char *slash = strrchr(file, '/');
+	char *joined;
+
+	if (path[0] == '/' || !slash)
+		return strdup(path);
+	if (asprintf(&joined, "%.*s/%s", (int)(slash - file), file, path) < 0)
+		return NULL;
+	return joined;
+}
+
+// Relative names of files are meant beside the configuration file, wherever the daemon was started.
+static int load_resolve_files(struct conf *conf)
+{
+	char **const files[] = {&conf->tls.certificate, &conf->tls.key};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char *resolved;
+
+		if (!*files[i])
+			continue;
+		resolved = load_beside(conf->path, *files[i]);
+		if (!resolved)
+			return -ENOMEM;
+		free(*files[i]);
+		*files[i] = resolved;
+	}
+	return 0;
+}
+
+static int load_document(const struct conf_source *source, const json_t *document,
+	struct conf **out, struct conf_report *report)
+{
+	struct conf *conf = calloc(1, sizeof(*conf));
+	int rc = -ENOMEM;
+
+	if (!conf)
+		goto fail;
+	conf->path = strdup(source->name);
+	if (!conf->path)
+		goto fail;
+	conf_fill(conf, document, report);
+	rc = load_resolve_files(conf);
+	if (rc)
+		goto fail;
+	conf_check(conf, source->cores, report);
+	if (source->files)
+		conf_check_files(conf, report);
+	if (report->problems > 0) {
+		conf_free(conf);
+		return -EINVAL;
+	}
+	*out = conf;
+	return 0;
+fail:
+	conf_problem(report, "", "%s", strerror(-rc));
+	conf_free(conf);
+	return rc;
+}
+
+static bool load_is_blank(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		if (!strchr(" \t\r\n", text[i]) || text[i] == '\0')
+			return false;
+	}
+	return true;
+}
+
+int conf_load_text(const struct conf_source *source, struct conf **out, FILE *errors)
+{
+	struct conf_report report = {.file = source->name, .errors = errors};
+	json_error_t error;
+	json_t *document;
+	int rc;
+
+	*out = NULL;
+	if (load_is_blank(source->text, source->length)) {
+		conf_problem(&report, "", "is empty");
+		return -EINVAL;
+	}
+	document = json_loadb(source->text, source->length, JSON_REJECT_DUPLICATES, &error);
+	if (!document) {
+		load_syntax_problem(&error, &report);
+		return -EINVAL;
+	}
+	rc = load_document(source, document, out, &report);
+	json_decref(document);
+	return rc;
+}
+
+// Reads a whole file into *text, with a NUL behind. 0 or -errno.
+static int load_read(int fd, char **text, size_t *length)
+{
+	size_t used = 0, capacity = 16384;
+	char *buffer = NULL, *grown;
+	int rc = -ENOMEM;
+	ssize_t n;
+
+	for (;;) {
+		if (!buffer || used + 1 >= capacity) {
+			capacity *= 2;
+			grown = realloc(buffer, capacity);
+			if (!grown)
+				goto fail;
+			buffer = grown;
+		}
+		n = read(fd, buffer + used, capacity - used - 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		rc = -errno;
+		if (n < 0)
+			goto fail;
+		if (n == 0)
+			break;
+		used += (size_t)n;
+		rc = -EFBIG;
+		if (used > LOAD_MAX_BYTES)
+			goto fail;
+	}
+	buffer[used] = '\0';
+	*text = buffer;
+	*length = used;
+	return 0;
+fail:
+	free(buffer);
+	return rc;
+}
+
+int conf_load(const char *path, struct conf **out, FILE *errors)
+{
+	struct conf_report report = {.file = path, .errors = errors};
+	long cores = sysconf(_SC_NPROCESSORS_CONF);
+	struct conf_source source = {
+		.name = path, .cores = cores > 0 ? (unsigned int)cores : 1, .files = true};
+	char *text = NULL;
+	int fd, rc;
+
+	*out = NULL;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	rc = fd < 0 ? -errno : load_read(fd, &text, &source.length);
+	if (fd >= 0)
+		close(fd);
+	if (rc == -EFBIG)
+		conf_problem(&report, "", "is larger than %u MiB", LOAD_MAX_BYTES >> 20);
+	else if (rc)
+		conf_problem(&report, "", "cannot be read: %s", strerror(-rc));
+	if (rc)
+		return rc;
+	source.text = text;
+	rc = conf_load_text(&source, out, errors);
+	free(text);
+	return rc;
+}
+
+void conf_free(struct conf *conf)
+{
+	if (!conf)
+		return;
+	for (size_t i = 0; i < conf->auth.n_users; i++) {
+		free(conf->auth.users[i].name);
+		free(conf->auth.users[i].password);
+	}
+	for (size_t i = 0; i < conf->auth.n_rest_secrets; i++)
+		free(conf->auth.rest_secrets[i]);
+	free(conf->auth.users);
+	free(conf->auth.rest_secrets);
+	free(conf->peers.allow);
+	free(conf->peers.deny);
+	free(conf->tls.certificate);
+	free(conf->tls.key);
+	free(conf->realm);
+	free(conf->software);
+	free(conf->run_directory);
+	free(conf->path);
+	free(conf);
+}

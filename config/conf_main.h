@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The command line that all daemons share: -c FILE, --check, --options, --json-schema, --version,
+// --help.
+#pragma once
+
+#include <stdio.h>
+
+#include "config/conf.h"
+
+struct conf_main {
+	const char *program; // "turnpike-control"
+	const char *summary; // one line of help on what it is
+	FILE *out;           // help, documentation, "FILE: ok"
+	FILE *errors;        // problems, wrong usage
+};
+
+#define CONF_MAIN_RUN (-1)
+
+// Reads the command line. CONF_MAIN_RUN: run with *out, which the caller ends with conf_free();
+// anything else is the exit code to end with at once: 0 asked for something that is now printed,
+// 1 the configuration has problems, 2 wrong usage. --check goes on to conf_check_host(); a plain
+// start does not. Call once, before any thread.
+int conf_main(const struct conf_main *main, int argc, char **argv, struct conf **out);

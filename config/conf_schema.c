@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "config/conf_schema.h"
+
+#include <string.h>
+
+#include "config/conf_value_check.h"
+
+#define FIELD(type_, field) .offset = offsetof(type_, field), .size = sizeof(((type_ *)0)->field)
+#define TOP(field)          FIELD(struct conf, field)
+#define PORT(field)         FIELD(struct conf_port, field)
+#define LSTN(field)         FIELD(struct conf_listener, field)
+#define RELY(field)         FIELD(struct conf_relay, field)
+#define USER(field)         FIELD(struct conf_user, field)
+// A list kept in the struct itself, and one on the heap.
+#define INLINE(field, count)                                                                       \
+	TOP(field), .count_offset = offsetof(struct conf, count),                                  \
+		    .element_size = sizeof(((struct conf *)0)->field[0])
+#define HEAP(field, count) INLINE(field, count), .on_heap = true
+
+#define INTEGER_MAX ((uint64_t)INT64_MAX)
+
+static const char *const port_modes[] = {
+	[CONF_PORT_AF_XDP] = "af_xdp", [CONF_PORT_BENCH] = "bench", NULL};
+static const char *const idle_modes[] = {
+	[CONF_IDLE_POLL] = "poll", [CONF_IDLE_BACKOFF] = "backoff", NULL};
+static const char *const transports[] = {"udp", "tcp", "tls", "dtls", NULL};
+static const char *const log_levels[] = {"error", "warning", "notice", "info", "debug", NULL};
+static const char *const relay_forms[] = {"address", "prefix", NULL};
+
+// clang-format off
+static const struct conf_option schema[] = {
+{"", CONF_OBJECT, .help = "One document configures all daemons of an appliance."},
+{"$schema", CONF_STRING, .max = 4096,
+	.help = "Where an editor finds the JSON Schema of this document. Not read."},
+{"realm", CONF_TEXT, .required = true, .min = 1, .max = 127, TOP(realm), .check = conf_check_printable,
+	.help = "Realm of the long-term credentials, as clients are asked for it."},
+{"software", CONF_TEXT, .max = 127, TOP(software), .default_json = "\"Turnpike\"", .check = conf_check_printable,
+	.help = "Value of the SOFTWARE attribute in answers; empty sends none."},
+{"run_directory", CONF_STRING, .min = 1, .max = 80, TOP(run_directory), .default_json = "\"/run/turnpike\"",
+	.check = conf_check_absolute_path,
+	.help = "Directory of the sockets and locks of one appliance. Two appliances on a machine have one each."},
+{"log_level", CONF_CHOICE, .min = CONF_LOG_ERROR, TOP(log_level), .choices = log_levels, .default_json = "\"info\"",
+	.help = "The most verbose messages written to stderr."},
+
+{"ports", CONF_LIST, .required = true, .min = 1, .max = CONF_MAX_PORTS, INLINE(ports, n_ports),
+	.help = "The ports that the dataplane drives."},
+{"ports[]", CONF_OBJECT, .check = conf_check_port, .help = "One port."},
+{"ports[].name", CONF_NAME, .required = true, .min = 1, .max = CONF_NAME_BYTES - 1, PORT(name), .check = conf_check_word,
+	.help = "Name of the port in logs and statistics: letters, digits, dot, dash, underscore."},
+{"ports[].mode", CONF_CHOICE, .min = 0, PORT(mode), .choices = port_modes, .default_json = "\"af_xdp\"",
+	.help = "af_xdp shares a kernel interface with Linux; bench is a DPDK virtual device without a kernel side, for measurements."},
+{"ports[].interface", CONF_NAME, .min = 1, .max = CONF_NAME_BYTES - 1, PORT(interface), .check = conf_check_interface,
+	.help = "Kernel interface of an af_xdp port, which needs it."},
+{"ports[].vdev", CONF_NAME, .min = 1, .max = 255, PORT(vdev), .check = conf_check_printable,
+	.help = "DPDK virtual device of a bench port, which needs it: driver name and arguments as EAL's --vdev takes them."},
+{"ports[].queues", CONF_INTEGER, .min = 1, .max = CONF_MAX_CORES, PORT(queues), .default_json = "1",
+	.help = "Receive queues, and as many transmit queues."},
+
+{"workers", CONF_OBJECT, .default_json = "{}", .help = "The threads that move packets."},
+{"workers.cores", CONF_LIST, .min = 1, .max = CONF_MAX_CORES, INLINE(workers.cores, workers.n_cores),
+	.default_note = "the last core of the machine",
+	.help = "CPU cores of the workers, one worker each."},
+{"workers.cores[]", CONF_INTEGER, .min = 0, .max = 1023, .size = sizeof(uint32_t), .help = "Number of a CPU core."},
+{"workers.idle", CONF_CHOICE, .min = 0, TOP(workers.idle), .choices = idle_modes, .default_json = "\"backoff\"",
+	.help = "What a worker does when nothing arrives: poll spins for the lowest latency, backoff sleeps."},
+
+{"listeners", CONF_LIST, .required = true, .min = 1, .max = CONF_MAX_LISTENERS, INLINE(listeners, n_listeners),
+	.help = "Addresses and ports that clients reach."},
+{"listeners[]", CONF_OBJECT, .help = "One address and port."},
+{"listeners[].address", CONF_ADDRESS, .required = true, LSTN(address), .check = conf_check_unicast,
+	.help = "Address of this host that a port receives on."},
+{"listeners[].port", CONF_INTEGER, .min = 1, .max = 65535, LSTN(port), .default_json = "3478",
+	.help = "UDP or TCP port."},
+{"listeners[].transports", CONF_CHOICES, LSTN(transports), .choices = transports, .default_json = "[\"udp\"]",
+	.help = "What clients may speak there."},
+
+{"relay", CONF_OBJECT, .required = true, .help = "Where relayed transport addresses come from."},
+{"relay.addresses", CONF_LIST, .required = true, .min = 1, .max = CONF_MAX_RELAYS, INLINE(relay.addresses, relay.n_addresses),
+	.help = "Addresses that peers see. All prefixes and listeners together make at most 4096 addresses."},
+{"relay.addresses[]", CONF_OBJECT, .choices = relay_forms, .help = "A single address or a whole prefix."},
+{"relay.addresses[].address", CONF_ADDRESS, RELY(address), .check = conf_check_unicast,
+	.help = "A single address of this host."},
+{"relay.addresses[].public", CONF_ADDRESS, RELY(public_address), .check = conf_check_unicast,
+	.default_note = "the address itself",
+	.help = "The address that clients and peers know, when a 1:1 NAT stands before this host. Only beside address."},
+{"relay.addresses[].prefix", CONF_PREFIX, RELY(address), .bits_offset = offsetof(struct conf_relay, prefix_bits),
+	.check = conf_check_unicast_prefix,
+	.help = "Every address of a prefix, made local by `ip route add local PREFIX dev lo`."},
+{"relay.port_range", CONF_RANGE, .min = 1024, .max = 65535, TOP(relay.port_min), .default_json = "[49152, 65535]",
+	.help = "First and last port of relayed transport addresses. The dataplane takes all UDP to them from the kernel."},
+
+{"tls", CONF_OBJECT, .help = "Certificate of the tls and dtls listeners, which need this section. Files are looked for beside the configuration file."},
+{"tls.certificate", CONF_STRING, .required = true, .min = 1, .max = 4095, TOP(tls.certificate), .check = conf_check_printable,
+	.help = "PEM file: the certificate, then its chain."},
+{"tls.key", CONF_STRING, .required = true, .min = 1, .max = 4095, TOP(tls.key), .check = conf_check_printable,
+	.help = "PEM file: the private key."},
+
+{"streams", CONF_OBJECT, .default_json = "{}", .help = "The processes that terminate TCP, TLS and DTLS."},
+{"streams.processes", CONF_INTEGER, .min = 0, .max = 64, TOP(streams.processes), .default_json = "1",
+	.help = "How many turnpike-control starts; 0: something else starts them."},
+
+{"auth", CONF_OBJECT, .default_json = "{}", .help = "Who may use the relay."},
+{"auth.users", CONF_LIST, .max = CONF_MAX_USERS, HEAP(auth.users, auth.n_users), .default_json = "[]",
+	.help = "Users with passwords."},
+{"auth.users[]", CONF_OBJECT, .help = "One user."},
+{"auth.users[].name", CONF_STRING, .required = true, .min = 1, .max = 508, USER(name), .check = conf_check_printable,
+	.help = "User name, at most what the USERNAME attribute holds."},
+{"auth.users[].password", CONF_STRING, .required = true, .secret = true, .min = 1, .max = 1024, USER(password),
+	.check = conf_check_printable, .help = "Password."},
+{"auth.rest_secrets", CONF_LIST, .max = 64, HEAP(auth.rest_secrets, auth.n_rest_secrets), .default_json = "[]",
+	.help = "Secrets shared with a service that hands out temporary credentials; each of them is tried, so one can replace another."},
+{"auth.rest_secrets[]", CONF_STRING, .secret = true, .min = 1, .max = 1024, .size = sizeof(char *), .check = conf_check_printable,
+	.help = "One secret."},
+{"auth.nonce_lifetime_s", CONF_INTEGER, .min = 1, .max = 86400, TOP(auth.nonce_lifetime_s), .default_json = "600", .unit = "seconds",
+	.help = "How long a nonce is accepted."},
+
+{"peers", CONF_OBJECT, .default_json = "{}", .help = "Exceptions from the built-in rule that denies peers at addresses that are not public; deny wins over allow."},
+{"peers.allow", CONF_LIST, .max = 1024, HEAP(peers.allow, peers.n_allow), .default_json = "[]", .help = "Peers allowed."},
+{"peers.allow[]", CONF_PREFIX, FIELD(struct conf_prefix, address), .bits_offset = offsetof(struct conf_prefix, bits),
+	.help = "Prefix or address."},
+{"peers.deny", CONF_LIST, .max = 1024, HEAP(peers.deny, peers.n_deny), .default_json = "[]", .help = "Peers denied."},
+{"peers.deny[]", CONF_PREFIX, FIELD(struct conf_prefix, address), .bits_offset = offsetof(struct conf_prefix, bits),
+	.help = "Prefix or address."},
+
+{"quotas", CONF_OBJECT, .default_json = "{}", .help = "What users may take."},
+{"quotas.allocations_total", CONF_INTEGER, .max = INTEGER_MAX, TOP(quotas.allocations_total), .default_json = "0",
+	.help = "Allocations at a time; 0: as many as limits.allocations."},
+{"quotas.allocations_per_user", CONF_INTEGER, .max = INTEGER_MAX, TOP(quotas.allocations_per_user), .default_json = "0",
+	.help = "Allocations of one user at a time; 0: unlimited."},
+{"quotas.bits_per_second_per_allocation", CONF_INTEGER, .max = INTEGER_MAX, TOP(quotas.bits_per_second_per_allocation), .default_json = "0", .unit = "bit/s",
+	.help = "Rate of each direction of an allocation; 0: unlimited."},
+
+{"lifetimes", CONF_OBJECT, .default_json = "{}", .help = "Lifetimes of RFC 8656."},
+{"lifetimes.allocation_default_s", CONF_INTEGER, .min = 1, .max = 86400, TOP(lifetimes.allocation_default_s), .default_json = "600", .unit = "seconds",
+	.help = "Of an allocation whose client asks for none or for less."},
+{"lifetimes.allocation_max_s", CONF_INTEGER, .min = 1, .max = 86400, TOP(lifetimes.allocation_max_s), .default_json = "3600", .unit = "seconds",
+	.help = "The most a client gets."},
+{"lifetimes.permission_s", CONF_INTEGER, .min = 1, .max = 86400, TOP(lifetimes.permission_s), .default_json = "300", .unit = "seconds",
+	.help = "Of a permission."},
+{"lifetimes.channel_s", CONF_INTEGER, .min = 1, .max = 86400, TOP(lifetimes.channel_s), .default_json = "600", .unit = "seconds",
+	.help = "Of a channel binding."},
+{"lifetimes.port_rest_s", CONF_INTEGER, .min = 0, .max = 86400, TOP(lifetimes.port_rest_s), .default_json = "60", .unit = "seconds",
+	.help = "How long the port of an ended allocation is given to nobody else."},
+
+{"limits", CONF_OBJECT, .default_json = "{}", .help = "Sizes fixed when the dataplane starts; they decide its memory."},
+{"limits.allocations", CONF_INTEGER, .min = 1, .max = 16777216, TOP(limits.allocations), .default_json = "131072",
+	.help = "Allocations."},
+{"limits.flows", CONF_INTEGER, .min = 4, .max = 134217728, TOP(limits.flows), .default_note = "4 for each allocation",
+	.help = "Flows: two for each channel and each permission."},
+{"limits.mbufs", CONF_INTEGER, .min = 1024, .max = 4194304, TOP(limits.mbufs), .default_json = "32768",
+	.help = "Packet buffers."},
+{"limits.routes", CONF_INTEGER, .min = 16, .max = 4194304, TOP(limits.routes), .default_json = "16384",
+	.help = "Routes of each family."},
+
+{"metrics", CONF_OBJECT, .help = "Metrics over HTTP; without this section there are none."},
+{"metrics.address", CONF_ADDRESS, TOP(metrics.address), .default_json = "\"127.0.0.1\"", .check = conf_check_no_multicast,
+	.help = "Address to serve them on."},
+{"metrics.port", CONF_INTEGER, .min = 1, .max = 65535, TOP(metrics.port), .default_json = "9641", .help = "TCP port."},
+
+{"forwarding", CONF_OBJECT, .default_json = "{}", .help = "How relayed packets look."},
+{"forwarding.hop_limit", CONF_INTEGER, .max = 255, TOP(forwarding.hop_limit), .default_json = "0",
+	.help = "TTL or hop limit of relayed packets; 0: one less than received."},
+};
+// clang-format on
+
+#define SCHEMA_COUNT (sizeof(schema) / sizeof(schema[0]))
+
+const struct conf_option *conf_schema(size_t *count)
+{
+	*count = SCHEMA_COUNT;
+	return schema;
+}
+
+// The path below `object`, or NULL when the option is not directly in it.
+static const char *schema_key_of(const struct conf_option *object, const struct conf_option *option)
+{
+	size_t n = strlen(object->path);
+	const char *rest = option->path + n;
+
+	if (strncmp(option->path, object->path, n) != 0 || *rest == '\0')
+		return NULL;
+	if (n > 0 && *rest++ != '.')
+		return NULL;
+	return strpbrk(rest, ".[") ? NULL : rest;
+}
+
+const struct conf_option *conf_schema_next(
+	const struct conf_option *object, const struct conf_option *previous)
+{
+	for (const struct conf_option *o = (previous ? previous : object) + 1;
+		o < schema + SCHEMA_COUNT; o++) {
+		if (schema_key_of(object, o))
+			return o;
+	}
+	return NULL;
+}
+
+const struct conf_option *conf_schema_key(const struct conf_option *object, const char *name)
+{
+	const struct conf_option *o = NULL;
+
+	while ((o = conf_schema_next(object, o)) != NULL) {
+		if (strcmp(schema_key_of(object, o), name) == 0)
+			return o;
+	}
+	return NULL;
+}
+
+const struct conf_option *conf_schema_element(const struct conf_option *list)
+{
+	return list + 1;
+}
+
+const char *conf_schema_name(const struct conf_option *option)
+{
+	const char *dot = strrchr(option->path, '.');
+
+	return dot ? dot + 1 : option->path;
+}
+
+static void schema_append_choices(char *out, size_t capacity, const char *const *choices)
+{
+	for (size_t i = 0; choices[i]; i++) {
+		size_t n = strlen(out);
+
+		snprintf(out + n, capacity - n, "%s\"%s\"",
+			i == 0           ? ""
+			: choices[i + 1] ? ", "
+					 : " or ",
+			choices[i]);
+	}
+}
+
+static void schema_limits(
+	const struct conf_option *o, const char *what, const char *unit, char *out, size_t capacity)
+{
+	const char *of = o->type == CONF_INTEGER ? "from" : "of";
+
+	if (o->max == INTEGER_MAX)
+		snprintf(out, capacity, "%s %s %ju or more%s", what, of, (uintmax_t)o->min, unit);
+	else if (o->min == 0 && o->type != CONF_INTEGER)
+		snprintf(out, capacity, "%s of at most %ju%s", what, (uintmax_t)o->max, unit);
+	else
+		snprintf(out, capacity, "%s %s %ju to %ju%s", what, of, (uintmax_t)o->min,
+			(uintmax_t)o->max, unit);
+}
+
+static const char *schema_plural(const struct conf_option *element)
+{
+	switch (element->type) {
+	case CONF_OBJECT:
+		return " objects";
+	case CONF_INTEGER:
+		return " integers";
+	case CONF_PREFIX:
+		return " prefixes";
+	default:
+		return " strings";
+	}
+}
+
+char *conf_schema_expected(const struct conf_option *o, char out[CONF_EXPECTED_BYTES])
+{
+	switch (o->type) {
+	case CONF_OBJECT:
+		snprintf(out, CONF_EXPECTED_BYTES, "an object");
+		break;
+	case CONF_LIST:
+		schema_limits(o, "a list", schema_plural(conf_schema_element(o)), out,
+			CONF_EXPECTED_BYTES);
+		break;
+	case CONF_STRING:
+	case CONF_NAME:
+		schema_limits(o, "a string", " bytes", out, CONF_EXPECTED_BYTES);
+		break;
+	case CONF_TEXT:
+		schema_limits(o, "a string", " characters", out, CONF_EXPECTED_BYTES);
+		break;
+	case CONF_INTEGER:
+		schema_limits(o, "an integer", "", out, CONF_EXPECTED_BYTES);
+		break;
+	case CONF_CHOICE:
+		out[0] = '\0';
+		schema_append_choices(out, CONF_EXPECTED_BYTES, o->choices);
+		break;
+	case CONF_CHOICES:
+		snprintf(out, CONF_EXPECTED_BYTES, "a list of at least one of ");
+		schema_append_choices(out, CONF_EXPECTED_BYTES, o->choices);
+		break;
+	case CONF_ADDRESS:
+		snprintf(out, CONF_EXPECTED_BYTES, "an IPv4 or IPv6 address");
+		break;
+	case CONF_PREFIX:
+		snprintf(out, CONF_EXPECTED_BYTES, "a prefix like 198.18.0.0/15 or 2001:db8::/32");
+		break;
+	case CONF_RANGE:
+		snprintf(out, CONF_EXPECTED_BYTES, "a list of two integers from %ju to %ju",
+			(uintmax_t)o->min, (uintmax_t)o->max);
+		break;
+	}
+	return out;
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Checks of single values, named by the schema table. Each is called with a value that has the
+// right type and length, and reports what else is wrong with it.
+#pragma once
+
+#include <jansson.h>
+
+#include "config/conf_report.h"
+
+struct conf_check_context {
+	struct conf_report *report;
+	const char *path; // of the value
+	const json_t *value;
+};
+
+void conf_check_printable(struct conf_check_context *context); // no control characters
+void conf_check_word(struct conf_check_context *context);      // letters, digits, . - _
+void conf_check_interface(struct conf_check_context *context); // what the kernel takes as a name
+void conf_check_absolute_path(struct conf_check_context *context);
+void conf_check_port(struct conf_check_context *context); // element of "ports": keys fit the mode
+
+// Addresses: what a host can have and be reached by from elsewhere.
+void conf_check_unicast(struct conf_check_context *context);
+void conf_check_unicast_prefix(struct conf_check_context *context);
+void conf_check_no_multicast(struct conf_check_context *context);
