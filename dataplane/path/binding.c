@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A Binding request that asks for nothing but its address is answered on the spot (RFC 8489
+// section 7.3.1): XOR-MAPPED-ADDRESS, and FINGERPRINT when the request had one. Nothing else, so
+// that the answer to a forged source stays small.
+#include "common/wire/stun.h"
+#include "common/wire/stun_write.h"
+#include "dataplane/path/checksum.h"
+#include "dataplane/path/count.h"
+#include "dataplane/path/link.h"
+#include "dataplane/path/steps.h"
+
+#define ANSWER_BYTES (STUN_HEADER_BYTES + 24 + 8)
+
+// A one-segment packet of ours in the place of the request; headers stay, encap replaces them.
+static uint8_t *make_place(struct dp_packet *p)
+{
+	struct rte_mbuf *m = p->m;
+
+	if (m->nb_segs > 1) {
+		rte_pktmbuf_free(m->next);
+		m->next = NULL;
+		m->nb_segs = 1;
+	}
+	uint32_t room = (uint32_t)m->buf_len - m->data_off;
+	if (room < p->payload + (uint32_t)ANSWER_BYTES)
+		return NULL;
+	m->data_len = (uint16_t)(p->payload + ANSWER_BYTES);
+	m->pkt_len = m->data_len;
+	return dp_packet_at(p, p->payload);
+}
+
+static void answer(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
+{
+	struct stun_writer writer;
+	uint8_t transaction_id[STUN_TRANSACTION_ID_BYTES];
+	struct tp_addr mapped = {
+		.ip.family = p->in.family,
+		.port = rte_be_to_cpu_16(p->in.src_port),
+	};
+	bool fingerprint = (p->flags & DP_PACKET_FINGERPRINT) != 0;
+
+	uint8_t *at = make_place(p);
+	if (at == NULL) {
+		dp_packet_drop(b, p, TP_DROP_no_headroom);
+		return;
+	}
+	memcpy(mapped.ip.bytes, p->key.ip, sizeof(mapped.ip.bytes));
+	memcpy(transaction_id, at + 8, sizeof(transaction_id));
+	stun_write_begin(&writer, at, ANSWER_BYTES, STUN_SUCCESS, STUN_BINDING, transaction_id);
+	stun_write_xor_address(&writer, STUN_ATTR_XOR_MAPPED_ADDRESS, &mapped);
+	if (fingerprint)
+		stun_write_fingerprint(&writer);
+	int length = stun_write_finish(&writer);
+	if (length < 0) {
+		dp_packet_drop(b, p, TP_DROP_no_headroom);
+		return;
+	}
+	p->payload_length = (uint16_t)length;
+	p->sum = dp_sum_mbuf(p->m, p->payload, p->payload_length);
+	p->flags = DP_PACKET_MADE;
+	dp_reply_route(w, b, p);
+	p->prefix = DP_PREFIX_NONE;
+	p->out_family = p->in.family;
+	p->out_local = p->local;
+	p->out_source_port = p->in.dst_port;
+	p->out_destination_port = p->in.src_port;
+	p->out_ip = p->key.ip;
+	dp_packet_next(b, p, DP_VERDICT_FORWARD);
+}
+
+void dp_step_binding(struct dp_worker *w, struct dp_batch *b)
+{
+	uint32_t answered = 0;
+
+	if (!dp_batch_has(b, DP_VERDICT_BINDING))
+		return;
+	for (uint16_t i = 0; i < b->n; i++) {
+		struct dp_packet *p = &b->packet[i];
+		if (p->verdict != DP_VERDICT_BINDING)
+			continue;
+		answer(w, b, p);
+		answered += p->verdict != DP_VERDICT_DROP;
+	}
+	dp_count(w, TP_COUNTER_binding, answered);
+}

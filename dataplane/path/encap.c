@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Writes what stands before the application data, from the inside out: ChannelData header or Data
+// indication, UDP, IP, Ethernet; and closes the checksum.
+#include <netinet/in.h>
+
+#include "common/wire/chandata.h"
+#include "common/wire/stun.h"
+#include "dataplane/path/checksum.h"
+#include "dataplane/path/count.h"
+#include "dataplane/path/link.h"
+#include "dataplane/path/steps.h"
+
+#define ADDRESS_VALUE_IPV4 8
+#define ADDRESS_VALUE_IPV6 20
+
+// Cuts the chain to `length` bytes of data from its start, freeing what is behind.
+static void cut(struct rte_mbuf *m, uint32_t length)
+{
+	if (likely(m->nb_segs == 1)) {
+		m->pkt_len = length;
+		m->data_len = (uint16_t)length;
+		return;
+	}
+	struct rte_mbuf *at = m;
+	uint32_t left = length;
+	uint16_t segments = 1;
+	while (left > at->data_len && at->next != NULL) {
+		left -= at->data_len;
+		at = at->next;
+		segments++;
+	}
+	at->data_len = (uint16_t)left;
+	rte_pktmbuf_free(at->next);
+	at->next = NULL;
+	m->nb_segs = segments;
+	m->pkt_len = length;
+}
+
+// Data indication header and XOR-PEER-ADDRESS (RFC 8656 sections 11.3 and 18.3); returns what
+// follows.
+static uint8_t *write_indication(
+	struct dp_worker *w, const struct dp_packet *p, uint8_t *at, uint32_t message_bytes)
+{
+	bool ipv4 = p->key.family == TP_FAMILY_IPV4;
+	uint32_t value = ipv4 ? ADDRESS_VALUE_IPV4 : ADDRESS_VALUE_IPV6;
+	uint64_t random = dp_random(w);
+	uint8_t mask[16];
+
+	tp_wr32(mask, STUN_MAGIC_COOKIE);
+	memcpy(mask + 4, &random, 8);
+	random = dp_random(w);
+	memcpy(mask + 12, &random, 4);
+
+	tp_wr16(at, stun_type(STUN_INDICATION, STUN_DATA));
+	tp_wr16(at + 2, (uint16_t)message_bytes);
+	memcpy(at + 4, mask, 16);
+	tp_wr16(at + 20, STUN_ATTR_XOR_PEER_ADDRESS);
+	tp_wr16(at + 22, (uint16_t)value);
+	tp_wr16(at + 24, ipv4 ? 1 : 2);
+	at[26] = ((const uint8_t *)&p->shown_port)[0] ^ mask[0];
+	at[27] = ((const uint8_t *)&p->shown_port)[1] ^ mask[1];
+	for (uint32_t i = 0; i + 4 < value; i++)
+		at[28 + i] = p->shown_ip[i] ^ mask[i];
+	return at + 24 + value;
+}
+
+// Puts the prefix at `at`; what it adds to the claimed sum is added there.
+static void write_prefix(struct dp_worker *w, struct dp_packet *p, uint8_t *at, uint32_t bytes)
+{
+	if (p->prefix == DP_PREFIX_NONE)
+		return;
+	if (p->prefix == DP_PREFIX_CHANNEL) {
+		chandata_write(at, p->channel, p->payload_length);
+		p->sum = tp_sum_fold(p->sum + dp_sum4(at));
+		return;
+	}
+	uint32_t message = bytes - STUN_HEADER_BYTES + p->payload_length + dp_prefix_padding(p);
+	uint8_t *attr = write_indication(w, p, at, message);
+	if (p->prefix == DP_PREFIX_DATA) {
+		tp_wr16(attr, STUN_ATTR_DATA);
+		tp_wr16(attr + 2, p->payload_length);
+	} else {
+		tp_wr16(attr, STUN_ATTR_ICMP);
+		tp_wr16(attr + 2, 8);
+		tp_wr16(attr + 4, 0);
+		attr[6] = p->icmp_type;
+		attr[7] = p->icmp_code;
+		memcpy(attr + 8, &p->icmp_data, 4);
+	}
+	p->sum = tp_sum_fold(p->sum + dp_sum_words(at, bytes));
+}
+
+// Zero bytes after the data, in the last segment; false without room.
+static bool pad(struct dp_packet *p, uint32_t bytes)
+{
+	if (bytes == 0)
+		return true;
+	uint8_t *at = (uint8_t *)rte_pktmbuf_append(p->m, (uint16_t)bytes);
+	if (at == NULL)
+		return false;
+	memset(at, 0, bytes);
+	return true;
+}
+
+static void write_ipv4(struct dp_worker *w, const struct dp_packet *p,
+	const struct dp_local *source, uint8_t *at, uint32_t length)
+{
+	bool df = p->in.family == TP_FAMILY_IPV4 && (p->in.df || p->flags & DP_PACKET_SEND_DF) &&
+		  !(p->flags & DP_PACKET_MADE);
+	uint16_t fragment = rte_cpu_to_be_16(df ? RTE_IPV4_HDR_DF_FLAG : 0);
+	uint16_t checksum = 0;
+
+	at[0] = 0x45;
+	at[1] = p->in.tos;
+	tp_wr16(at + 2, (uint16_t)length);
+	tp_wr16(at + 4, w->ipv4_id++);
+	memcpy(at + 6, &fragment, 2);
+	at[8] = p->hop_limit;
+	at[9] = IPPROTO_UDP;
+	memcpy(at + 10, &checksum, 2);
+	memcpy(at + 12, source->address.bytes, 4);
+	memcpy(at + 16, p->out_ip, 4);
+	checksum = tp_checksum(dp_sum_words(at, 20));
+	memcpy(at + 10, &checksum, 2);
+}
+
+static void write_ipv6(
+	const struct dp_packet *p, const struct dp_local *source, uint8_t *at, uint32_t length)
+{
+	tp_wr32(at, UINT32_C(6) << 28 | (uint32_t)p->in.tos << 20);
+	tp_wr16(at + 4, (uint16_t)(length - 40));
+	at[6] = IPPROTO_UDP;
+	at[7] = p->hop_limit;
+	memcpy(at + 8, source->address.bytes, 16);
+	memcpy(at + 24, p->out_ip, 16);
+}
+
+// `length` of header and payload. Zero stays zero between IPv4 and IPv4; towards IPv6 the payload
+// (prefix included, so p->sum is not used) is summed in full.
+static void write_udp(const struct dp_packet *p, const struct dp_local *source, uint8_t *at,
+	uint32_t length, uint32_t offset)
+{
+	uint16_t length_word = rte_cpu_to_be_16((uint16_t)length), checksum = 0;
+	uint64_t sum = p->sum;
+
+	memcpy(at, &p->out_source_port, 2);
+	memcpy(at + 2, &p->out_destination_port, 2);
+	memcpy(at + 4, &length_word, 2);
+	if (p->flags & DP_PACKET_ZERO_SUM && p->out_family == TP_FAMILY_IPV6)
+		sum = dp_sum_mbuf(p->m, offset + 8, length - 8);
+	if (!(p->flags & DP_PACKET_ZERO_SUM) || p->out_family == TP_FAMILY_IPV6) {
+		sum += source->source_sum + dp_sum_address(p->out_family, p->out_ip) +
+		       p->out_source_port + p->out_destination_port + 2 * (uint64_t)length_word +
+		       rte_cpu_to_be_16(IPPROTO_UDP);
+		checksum = tp_checksum_udp(sum);
+	}
+	memcpy(at + 6, &checksum, 2);
+}
+
+// Moves the start of the packet so that `headers` bytes stand before the payload; segments that
+// hold nothing but old headers are freed. False without room.
+static bool make_room(struct dp_packet *p, uint32_t headers)
+{
+	uint32_t offset = p->payload;
+
+	while (unlikely(offset >= p->m->data_len && p->m->next != NULL)) {
+		struct rte_mbuf *next = p->m->next;
+		offset -= p->m->data_len;
+		next->pkt_len = p->m->pkt_len - p->m->data_len;
+		next->nb_segs = (uint16_t)(p->m->nb_segs - 1);
+		p->m->next = NULL;
+		p->m->nb_segs = 1;
+		rte_pktmbuf_free_seg(p->m);
+		p->m = next;
+	}
+	if (p->m->data_off + offset < headers)
+		return false;
+	uint16_t data_off = (uint16_t)(p->m->data_off + offset - headers);
+	p->m->pkt_len += (uint32_t)(p->m->data_off - data_off);
+	p->m->data_len = (uint16_t)(p->m->data_len + (p->m->data_off - data_off));
+	p->m->data_off = data_off;
+	return true;
+}
+
+static void encap(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
+{
+	uint32_t ether = p->vlan == DP_UNTAGGED ? 14 : 18;
+	uint32_t ip = dp_ip_header_bytes(p->out_family);
+	uint32_t prefix = dp_prefix_bytes((enum dp_prefix)p->prefix, p->key.family);
+	uint32_t padding = dp_prefix_padding(p);
+	uint32_t headers = ether + ip + 8 + prefix;
+	const struct dp_local *source = dp_local_at(w->locals, p->out_local);
+
+	if (!make_room(p, headers)) {
+		dp_packet_drop(b, p, TP_DROP_no_headroom);
+		return;
+	}
+	cut(p->m, headers + p->payload_length);
+	if (!pad(p, padding)) {
+		dp_packet_drop(b, p, TP_DROP_no_headroom);
+		return;
+	}
+	uint8_t *at = rte_pktmbuf_mtod(p->m, uint8_t *);
+	uint32_t udp_length = 8 + prefix + p->payload_length + padding;
+
+	write_prefix(w, p, at + ether + ip + 8, prefix);
+	write_udp(p, source, at + ether + ip, udp_length, ether + ip);
+	if (p->out_family == TP_FAMILY_IPV4) {
+		write_ipv4(w, p, source, at + ether, ip + udp_length);
+		dp_write_ethernet(w, p, at, RTE_ETHER_TYPE_IPV4);
+	} else {
+		write_ipv6(p, source, at + ether, ip + udp_length);
+		dp_write_ethernet(w, p, at, RTE_ETHER_TYPE_IPV6);
+	}
+	if (p->verdict == DP_VERDICT_ENCAP)
+		dp_packet_next(b, p, DP_VERDICT_TX);
+}
+
+void dp_step_encap(struct dp_worker *w, struct dp_batch *b)
+{
+	if ((b->seen & (DP_VERDICT_BIT(DP_VERDICT_ENCAP) | DP_VERDICT_BIT(DP_VERDICT_OVERSIZE))) ==
+		0)
+		return;
+	for (uint16_t i = 0; i < b->n; i++) {
+		struct dp_packet *p = &b->packet[i];
+		if (p->verdict == DP_VERDICT_ENCAP || p->verdict == DP_VERDICT_OVERSIZE)
+			encap(w, b, p);
+	}
+}

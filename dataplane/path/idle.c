@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "dataplane/path/count.h"
+#include "dataplane/path/handoff.h"
+#include "dataplane/path/idle.h"
+
+#define IDLE_TIMEOUT_MS 250
+
+// The sleeper announces itself, fences, and looks once more; whoever brings work stores it, fences,
+// and looks for the announcement: one of the two sees the other.
+static bool announce(struct dp_worker *w)
+{
+	atomic_store_explicit(&w->asleep, 1, memory_order_seq_cst);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (dp_handoff_waiting(w) || atomic_load_explicit(&w->dp->stop, memory_order_acquire))
+		return false;
+	// A link published from here on comes with a kick.
+	struct dp_control_link *link = atomic_load_explicit(&w->published, memory_order_acquire);
+	return link == NULL || tp_ring_sleep(&link->inject);
+}
+
+static void block(struct dp_worker *w)
+{
+	struct pollfd fd[1 + TP_MAX_PORTS * CONF_MAX_CORES];
+	nfds_t n = 0;
+
+	fd[n++] = (struct pollfd){.fd = w->event_fd, .events = POLLIN};
+	for (uint16_t i = 0; i < w->n_rx; i++) {
+		int queue_fd = w->dp->ports[w->rx[i].port].queue_fd[w->rx[i].queue];
+		// A device that cannot be waited for: look at it a thousand times a second.
+		if (queue_fd < 0)
+			continue;
+		fd[n++] = (struct pollfd){.fd = queue_fd, .events = POLLIN};
+	}
+	int timeout_ms = n == (nfds_t)w->n_rx + 1 ? IDLE_TIMEOUT_MS : 1;
+	poll(fd, n, timeout_ms);
+}
+
+void dp_idle_block(struct dp_worker *w)
+{
+	uint64_t kicks;
+
+	if (announce(w)) {
+		dp_count(w, TP_COUNTER_sleeps, 1);
+		rte_rcu_qsbr_thread_offline(w->dp->qsbr, w->index);
+		block(w);
+		rte_rcu_qsbr_thread_online(w->dp->qsbr, w->index);
+	}
+	atomic_store_explicit(&w->asleep, 0, memory_order_release);
+	// What was published meanwhile is awake from the start; the ring we announced on may be
+	// gone.
+	struct dp_control_link *link = atomic_load_explicit(&w->published, memory_order_acquire);
+	if (link != NULL)
+		tp_ring_wake(&link->inject);
+	// Non-blocking: a kick that came while we were awake is taken back.
+	while (read(w->event_fd, &kicks, sizeof(kicks)) == (ssize_t)sizeof(kicks))
+		;
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The order of the steps, said here and nowhere else.
+#include "dataplane/path/count.h"
+#include "dataplane/path/pipeline.h"
+#include "dataplane/path/reassemble.h"
+#include "dataplane/path/steps.h"
+
+#define CHANNEL_KEYS                                                                               \
+	(DP_VERDICT_BIT(DP_VERDICT_CHANNEL) | DP_VERDICT_BIT(DP_VERDICT_STUN) |                    \
+		DP_VERDICT_BIT(DP_VERDICT_PEER))
+#define PERMISSION_KEYS                                                                            \
+	(DP_VERDICT_BIT(DP_VERDICT_SEND) | DP_VERDICT_BIT(DP_VERDICT_DATA) |                       \
+		DP_VERDICT_BIT(DP_VERDICT_ICMP))
+
+static void relay(struct dp_worker *w, struct dp_batch *b)
+{
+	dp_step_lookup(w, b, CHANNEL_KEYS);
+	dp_step_channel_up(w, b);
+	dp_step_stun(w, b);
+	dp_step_channel_down(w, b);
+	dp_step_icmp_quote(w, b);
+	dp_step_lookup(w, b, PERMISSION_KEYS);
+	dp_step_send(w, b);
+	dp_step_data(w, b);
+	dp_step_icmp_relay(w, b);
+}
+
+static void run(struct dp_worker *w, struct dp_batch *b)
+{
+	dp_step_parse(w, b);
+	dp_step_classify(w, b);
+	dp_step_reassemble(w, b);
+	relay(w, b);
+	if (dp_batch_has(b, DP_VERDICT_HAIRPIN)) {
+		dp_step_hairpin(w, b);
+		dp_step_lookup(w, b, DP_VERDICT_BIT(DP_VERDICT_PEER));
+		dp_step_channel_down(w, b);
+		dp_step_lookup(w, b, DP_VERDICT_BIT(DP_VERDICT_DATA));
+		dp_step_data(w, b);
+	}
+	dp_step_binding(w, b);
+	dp_step_next_hop(w, b);
+	dp_step_too_big(w, b);
+	dp_step_encap(w, b);
+	dp_step_fragment(w, b);
+	dp_step_punt(w, b);
+	dp_step_settle(w, b);
+}
+
+// The fields that parse expects; the rest of a packet is written before it is read.
+static inline void begin(struct dp_packet *p, struct rte_mbuf *m, uint32_t frames, uint8_t flags)
+{
+	p->m = m;
+	p->stands_for = frames;
+	p->flags = flags;
+}
+
+static void begin_batch(struct dp_batch *b, uint16_t n, uint16_t port, uint64_t now_ns)
+{
+	b->n = n;
+	b->in_port = port;
+	b->now_ns = now_ns;
+	b->seen = 0;
+}
+
+// Datagrams that reassembly completed in this burst go the whole way again, as one packet each that
+// stands for all its fragments. They hold no fragments, so no further ones come of them.
+static void run_whole(struct dp_worker *w, struct dp_batch *b)
+{
+	uint16_t n = w->n_whole;
+
+	if (n == 0)
+		return;
+	w->n_whole = 0;
+	begin_batch(b, n, b->in_port, b->now_ns);
+	for (uint16_t i = 0; i < n; i++)
+		begin(&b->packet[i], w->whole[i].m, w->whole[i].frames, DP_PACKET_FRAGMENTED);
+	run(w, b);
+}
+
+void dp_pipeline_run(struct dp_worker *w, struct rte_mbuf *const burst[], uint16_t n, uint16_t port,
+	uint64_t now_ns)
+{
+	struct dp_batch *b = &w->batch;
+	uint64_t bytes = 0;
+
+	for (uint16_t at = 0; at < n; at = (uint16_t)(at + DP_BURST)) {
+		uint16_t chunk = RTE_MIN((uint16_t)(n - at), (uint16_t)DP_BURST);
+		begin_batch(b, chunk, port, now_ns);
+		for (uint16_t i = 0; i < chunk; i++)
+			rte_prefetch0(rte_pktmbuf_mtod(burst[at + i], void *));
+		for (uint16_t i = 0; i < chunk; i++) {
+			begin(&b->packet[i], burst[at + i], 1, 0);
+			bytes += burst[at + i]->pkt_len;
+		}
+		run(w, b);
+		run_whole(w, b);
+	}
+	dp_count(w, TP_COUNTER_rx, n);
+	dp_count(w, TP_COUNTER_rx_bytes, bytes);
+}
+
+uint32_t dp_pipeline_inject(struct dp_worker *w, uint64_t now_ns)
+{
+	struct dp_batch *b = &w->batch;
+
+	if (w->link == NULL)
+		return 0;
+	begin_batch(b, 0, 0, now_ns);
+	uint32_t taken = dp_step_inject(w, b);
+	if (b->n == 0)
+		return taken;
+	dp_step_next_hop(w, b);
+	dp_step_encap(w, b);
+	dp_step_fragment(w, b);
+	dp_step_settle(w, b);
+	return taken;
+}
+
+void dp_pipeline_tick(struct dp_worker *w, uint64_t now_ns)
+{
+	dp_reassembly_expire(w, now_ns);
+}
