@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Cycles per packet of the relay core: from a burst received to its frames in the transmit buffer.
+// IPv4 ChannelData up and down in equal parts, 206-byte frames, a random permutation over all
+// channel flows, mbufs rotating through a pool larger than the last-level cache, policer, counters
+// and deadlines on, 1 % expired, 1 % missing keys; every frame that leaves is compared with a slow
+// oracle. Our table against rte_hash in the same pipeline, interleaved. Exit code 1 above the gate.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+
+#include "bench/core/frames.h"
+#include "bench/core/switch.h"
+#include "bench/core/world.h"
+#include "bench/micro/env.h"
+#include "bench/micro/series.h"
+#include "common/base/clock.h"
+
+#define MEGABYTES     944
+#define PACKETS       (128 * 1024) // a sample
+#define MISSING_EVERY 100
+#define GATE_FLOWS    1000000
+#define GATE_CYCLES   300
+
+struct run {
+	struct world world;
+	uint32_t *permutation; // over all channel flows
+	uint32_t next;
+	struct frame_plan *plan;
+	struct rte_mbuf **in;
+	struct rte_mbuf **out;
+	uint32_t n_out;
+	uint64_t random;
+	uint64_t dropped; // that the oracle wanted dropped
+	uint64_t relayed;
+	uint64_t wrong;
+	struct bench_series table, hash;
+};
+
+static uint32_t random_below(struct run *r, uint32_t below)
+{
+	r->random ^= r->random << 13;
+	r->random ^= r->random >> 7;
+	r->random ^= r->random << 17;
+	return (uint32_t)(((r->random >> 32) * below) >> 32);
+}
+
+static void shuffle(struct run *r)
+{
+	for (uint32_t i = 0; i < r->world.flows; i++)
+		r->permutation[i] = i;
+	for (uint32_t i = r->world.flows - 1; i > 0; i--) {
+		uint32_t j = random_below(r, i + 1);
+		RTE_SWAP(r->permutation[i], r->permutation[j]);
+	}
+}
+
+static int prepare(struct run *r)
+{
+	if (rte_pktmbuf_alloc_bulk(r->world.dp.pool, r->in, PACKETS) < 0)
+		return -ENOBUFS;
+	for (uint32_t i = 0; i < PACKETS; i++) {
+		r->plan[i] = (struct frame_plan){.flow = r->permutation[r->next],
+			.missing = random_below(r, MISSING_EVERY) == 0};
+		r->next = (r->next + 1) % r->world.flows;
+		frame_write(r->in[i], &r->plan[i], i);
+	}
+	return 0;
+}
+
+// The clock is read once a burst, as a worker does; taking the frames out again is not measured.
+static uint64_t relay(struct run *r)
+{
+	uint64_t cycles = 0;
+
+	r->n_out = 0;
+	for (uint32_t at = 0; at < PACKETS; at += DP_BURST) {
+		uint64_t start = rte_rdtsc();
+		dp_pipeline_run(r->world.worker, r->in + at, DP_BURST, 0, tp_now_ns());
+		cycles += rte_rdtsc() - start;
+		r->n_out += dp_tx_take(r->world.worker, 0, r->out + r->n_out, DP_BURST);
+	}
+	return cycles;
+}
+
+static void complain(struct run *r, uint32_t packet, const char *what)
+{
+	if (r->wrong++ < 5)
+		fprintf(stderr, "bench-core: packet %u of flow %u: %s differs\n", packet,
+			r->plan[packet].flow, what);
+}
+
+// Order is kept, so the frames that left are the plans that were not to be dropped, one by one.
+static void check(struct run *r)
+{
+	uint32_t at = 0;
+
+	for (uint32_t i = 0; i < PACKETS; i++) {
+		if (frame_is_dropped(&r->plan[i])) {
+			r->dropped++;
+			continue;
+		}
+		if (at == r->n_out) {
+			complain(r, i, "presence");
+			break;
+		}
+		const char *what = frame_check(r->out[at++], &r->plan[i], i);
+		if (what != NULL)
+			complain(r, i, what);
+	}
+	if (at != r->n_out)
+		complain(r, 0, "number of frames");
+	r->relayed += r->n_out;
+	rte_pktmbuf_free_bulk(r->out, r->n_out);
+}
+
+static int sample(struct run *r, const struct rte_hash *hash, struct bench_series *series)
+{
+	int error = prepare(r);
+
+	if (error < 0)
+		return error;
+	bench_switch_to(hash);
+	bench_series_add(series, (double)relay(r) / PACKETS);
+	bench_switch_to(NULL);
+	check(r);
+	return 0;
+}
+
+// The flows' own counters must say what was relayed, and the worker's books must close.
+static void check_counters(struct run *r)
+{
+	uint64_t counter[TP_COUNTERS] = {0}, drop[TP_DROPS] = {0}, held = 0, drops = 0, flows = 0;
+
+	dp_worker_add_stats(r->world.worker, counter, drop, &held);
+	for (uint32_t i = 0; i < TP_DROPS; i++)
+		drops += drop[i];
+	for (uint32_t i = 1; i <= dp_flow_count(r->world.dp.flows); i++)
+		flows += dp_flow_at(r->world.dp.flows, i)->packets;
+	if (flows != r->relayed || drops != r->dropped ||
+		counter[TP_COUNTER_rx] != counter[TP_COUNTER_tx] + drops + held) {
+		fprintf(stderr,
+			"bench-core: books: rx %llu tx %llu drops %llu (oracle %llu), flows %llu "
+			"(oracle %llu)\n",
+			(unsigned long long)counter[TP_COUNTER_rx],
+			(unsigned long long)counter[TP_COUNTER_tx], (unsigned long long)drops,
+			(unsigned long long)r->dropped, (unsigned long long)flows,
+			(unsigned long long)r->relayed);
+		r->wrong++;
+	}
+}
+
+static int open_run(struct run *r, uint32_t flows)
+{
+	*r = (struct run){.random = 0x9e3779b97f4a7c15};
+	r->permutation = calloc(flows, sizeof(*r->permutation));
+	r->plan = calloc(PACKETS, sizeof(*r->plan));
+	r->in = calloc(PACKETS, sizeof(struct rte_mbuf *));
+	r->out = calloc(PACKETS, sizeof(struct rte_mbuf *));
+	if (r->permutation == NULL || r->plan == NULL || r->in == NULL || r->out == NULL)
+		return -ENOMEM;
+	int error = world_open(&r->world, flows);
+	if (error == 0)
+		shuffle(r);
+	return error;
+}
+
+static void close_run(struct run *r)
+{
+	world_close(&r->world);
+	free(r->out);
+	free(r->in);
+	free(r->plan);
+	free(r->permutation);
+}
+
+static void print_text(const struct run *r)
+{
+	const struct bench_series *t = &r->table, *h = &r->hash;
+
+	printf("%9u %9u | %6.1f  (%6.1f .. %6.1f) | %6.1f  (%6.1f .. %6.1f)\n", r->world.flows,
+		dp_flow_count(r->world.dp.flows), bench_series_median(t), bench_series_least(t),
+		bench_series_most(t), bench_series_median(h), bench_series_least(h),
+		bench_series_most(h));
+}
+
+static void print_json(const struct run *r, bool first)
+{
+	const struct bench_series *t = &r->table, *h = &r->hash;
+
+	printf("%s{\"flows\": %u, \"flows_in_table\": %u, \"table\": {\"median\": %.1f, \"least\": "
+	       "%.1f, \"most\": %.1f}, \"rte_hash\": {\"median\": %.1f, \"least\": %.1f, \"most\": "
+	       "%.1f}, \"wrong\": %llu}",
+		first ? "" : ", ", r->world.flows, dp_flow_count(r->world.dp.flows),
+		bench_series_median(t), bench_series_least(t), bench_series_most(t),
+		bench_series_median(h), bench_series_least(h), bench_series_most(h),
+		(unsigned long long)r->wrong);
+}
+
+// Whether the figures are right, and within the gate when these are the flows it is for.
+static bool acceptable(const struct run *r)
+{
+	double median = bench_series_median(&r->table);
+
+	if (r->wrong != 0) {
+		fprintf(stderr, "bench-core: %llu differences from the oracle\n",
+			(unsigned long long)r->wrong);
+		return false;
+	}
+	if (r->world.flows == GATE_FLOWS && median > GATE_CYCLES) {
+		fprintf(stderr, "bench-core: %.1f cycles at %u flows, the gate is %d\n", median,
+			GATE_FLOWS, GATE_CYCLES);
+		return false;
+	}
+	return true;
+}
+
+static bool run(uint32_t flows, bool json, bool first)
+{
+	struct run r;
+	int error = open_run(&r, flows);
+
+	for (uint32_t pair = 0; pair < BENCH_PAIRS && error == 0; pair++) {
+		error = sample(&r, NULL, &r.table);
+		if (error == 0)
+			error = sample(&r, r.world.hash, &r.hash);
+	}
+	bool good = error == 0;
+	if (good) {
+		check_counters(&r);
+		json ? print_json(&r, first) : print_text(&r);
+		fflush(stdout);
+		good = acceptable(&r);
+	}
+	close_run(&r);
+	return good;
+}
+
+int main(int argc, char **argv)
+{
+	static const uint32_t sizes[] = {1000, 100000, GATE_FLOWS};
+	bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
+	struct bench_env env;
+	int status = 0;
+
+	if (argc > 1 && !json) {
+		fprintf(stderr, "usage: bench-core [--json]\n");
+		return 2;
+	}
+	if (bench_env_open(&env, MEGABYTES) < 0)
+		return 1;
+	if (json) {
+		printf("{\"benchmark\": \"core\", ");
+		bench_env_json(&env, stdout);
+		printf(", \"unit\": \"cycles per packet\", \"gate\": {\"flows\": %d, \"cycles\": "
+		       "%d}, \"results\": [",
+			GATE_FLOWS, GATE_CYCLES);
+	} else {
+		bench_env_print(&env, stdout);
+		printf("cycles per packet, median (least .. most) of %d interleaved pairs\n",
+			BENCH_PAIRS - 1);
+		printf("    flows  in table | table                        | rte_hash, lock-free, "
+		       "bulk\n");
+	}
+	for (size_t i = 0; i < RTE_DIM(sizes); i++) {
+		if (!run(sizes[i], json, i == 0))
+			status = 1;
+	}
+	if (json)
+		printf("], \"pass\": %s}\n", status == 0 ? "true" : "false");
+	else
+		printf("gate: %d cycles at %d flows: %s\n", GATE_CYCLES, GATE_FLOWS,
+			status == 0 ? "passed" : "failed");
+	return status;
+}
