@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/api/metrics_text.h"
+
+#include <string.h>
+
+#include "control/api/status.h"
+
+static void head(FILE *out, const char *name, const char *type, const char *help)
+{
+	fprintf(out, "# HELP turnpike_%s %s\n# TYPE turnpike_%s %s\n", name, help, name, type);
+}
+
+static void single(FILE *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+	head(out, name, type, help);
+	fprintf(out, "turnpike_%s %llu\n", name, (unsigned long long)value);
+}
+
+// A label value: quotes, backslashes and control characters become '_'.
+static void label(FILE *out, const char *field, size_t capacity)
+{
+	for (size_t i = 0; i < capacity && field[i]; i++) {
+		unsigned char c = (unsigned char)field[i];
+		fputc(c < 0x20 || c >= 0x7f || c == '"' || c == '\\' ? '_' : c, out);
+	}
+}
+
+static void print_counters(FILE *out, const struct tp_status_reply *r)
+{
+	char name[64];
+
+	for (unsigned int i = 0; i < TP_COUNTERS; i++) {
+		snprintf(name, sizeof(name), "%s_total", tp_counter_name(i));
+		single(out, name, "counter", tp_counter_help(i), r->counter[i]);
+	}
+	head(out, "drops_total", "counter", "packets dropped, by reason");
+	for (unsigned int i = 0; i < TP_DROPS; i++)
+		fprintf(out, "turnpike_drops_total{reason=\"%s\"} %llu\n", tp_drop_name(i),
+			(unsigned long long)r->drop[i]);
+}
+
+static void print_gauges(FILE *out, const struct tp_status_reply *r)
+{
+	struct ctl_books books;
+
+	ctl_books_close(r, &books);
+	single(out, "held", "gauge", "packets in hand-off rings, reassembly and buffers", r->held);
+	head(out, "books_difference", "gauge", "rx minus tx, drops, punted and held");
+	fprintf(out, "turnpike_books_difference %lld\n", (long long)books.difference);
+	single(out, "flows", "gauge", "flows in the tables", r->flows);
+	single(out, "flow_capacity", "gauge", "flows that the tables hold", r->flow_capacity);
+	single(out, "mbufs_free", "gauge", "free packet buffers", r->mbufs_free);
+	single(out, "mbufs", "gauge", "packet buffers", r->mbufs_total);
+	single(out, "workers", "gauge", "workers", r->workers);
+	single(out, "workers_late", "gauge", "workers that are stuck", r->workers_late);
+	single(out, "commands_total", "counter", "commands executed", r->commands);
+	single(out, "commands_refused_total", "counter", "commands refused", r->commands_refused);
+	single(out, "next_hops_unresolved", "gauge", "next hops without a link-layer address",
+		r->next_hops_unresolved);
+	single(out, "dataplane_start_time_seconds", "gauge", "start of the dataplane",
+		r->started_wall_ns / UINT64_C(1000000000));
+}
+
+struct port_column {
+	const char *label;
+	size_t offset;
+};
+
+static void print_port_columns(FILE *out, const struct tp_status_reply *r, const char *name,
+	const char *key, const char *help, const struct port_column *columns, size_t n)
+{
+	head(out, name, "counter", help);
+	for (unsigned int p = 0; p < r->ports && p < TP_MAX_PORTS; p++) {
+		for (size_t i = 0; i < n; i++) {
+			uint64_t value;
+			memcpy(&value, (const char *)&r->port[p] + columns[i].offset,
+				sizeof(value));
+			fprintf(out, "turnpike_%s{port=\"", name);
+			label(out, r->port[p].name, sizeof(r->port[p].name));
+			fprintf(out, "\",%s=\"%s\"} %llu\n", key, columns[i].label,
+				(unsigned long long)value);
+		}
+	}
+}
+
+#define COLUMN(label, field)                                                                       \
+	{                                                                                          \
+		label, offsetof(struct tp_port_status, field)                                      \
+	}
+#define COLUMNS(array) array, sizeof(array) / sizeof((array)[0])
+
+static void print_ports(FILE *out, const struct tp_status_reply *r)
+{
+	static const struct port_column frames[] = {COLUMN("rx", rx), COLUMN("tx", tx)};
+	static const struct port_column xdp[] = {COLUMN("rx_dropped", xdp_rx_dropped),
+		COLUMN("rx_ring_full", xdp_rx_ring_full),
+		COLUMN("rx_fill_empty", xdp_rx_fill_empty), COLUMN("tx_invalid", xdp_tx_invalid),
+		COLUMN("tx_empty", xdp_tx_empty)};
+	static const struct port_column steer[] = {COLUMN("udp_listener", steer_udp_listener),
+		COLUMN("udp_relay", steer_udp_relay), COLUMN("fragment", steer_fragment),
+		COLUMN("icmp", steer_icmp), COLUMN("passed", steer_passed),
+		COLUMN("dropped", steer_dropped), COLUMN("guard_dropped", guard_dropped)};
+
+	print_port_columns(out, r, "port_frames_total", "direction",
+		"frames that the device counted", COLUMNS(frames));
+	print_port_columns(
+		out, r, "xdp_total", "event", "XDP_STATISTICS of the port's sockets", COLUMNS(xdp));
+	print_port_columns(out, r, "steering_total", "class",
+		"frames by the verdict of the steering program", COLUMNS(steer));
+	head(out, "port_link_up", "gauge", "1 when the port has a link");
+	for (unsigned int p = 0; p < r->ports && p < TP_MAX_PORTS; p++) {
+		fprintf(out, "turnpike_port_link_up{port=\"");
+		label(out, r->port[p].name, sizeof(r->port[p].name));
+		fprintf(out, "\"} %u\n", r->port[p].link_up != 0);
+	}
+}
+
+static void print_store(FILE *out, const struct ctl_store_status *s)
+{
+	single(out, "allocations", "gauge", "allocations", s->allocations);
+	single(out, "permissions", "gauge", "permissions", s->permissions);
+	single(out, "channels", "gauge", "channel bindings", s->channels);
+	single(out, "users", "gauge", "users with an allocation", s->users);
+	single(out, "allocation_capacity", "gauge", "allocations that there is room for",
+		s->alloc_capacity);
+	single(out, "allocations_created_total", "counter", "allocations created", s->created);
+	head(out, "relay_ports_free", "gauge", "free relay ports");
+	fprintf(out,
+		"turnpike_relay_ports_free{family=\"ipv4\"} %llu\n"
+		"turnpike_relay_ports_free{family=\"ipv6\"} %llu\n",
+		(unsigned long long)s->ports_free[0], (unsigned long long)s->ports_free[1]);
+}
+
+static void print_turn(FILE *out, const struct ctl_turn_counters *t)
+{
+	head(out, "requests_total", "counter", "TURN requests, by method");
+	for (unsigned int m = 0; m < CTL_METHODS; m++)
+		fprintf(out, "turnpike_requests_total{method=\"%s\"} %llu\n",
+			ctl_turn_method_label(m), (unsigned long long)t->requests[m]);
+	head(out, "responses_total", "counter", "TURN responses, by method and error code");
+	for (unsigned int m = 0; m < CTL_METHODS; m++) {
+		fprintf(out, "turnpike_responses_total{method=\"%s\",code=\"success\"} %llu\n",
+			ctl_turn_method_label(m), (unsigned long long)t->successes[m]);
+		for (unsigned int e = 0; e < CTL_ERRORS; e++)
+			if (t->errors[m][e])
+				fprintf(out,
+					"turnpike_responses_total{method=\"%s\",code=\"%d\"} "
+					"%llu\n",
+					ctl_turn_method_label(m), ctl_turn_error_code(e),
+					(unsigned long long)t->errors[m][e]);
+	}
+	single(out, "requests_malformed_total", "counter", "requests that are no STUN",
+		t->malformed);
+	single(out, "requests_replayed_total", "counter", "retransmissions answered", t->replayed);
+	single(out, "requests_overload_total", "counter", "requests dropped: too many pending",
+		t->overload);
+	single(out, "requests_pending", "gauge", "requests that wait", t->pending);
+}
+
+void ctl_metrics_print(FILE *out, const struct ctl_metrics_input *input)
+{
+	single(out, "up", "gauge", "1 when the dataplane answered", input->dataplane != NULL);
+	if (input->dataplane) {
+		print_counters(out, input->dataplane);
+		print_gauges(out, input->dataplane);
+		print_ports(out, input->dataplane);
+	}
+	if (input->store)
+		print_store(out, input->store);
+	if (input->turn)
+		print_turn(out, input->turn);
+	if (input->io) {
+		single(out, "control_received_total", "counter", "requests taken from the workers",
+			input->io->received);
+		single(out, "control_inject_full_total", "counter",
+			"responses lost: a worker does not drain its ring", input->io->inject_full);
+	}
+}

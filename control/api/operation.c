@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/api/operation.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALLOCATION_SELECTOR                                                                        \
+	{                                                                                          \
+		{"id", CTL_PARAM_TEXT, 32, 32, "unique id, 32 hexadecimal digits"},                \
+			{"client", CTL_PARAM_TEXT, 3, 64, "address and port of the client"},       \
+			{"relayed", CTL_PARAM_TEXT, 3, 64,                                         \
+				"relayed address and port, as peers see it"},                      \
+	}
+
+static const struct ctl_operation operations[] = {
+	[CTL_OP_HELP] = {.name = "help", .help = "the operations, their parameters"},
+	[CTL_OP_STATUS] = {.name = "status", .help = "state of both processes and why it is so"},
+	[CTL_OP_STATS] = {.name = "stats",
+		.help = "counters, drops by reason, steering, the books of the dataplane"},
+	[CTL_OP_ALLOCATION_LIST] = {.name = "allocation.list",
+		.help = "allocations; `next` of a result is the `after` of the following page",
+		.param = {{"limit", CTL_PARAM_INTEGER, 1, 500, "allocations a page, 100"},
+			{"after", CTL_PARAM_INTEGER, 0, UINT32_MAX, "`next` of the page before"}}},
+	[CTL_OP_ALLOCATION_SHOW] = {.name = "allocation.show",
+		.help = "one allocation with its permissions, channels and counters",
+		.exactly_one = true,
+		.param = ALLOCATION_SELECTOR},
+	[CTL_OP_ALLOCATION_CLOSE] = {.name = "allocation.close",
+		.help = "ends one allocation, as if it had expired",
+		.exactly_one = true,
+		.param = ALLOCATION_SELECTOR},
+};
+
+const struct ctl_operation *ctl_operation_at(unsigned int id)
+{
+	return id < CTL_OPERATIONS ? &operations[id] : NULL;
+}
+
+int ctl_operation_find(const char *name)
+{
+	for (int i = 0; i < CTL_OPERATIONS; i++)
+		if (strcmp(operations[i].name, name) == 0)
+			return i;
+	return -ENOENT;
+}
+
+const struct ctl_param *ctl_operation_param(const struct ctl_operation *op, const char *name)
+{
+	for (const struct ctl_param *p = op->param; p->type != CTL_PARAM_NONE; p++)
+		if (strcmp(p->name, name) == 0)
+			return p;
+	return NULL;
+}
+
+static int explain_bounds(const struct ctl_param *p, char *why)
+{
+	if (p->type == CTL_PARAM_INTEGER)
+		snprintf(why, CTL_OPERATION_WHY_BYTES, "%s: expected an integer from %lld to %lld",
+			p->name, (long long)p->min, (long long)p->max);
+	else if (p->min == p->max)
+		snprintf(why, CTL_OPERATION_WHY_BYTES, "%s: expected a string of %lld characters",
+			p->name, (long long)p->min);
+	else
+		snprintf(why, CTL_OPERATION_WHY_BYTES,
+			"%s: expected a string of %lld to %lld characters", p->name,
+			(long long)p->min, (long long)p->max);
+	return -EINVAL;
+}
+
+static bool fits(const struct ctl_param *p, const json_t *value)
+{
+	int64_t n;
+
+	if (p->type == CTL_PARAM_INTEGER ? !json_is_integer(value) : !json_is_string(value))
+		return false;
+	n = p->type == CTL_PARAM_INTEGER ? json_integer_value(value)
+					 : (int64_t)json_string_length(value);
+	return n >= p->min && n <= p->max;
+}
+
+int ctl_operation_check(
+	const struct ctl_operation *op, const json_t *params, char why[CTL_OPERATION_WHY_BYTES])
+{
+	size_t given = params ? json_object_size(params) : 0;
+	const char *key;
+	json_t *value;
+
+	if (params && !json_is_object(params)) {
+		snprintf(why, CTL_OPERATION_WHY_BYTES, "params: expected an object");
+		return -EINVAL;
+	}
+	json_object_foreach((json_t *)(uintptr_t)params, key, value) {
+		const struct ctl_param *p = ctl_operation_param(op, key);
+		if (!p) {
+			snprintf(why, CTL_OPERATION_WHY_BYTES, "%s has no parameter \"%.40s\"",
+				op->name, key);
+			return -EINVAL;
+		}
+		if (!fits(p, value))
+			return explain_bounds(p, why);
+	}
+	if (op->exactly_one && given != 1) {
+		snprintf(why, CTL_OPERATION_WHY_BYTES, "%s needs exactly one of %s, %s, %s",
+			op->name, op->param[0].name, op->param[1].name, op->param[2].name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+json_t *ctl_param_parse(
+	const struct ctl_param *param, const char *text, char why[CTL_OPERATION_WHY_BYTES])
+{
+	json_t *value = NULL;
+
+	if (param->type == CTL_PARAM_TEXT) {
+		value = json_string(text);
+	} else {
+		char *end;
+		long long n;
+
+		errno = 0;
+		n = strtoll(text, &end, 10);
+		if (errno == 0 && end != text && *end == '\0')
+			value = json_integer(n);
+	}
+	if (value && fits(param, value))
+		return value;
+	json_decref(value);
+	explain_bounds(param, why);
+	return NULL;
+}
+
+static json_t *describe_params(const struct ctl_operation *op)
+{
+	json_t *list = json_array();
+
+	for (const struct ctl_param *p = op->param; p->type != CTL_PARAM_NONE; p++)
+		json_array_append_new(list,
+			json_pack("{s:s, s:s, s:I, s:I, s:s}", "name", p->name, "type",
+				p->type == CTL_PARAM_INTEGER ? "integer" : "string", "min",
+				(json_int_t)p->min, "max", (json_int_t)p->max, "help", p->help));
+	return list;
+}
+
+json_t *ctl_operations_describe(void)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < CTL_OPERATIONS; i++)
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:b, s:o}", "name", operations[i].name, "help",
+				      operations[i].help, "exactly_one", operations[i].exactly_one,
+				      "params", describe_params(&operations[i])));
+	return json_pack("{s:o}", "operations", list);
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/api/operations.h"
+
+static const ctl_operation_fn run[CTL_OPERATIONS] = {
+	[CTL_OP_HELP] = ctl_op_help,
+	[CTL_OP_STATUS] = ctl_op_status,
+	[CTL_OP_STATS] = ctl_op_stats,
+	[CTL_OP_ALLOCATION_LIST] = ctl_op_allocation_list,
+	[CTL_OP_ALLOCATION_SHOW] = ctl_op_allocation_show,
+	[CTL_OP_ALLOCATION_CLOSE] = ctl_op_allocation_close,
+};
+
+const ctl_operation_fn *ctl_operations_run(void)
+{
+	return run;
+}
+
+void ctl_op_help(void *context, struct ctl_call *call, const json_t *params)
+{
+	ctl_call_reply(call, ctl_operations_describe());
+}

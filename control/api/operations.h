@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the operations of the control socket do. Their table is operation.h.
+#pragma once
+
+#include "control/api/server.h"
+#include "control/ctl.h"
+
+// CTL_OPERATIONS of them, in the order of enum ctl_operation_id; their context is struct ctl.
+const ctl_operation_fn *ctl_operations_run(void);
+
+void ctl_op_help(void *context, struct ctl_call *call, const json_t *params);
+void ctl_op_status(void *context, struct ctl_call *call, const json_t *params);
+void ctl_op_stats(void *context, struct ctl_call *call, const json_t *params);
+void ctl_op_allocation_list(void *context, struct ctl_call *call, const json_t *params);
+void ctl_op_allocation_show(void *context, struct ctl_call *call, const json_t *params);
+void ctl_op_allocation_close(void *context, struct ctl_call *call, const json_t *params);
+
+// Totals of control's own work, part of `stats`; the caller owns it.
+json_t *ctl_op_control_stats(struct ctl *ctl);

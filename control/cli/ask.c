@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/cli/ask.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/abi/shm_map.h"
+#include "common/abi/sizes.h"
+#include "common/base/clock.h"
+#include "control/api/jsonrpc.h"
+#include "control/api/status.h"
+#include "control/api/text.h"
+
+#define ANSWER_MAX_BYTES (16 * 1024 * 1024)
+
+static int wait_for(int fd, short events, uint64_t give_up_ns)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+
+	for (;;) {
+		uint64_t now_ns = tp_now_ns();
+		int left_ms =
+			now_ns < give_up_ns
+				? (int)((give_up_ns - now_ns + TP_NS_PER_MS - 1) / TP_NS_PER_MS)
+				: 0;
+		int n = poll(&p, 1, left_ms);
+		if (n > 0)
+			return 0;
+		if (n == 0)
+			return -ETIMEDOUT;
+		if (errno != EINTR)
+			return -errno;
+	}
+}
+
+static int dial(const char *path, int type)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd, rc;
+
+	if (strlen(path) >= sizeof(sa.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(sa.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		rc = -errno; // -EAGAIN: its backlog is full, so it does not accept
+		close(fd);
+		return rc == -EAGAIN ? -ETIMEDOUT : rc;
+	}
+	return fd;
+}
+
+static int write_all(int fd, const char *data, size_t length, uint64_t give_up_ns)
+{
+	while (length > 0) {
+		ssize_t n = send(fd, data, length, MSG_NOSIGNAL);
+		if (n >= 0) {
+			data += n;
+			length -= (size_t)n;
+			continue;
+		}
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN)
+			return -errno;
+		int rc = wait_for(fd, POLLOUT, give_up_ns);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+// Reads up to the newline; *line is the caller's, terminated.
+static int read_line(int fd, char **line, size_t *length, uint64_t give_up_ns)
+{
+	size_t capacity = 0;
+	int rc;
+
+	*line = NULL;
+	*length = 0;
+	for (;;) {
+		if (*length + 1 >= capacity) {
+			size_t bigger = capacity ? 2 * capacity : 65536;
+			char *moved = bigger <= ANSWER_MAX_BYTES ? realloc(*line, bigger) : NULL;
+			if (!moved)
+				return -EPROTO;
+			*line = moved;
+			capacity = bigger;
+		}
+		rc = wait_for(fd, POLLIN, give_up_ns);
+		if (rc)
+			return rc;
+		ssize_t n = read(fd, *line + *length, capacity - *length - 1);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ECONNRESET;
+		const char *end = memchr(*line + *length, '\n', (size_t)n);
+		*length = end ? (size_t)(end - *line) : *length + (size_t)n;
+		if (end)
+			return 0;
+	}
+}
+
+static int read_answer(const char *line, size_t length, json_t **result)
+{
+	json_t *root = json_loadb(line, length, 0, NULL);
+	json_t *value = json_object_get(root, "result");
+	json_t *error = json_object_get(root, "error");
+	int rc = value ? 0 : json_is_object(error) ? -EREMOTEIO : -EPROTO;
+
+	*result = json_incref(value ? value : json_is_object(error) ? error : NULL);
+	json_decref(root);
+	return rc;
+}
+
+int cli_ask_control(const char *path, const char *method, json_t *params, json_t **result)
+{
+	uint64_t give_up_ns = tp_now_ns() + CLI_TIMEOUT_MS * TP_NS_PER_MS;
+	char *question, *line = NULL;
+	size_t length;
+	int fd, rc;
+
+	*result = NULL;
+	fd = dial(path, SOCK_STREAM);
+	if (fd < 0)
+		return fd;
+	question = ctl_rpc_line(json_pack("{s:s, s:i, s:s, s:O}", "jsonrpc", "2.0", "id", 1,
+		"method", method, "params", params));
+	rc = question ? write_all(fd, question, strlen(question), give_up_ns) : -ENOMEM;
+	if (rc == 0)
+		rc = read_line(fd, &line, &length, give_up_ns);
+	if (rc == 0)
+		rc = read_answer(line, length, result);
+	free(line);
+	free(question);
+	close(fd);
+	return rc;
+}
+
+static int send_question(int fd)
+{
+	struct tp_hello hello = {.header = {.magic = TP_ABI_MAGIC,
+					 .major = TP_ABI_MAJOR,
+					 .minor = TP_ABI_MINOR,
+					 .type = TP_MSG_HELLO,
+					 .length_bytes = sizeof(hello)},
+		.role = TP_ROLE_STATUS,
+		.pid = (uint32_t)getpid()};
+	struct tp_message_header question = hello.header;
+	int rc;
+
+	tp_sizes_fill(hello.sizes);
+	question.type = TP_MSG_STATUS;
+	question.length_bytes = sizeof(question);
+	rc = tp_message_send(fd, &hello, sizeof(hello), NULL, 0);
+	return rc ? rc : tp_message_send(fd, &question, sizeof(question), NULL, 0);
+}
+
+static int receive_status(int fd, struct tp_status_reply *out, uint64_t give_up_ns)
+{
+	union {
+		struct tp_status_reply reply;
+		uint8_t bytes[32768];
+	} buffer;
+	ssize_t n;
+	int rc;
+
+	do {
+		rc = wait_for(fd, POLLIN, give_up_ns);
+		if (rc)
+			return rc;
+		n = tp_message_receive(fd, &buffer, sizeof(buffer), NULL, 0, NULL);
+	} while (n == -EAGAIN);
+	if (n <= 0)
+		return n < 0 ? (int)n : -ECONNRESET;
+	return ctl_status_read(&buffer, (size_t)n, out);
+}
+
+int cli_ask_dataplane(const char *path, struct tp_status_reply *out)
+{
+	uint64_t give_up_ns = tp_now_ns() + CLI_TIMEOUT_MS * TP_NS_PER_MS;
+	int fd = dial(path, SOCK_SEQPACKET);
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	rc = send_question(fd);
+	if (rc == 0)
+		rc = receive_status(fd, out, give_up_ns);
+	close(fd);
+	return rc;
+}
+
+enum cli_exit cli_explain(int rc, json_t *error, const char *path)
+{
+	const char *message = json_string_value(json_object_get(error, "message"));
+	json_int_t code = json_integer_value(json_object_get(error, "code"));
+	char text[1024];
+
+	if (rc != -EREMOTEIO) {
+		ctl_text_escape(path, text, sizeof(text));
+		if (rc == -EPROTO)
+			fprintf(stderr, "turnpikectl: what listens on %s is no turnpike-control\n",
+				text);
+		else
+			fprintf(stderr, "turnpikectl: no answer on %s: %s\n", text, strerror(-rc));
+		return CLI_NO_ANSWER;
+	}
+	fprintf(stderr, "turnpikectl: %s\n",
+		ctl_text_escape(message ? message : "refused", text, sizeof(text)));
+	json_decref(error);
+	return code == CTL_RPC_INVALID_PARAMS || code == CTL_RPC_NO_METHOD ? CLI_USAGE
+									   : CLI_REFUSED;
+}

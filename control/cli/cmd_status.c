@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// `status`: control's view of both processes, or the dataplane's own when control is dead.
+#include <errno.h>
+#include <string.h>
+
+#include "control/api/status.h"
+#include "control/api/text.h"
+#include "control/cli/ask.h"
+#include "control/cli/json.h"
+#include "control/cli/table.h"
+
+static void print_control(const json_t *control, struct cli_table *t)
+{
+	char a[CLI_NUMBER_BYTES], b[CLI_NUMBER_BYTES], c[CLI_NUMBER_BYTES], line[160];
+
+	if (strcmp(cli_text(control, "state"), "up") != 0) {
+		cli_table_row(t, "control", "down");
+		return;
+	}
+	snprintf(line, sizeof(line), "up, pid %lld, version %.40s, since %.40s",
+		(long long)cli_integer(control, "pid"), cli_text(control, "version"),
+		cli_text(control, "started"));
+	cli_table_row(t, "control", line);
+	snprintf(line, sizeof(line), "%s allocations, %s permissions, %s channels",
+		cli_number(cli_integer(control, "allocations"), a),
+		cli_number(cli_integer(control, "permissions"), b),
+		cli_number(cli_integer(control, "channels"), c));
+	cli_table_row(t, "", line);
+}
+
+static void print_dataplane(const json_t *dataplane, struct cli_table *t)
+{
+	char a[CLI_NUMBER_BYTES], b[CLI_NUMBER_BYTES], line[200];
+	json_t *port;
+	size_t i;
+
+	if (strcmp(cli_text(dataplane, "state"), "up") != 0) {
+		cli_table_row(t, "dataplane", "no answer");
+		return;
+	}
+	snprintf(line, sizeof(line), "up, pid %lld, version %.40s, since %.40s",
+		(long long)cli_integer(dataplane, "pid"), cli_text(dataplane, "version"),
+		cli_text(dataplane, "started"));
+	cli_table_row(t, "dataplane", line);
+	snprintf(line, sizeof(line), "%lld workers, %s of %s flows, packet memory %s",
+		(long long)cli_integer(dataplane, "workers"),
+		cli_number(cli_integer(dataplane, "flows"), a),
+		cli_number(cli_integer(dataplane, "flow_capacity"), b),
+		cli_true(dataplane, "hugepages") ? "in hugepages" : "without hugepages");
+	cli_table_row(t, "", line);
+	json_array_foreach(json_object_get(dataplane, "ports"), i, port) {
+		snprintf(line, sizeof(line), "%.16s: %.16s, %.16s, link %s, MTU %lld",
+			cli_text(port, "name"), cli_text(port, "interface"), cli_text(port, "mode"),
+			cli_true(port, "link_up") ? "up" : "down",
+			(long long)cli_integer(port, "mtu"));
+		cli_table_row(t, "port", line);
+	}
+}
+
+static void print_listeners(const json_t *control, struct cli_table *t)
+{
+	json_t *listener;
+	char line[160];
+	size_t i;
+
+	json_array_foreach(json_object_get(control, "listeners"), i, listener) {
+		const char *unserved = cli_text(listener, "not_served");
+		bool udp = cli_true(listener, "udp");
+		snprintf(line, sizeof(line), "%.60s %s%s%.40s%s", cli_text(listener, "address"),
+			udp ? "udp" : "", unserved[0] ? udp ? "; " : "" : "", unserved,
+			unserved[0] ? " not served by this version" : "");
+		cli_table_row(t, "listener", line);
+	}
+}
+
+static void print_status(const json_t *status)
+{
+	struct cli_table t;
+	json_t *reason;
+	size_t i;
+
+	cli_table_init(&t, "ll");
+	cli_table_row(&t, "state", cli_text(status, "state"));
+	json_array_foreach(json_object_get(status, "reasons"), i, reason)
+		cli_table_row(&t, "because", json_string_value(reason));
+	print_control(json_object_get(status, "control"), &t);
+	print_dataplane(json_object_get(status, "dataplane"), &t);
+	print_listeners(json_object_get(status, "control"), &t);
+	cli_table_print(&t, stdout, "");
+}
+
+static enum cli_exit status_exit(const json_t *status)
+{
+	const char *state = cli_text(status, "state");
+
+	return strcmp(state, "healthy") == 0 ? CLI_OK
+	       : strcmp(state, "down") == 0  ? CLI_USAGE
+					     : CLI_REFUSED;
+}
+
+enum cli_exit cli_status(const struct cli_args *args)
+{
+	struct tp_status_reply reply;
+	enum cli_exit code;
+	json_t *status = NULL;
+	int rc;
+
+	rc = cli_ask_control(args->control_socket, "status", args->params, &status);
+	if (rc == -EREMOTEIO)
+		return cli_explain(rc, status, args->control_socket);
+	if (rc) {
+		fprintf(stderr, "turnpikectl: control is not answering (%s)", strerror(-rc));
+		rc = cli_ask_dataplane(args->dataplane_socket, &reply);
+		if (rc)
+			fprintf(stderr, ", nor is the dataplane (%s)\n", strerror(-rc));
+		else
+			fprintf(stderr, "; figures from the dataplane\n");
+		status = ctl_status_compose(NULL, rc ? NULL : ctl_status_dataplane_json(&reply));
+	}
+	code = status_exit(status);
+	if (args->json) {
+		cli_print_json(status);
+		return code;
+	}
+	print_status(status);
+	json_decref(status);
+	return code;
+}

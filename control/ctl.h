@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Everything the control process owns. One instance, created by main, passed first everywhere; one
+// thread.
+#pragma once
+
+#include <event2/event.h>
+#include <stdbool.h>
+
+#include "config/conf.h"
+#include "control/dpcmd/attach.h"
+#include "control/dpcmd/commands.h"
+#include "control/io/punt_in.h"
+
+struct ctl_store;      // alloc/store.h
+struct ctl_turn;       // turn/turn.h
+struct ctl_acl;        // alloc/acl.h
+struct ctl_user_store; // auth/users.h
+struct ctl_dataplane;  // dpcmd/client.h
+struct ctl_api;        // api/server.h
+struct ctl_metrics;    // api/metrics.h
+struct ctl_session;    // loop/session.h
+
+struct ctl {
+	const struct conf *conf;
+	struct event_base *base;
+	uint64_t started_wall_ns;
+	bool stop; // w: signal events
+
+	struct ctl_dataplane *dataplane;
+	struct ctl_session *session; // attachment, store, TURN
+	struct ctl_api *api;
+	struct ctl_metrics *metrics; // NULL when off
+};

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/dpcmd/attach.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/abi/cmd.h"
+#include "common/abi/punt.h"
+#include "common/abi/record.h"
+#include "control/dpcmd/valid.h"
+
+__attribute__((format(printf, 2, 3))) static int wrong(char *why, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(why, CTL_ATTACH_WHY_BYTES, format, ap);
+	va_end(ap);
+	return -EPROTO;
+}
+
+static int check_counts(const struct tp_attached *m, size_t n_fds, char *why)
+{
+	if (m->workers == 0 || m->workers > TP_MAX_WORKERS)
+		return wrong(why, "%u workers, expected 1 to %u", m->workers, TP_MAX_WORKERS);
+	if (m->rings != 2 + 2 * m->workers)
+		return wrong(why, "%u rings for %u workers, expected %u", m->rings, m->workers,
+			2 + 2 * m->workers);
+	if (m->listeners == 0 || m->listeners > TP_MAX_LISTENERS)
+		return wrong(why, "%u listeners, expected 1 to %u", m->listeners, TP_MAX_LISTENERS);
+	if (m->relays == 0 || m->relays > TP_MAX_RELAYS)
+		return wrong(why, "%u relay addresses, expected 1 to %u", m->relays, TP_MAX_RELAYS);
+	if (m->port_min == 0 || m->port_min > m->port_max)
+		return wrong(why, "relay port range %u to %u", m->port_min, m->port_max);
+	if (n_fds < 3 || n_fds > TP_ATTACHED_MAX_FDS)
+		return wrong(why, "%zu descriptors, expected 3 to %u", n_fds, TP_ATTACHED_MAX_FDS);
+	if (m->region_bytes < TP_REGION_HEADER_BYTES || m->region_bytes > SIZE_MAX / 2)
+		return wrong(
+			why, "session region of %llu bytes", (unsigned long long)m->region_bytes);
+	if (m->rings_bytes == 0 || m->rings_bytes > SIZE_MAX / 2)
+		return wrong(why, "ring memory of %llu bytes", (unsigned long long)m->rings_bytes);
+	return 0;
+}
+
+static int check_addresses(const struct tp_attached *m, char *why)
+{
+	for (unsigned int i = 0; i < m->listeners; i++) {
+		const struct tp_addr *a = &m->listener[i];
+		if (!ctl_addr_valid(a))
+			return wrong(why, "listener %u is no transport address", i);
+	}
+	for (unsigned int i = 0; i < m->relays; i++) {
+		const struct tp_relay_place *r = &m->relay[i];
+		if (!ctl_ip_valid(&r->address) || !ctl_ip_valid(&r->public_address) ||
+			r->address.family != r->public_address.family ||
+			r->prefix_bits > 8 * tp_ip_length(&r->address))
+			return wrong(why, "relay address %u is no address or prefix", i);
+	}
+	return 0;
+}
+
+static uint32_t ring_slot_bytes(uint16_t kind)
+{
+	switch (kind) {
+	case TP_RING_COMMAND:
+		return sizeof(struct tp_cmd);
+	case TP_RING_ACK:
+		return sizeof(struct tp_ack);
+	case TP_RING_PUNT:
+	case TP_RING_INJECT:
+		return TP_PACKET_SLOT_BYTES;
+	default:
+		return 0;
+	}
+}
+
+static int check_ring(const struct tp_attached *m, unsigned int i, size_t n_fds, char *why)
+{
+	const struct tp_ring_place *p = &m->ring[i];
+	size_t bytes = tp_ring_bytes(p->slots, p->slot_bytes);
+	bool per_worker = p->kind == TP_RING_PUNT || p->kind == TP_RING_INJECT;
+
+	if (ring_slot_bytes(p->kind) == 0)
+		return wrong(why, "ring %u is of the unknown kind %u", i, p->kind);
+	if (p->worker >= (per_worker ? m->workers : 1))
+		return wrong(
+			why, "ring %u is of worker %u, there are %u", i, p->worker, m->workers);
+	if (p->slot_bytes != ring_slot_bytes(p->kind))
+		return wrong(why, "ring %u has slots of %u bytes, expected %u", i, p->slot_bytes,
+			ring_slot_bytes(p->kind));
+	if (bytes == 0)
+		return wrong(why, "ring %u has %u slots", i, p->slots);
+	if (p->event_fd < 2 || p->event_fd >= n_fds)
+		return wrong(why, "ring %u names descriptor %u of %zu", i, p->event_fd, n_fds);
+	if (p->offset % 64 != 0 || p->offset > m->rings_bytes || bytes > m->rings_bytes - p->offset)
+		return wrong(why, "ring %u lies outside of the shared memory", i);
+	for (unsigned int j = 0; j < i; j++) {
+		const struct tp_ring_place *q = &m->ring[j];
+		size_t q_bytes = tp_ring_bytes(q->slots, q->slot_bytes);
+		if (q->kind == p->kind && q->worker == p->worker)
+			return wrong(why, "rings %u and %u are the same", j, i);
+		if (p->offset < q->offset + q_bytes && q->offset < p->offset + bytes)
+			return wrong(why, "rings %u and %u overlap", j, i);
+	}
+	return 0;
+}
+
+static int check_message(
+	const void *message, size_t length, size_t n_fds, struct tp_attached *m, char *why)
+{
+	int rc;
+
+	if (length != sizeof(*m))
+		return wrong(why, "message of %zu bytes, expected %zu", length, sizeof(*m));
+	memcpy(m, message, sizeof(*m));
+	if (m->header.magic != TP_ABI_MAGIC || m->header.type != TP_MSG_ATTACHED ||
+		m->header.length_bytes != length)
+		return wrong(why, "not an attach message");
+	if (m->header.major != TP_ABI_MAJOR)
+		return wrong(why, "ABI version %u.%u, ours is %u.%u", m->header.major,
+			m->header.minor, TP_ABI_MAJOR, TP_ABI_MINOR);
+	rc = check_counts(m, n_fds, why);
+	if (rc == 0)
+		rc = check_addresses(m, why);
+	// With 2 + 2 * workers rings and no two of one kind and worker, each is there once.
+	for (unsigned int i = 0; rc == 0 && i < m->rings; i++)
+		rc = check_ring(m, i, n_fds, why);
+	return rc;
+}
+
+static int map_memory(int fd, uint64_t bytes, const char *what, struct tp_shm *out, char *why)
+{
+	int rc = tp_shm_open(fd, bytes, out);
+
+	if (rc == -EPERM)
+		wrong(why, "the %s is not sealed against shrinking", what);
+	else if (rc == -EINVAL)
+		wrong(why, "the %s is smaller than announced", what);
+	else if (rc)
+		wrong(why, "cannot map the %s: %s", what, strerror(-rc));
+	return rc;
+}
+
+// The descriptors from the third on; never blocking, whatever the peer set.
+static int take_event_fds(struct ctl_attachment *a, const int *fds, size_t n_fds, char *why)
+{
+	for (size_t i = 2; i < n_fds; i++) {
+		int flags = fcntl(fds[i], F_GETFL);
+		if (flags < 0 || fcntl(fds[i], F_SETFL, flags | O_NONBLOCK) < 0)
+			return wrong(why, "descriptor %zu is unusable: %s", i, strerror(errno));
+	}
+	for (size_t i = 2; i < n_fds; i++)
+		a->event_fd[a->n_event_fds++] = fds[i];
+	return 0;
+}
+
+static int open_rings(struct ctl_attachment *a, char *why)
+{
+	for (unsigned int i = 0; i < a->said.rings; i++) {
+		const struct tp_ring_place *p = &a->said.ring[i];
+		void *memory = (uint8_t *)a->rings.base + p->offset;
+		size_t bytes = a->rings.bytes - p->offset;
+		int event_fd = a->event_fd[p->event_fd - 2];
+		int rc;
+
+		if (p->kind == TP_RING_COMMAND)
+			rc = tp_ring_producer_init(
+				&a->command, memory, bytes, p->slots, p->slot_bytes, event_fd);
+		else if (p->kind == TP_RING_INJECT)
+			rc = tp_ring_producer_init(&a->inject[p->worker], memory, bytes, p->slots,
+				p->slot_bytes, event_fd);
+		else if (p->kind == TP_RING_ACK)
+			rc = tp_ring_consumer_init(
+				&a->ack, memory, bytes, p->slots, p->slot_bytes, event_fd);
+		else
+			rc = tp_ring_consumer_init(&a->punt[p->worker], memory, bytes, p->slots,
+				p->slot_bytes, event_fd);
+		if (rc)
+			return wrong(why, "ring %u cannot be opened", i);
+	}
+	return 0;
+}
+
+int ctl_attachment_open(const void *message, size_t length_bytes, const int *fds, size_t n_fds,
+	struct ctl_attachment *out, char why[CTL_ATTACH_WHY_BYTES])
+{
+	size_t taken = 0; // descriptors that *out owns by now
+	int rc;
+
+	*out = (struct ctl_attachment){.region.fd = -1, .rings.fd = -1};
+	rc = check_message(message, length_bytes, n_fds, &out->said, why);
+	if (rc)
+		goto fail;
+	rc = map_memory(fds[0], out->said.region_bytes, "session region", &out->region, why);
+	if (rc)
+		goto fail;
+	taken = 1;
+	rc = map_memory(fds[1], out->said.rings_bytes, "ring memory", &out->rings, why);
+	if (rc)
+		goto fail;
+	taken = 2;
+	rc = take_event_fds(out, fds, n_fds, why);
+	if (rc)
+		goto fail;
+	taken = n_fds;
+	rc = open_rings(out, why);
+	if (rc)
+		goto fail;
+	return 0;
+fail:
+	for (size_t i = taken; i < n_fds; i++)
+		close(fds[i]);
+	ctl_attachment_close(out);
+	return rc;
+}
+
+void ctl_attachment_close(struct ctl_attachment *a)
+{
+	for (size_t i = 0; i < a->n_event_fds; i++)
+		close(a->event_fd[i]);
+	a->n_event_fds = 0;
+	tp_shm_close(&a->rings);
+	tp_shm_close(&a->region);
+}

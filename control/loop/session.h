@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What binds an attachment, the store and TURN together: adoption, replay, acknowledgements,
+// requests, expiry. Loop thread only.
+#pragma once
+
+#include "control/alloc/adopt.h"
+#include "control/alloc/store.h"
+#include "control/ctl.h"
+
+struct ctl_session;
+
+// Prepares users and peer ACL from the configuration; attaches when ctl_session_attached comes.
+// 0 or -errno.
+int ctl_session_create(struct ctl *ctl, struct ctl_session **out);
+// Leaves allocations as they are: they outlive this process.
+void ctl_session_destroy(struct ctl_session *s);
+
+// Callbacks of dpcmd/client.
+int ctl_session_attached(void *session, struct ctl_attachment *attachment);
+void ctl_session_detached(void *session);
+
+// One round over acknowledgements, replay, requests and expiry; publishes what it produced. True
+// when there is more to do at once.
+bool ctl_session_work(struct ctl_session *s);
+// Announces to the producers of our rings that we are about to block; false when something came in.
+bool ctl_session_sleep(struct ctl_session *s);
+void ctl_session_wake(struct ctl_session *s);
+// When _work must run again at the latest (CLOCK_MONOTONIC).
+uint64_t ctl_session_deadline(const struct ctl_session *s);
+
+// For control/api. The store is NULL until the first attachment, and stays while detached.
+struct ctl_store *ctl_session_store(struct ctl_session *s);
+const struct ctl_turn *ctl_session_turn(const struct ctl_session *s);
+const struct ctl_io_counters *ctl_session_io(const struct ctl_session *s);
+bool ctl_session_is_attached(const struct ctl_session *s);
+// Attached, and the dataplane has acknowledged the replay.
+bool ctl_session_in_step(const struct ctl_session *s);
+const struct ctl_adoption *ctl_session_adoption(const struct ctl_session *s);
+
+// Asks the dataplane for an allocation's counters; the record's snapshot is fresh when `done` is
+// called with true. False: away, no room, gone. Called exactly once, perhaps before it returns.
+typedef void (*ctl_session_counters_fn)(void *context, bool fresh);
+void ctl_session_counters(struct ctl_session *s, struct tp_alloc_ref ref,
+	ctl_session_counters_fn done, void *context);
+
+// Ends an allocation for the operator. 0, -ENOENT, -ENOTCONN (dataplane away), -ENOBUFS.
+int ctl_session_close(struct ctl_session *s, struct tp_alloc_ref ref);
