@@ -231,17 +231,17 @@ static void test_a_held_neighbour_is_managed_by_the_kernel(void **state)
 	run("ip neigh show dev wan0 | grep -q '^198.18.0.9'"); // the entry itself stays
 }
 
+#define ADD_ROUTES "seq 0 249 | sed 's,.*,route add 198.19.&.0/24 via 198.18.0.1,' | ip -batch -"
+
 static void test_lost_events_lead_to_a_dump(void **state)
 {
 	need_root();
 	// More events than the socket's buffer holds, with nobody reading.
-	run("i=0; while [ $i -lt 250 ]; do echo route add 198.19.$i.0/24 via 198.18.0.1; "
-	    "i=$((i+1)); done"
-	    " > /tmp/tp-net-mirror-add && sed 's/add/del/; s/ via.*//' /tmp/tp-net-mirror-add"
-	    " > /tmp/tp-net-mirror-del");
-	for (int i = 0; i < 60; i++)
-		run("ip -batch /tmp/tp-net-mirror-add && ip -batch /tmp/tp-net-mirror-del");
-	run("ip -batch /tmp/tp-net-mirror-add && rm /tmp/tp-net-mirror-add /tmp/tp-net-mirror-del");
+	for (int i = 0; i < 60; i++) {
+		run(ADD_ROUTES);
+		run("seq 0 249 | sed 's,.*,route del 198.19.&.0/24,' | ip -batch -");
+	}
+	run(ADD_ROUTES);
 	process();
 	assert_int_equal(mac_of(lookup("198.19.0.1")), 1);
 	assert_int_equal(mac_of(lookup("198.19.249.1")), 1);
