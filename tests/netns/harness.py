@@ -137,9 +137,6 @@ class Daemon:
             f.seek(self.log_start)
             return f.read().decode(errors="replace")
 
-    def signal(self, number):
-        self.process.send_signal(number)
-
     def end(self, number=signal.SIGTERM, timeout=20):
         """Signals, waits, returns the exit code (negative: the signal that ended it)."""
         if self.process.poll() is None:
@@ -154,6 +151,11 @@ class Daemon:
         finally:
             self.log.close()
             self.notify.close()
+
+    # After end(): in the class body the name hides the module, which defaults are read from.
+    def signal(self, number):
+        self.process.send_signal(number)
+
 
 
 class Relay:
