@@ -41,17 +41,12 @@ static int guard_load(const struct dp_bpf_maps *maps, struct bpf_object **out)
 	return 0;
 }
 
-static int guard_quiet(enum libbpf_print_level level, const char *format, va_list ap)
-{
-	return 0;
-}
-
 // Makes the clsact qdisc; one that is there already is used as it is.
 static int guard_hook(const struct bpf_tc_hook *hook, uint32_t *qdisc_own)
 {
 	struct bpf_tc_hook make = *hook;
 	// libbpf prints "Exclusivity flag on" for a qdisc that exists, which is nothing to report.
-	libbpf_print_fn_t before = libbpf_set_print(guard_quiet);
+	libbpf_print_fn_t before = libbpf_set_print(NULL);
 	int rc = bpf_tc_hook_create(&make);
 
 	libbpf_set_print(before);

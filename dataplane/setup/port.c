@@ -2,6 +2,7 @@
 // Opens the ports of the config: the part that is the same for every DPDK device.
 #include "dataplane/setup/port.h"
 
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,8 +68,11 @@ static int port_receive_queue(struct dp *dp, struct dp_port *port, uint16_t queu
 
 	if (rc < 0)
 		return rc;
-	if ((rc = rte_eth_rx_queue_setup(
-		     port->port_id, queue, 0, rte_socket_id(), NULL, dp->pool)) < 0)
+	// net_af_xdp loads the program here; what it fails for is told by dp_xdp_explain.
+	libbpf_print_fn_t print = libbpf_set_print(NULL);
+	rc = rte_eth_rx_queue_setup(port->port_id, queue, 0, rte_socket_id(), NULL, dp->pool);
+	libbpf_set_print(print);
+	if (rc < 0)
 		return rc;
 	port->queue_fd[queue] = -1;
 	if (!port->ifindex)

@@ -32,11 +32,12 @@ int dp_port_check_capabilities(void)
 		{CAP_NET_ADMIN, CAP_NET_ADMIN, "CAP_NET_ADMIN"},
 		{CAP_NET_RAW, CAP_NET_RAW, "CAP_NET_RAW"},
 		{CAP_BPF, CAP_SYS_ADMIN, "CAP_BPF"},
+		{CAP_PERFMON, CAP_SYS_ADMIN, "CAP_PERFMON"}, // headers of variable length in BPF
 		{CAP_IPC_LOCK, CAP_IPC_LOCK, "CAP_IPC_LOCK"},
 	};
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct have[2] = {0};
-	char missing[80] = "";
+	char missing[96] = "";
 
 	if (syscall(SYS_capget, &header, have) < 0)
 		return -errno;

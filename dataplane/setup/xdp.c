@@ -122,8 +122,7 @@ static const char *xdp_hint(int rc)
 	case EPERM:
 	case EACCES:
 		return "not permitted: run as root or with the capabilities NET_ADMIN, NET_RAW, "
-		       "BPF and "
-		       "IPC_LOCK";
+		       "BPF, PERFMON and IPC_LOCK";
 	case ERANGE:
 	case EINVAL:
 		return "the usual cause is an MTU that is too large for XDP, on this interface or, "
