@@ -63,6 +63,10 @@ struct ctl_sync {
 	uint64_t end_sequence; // of SYNC_END once sent, else 0
 };
 
+// Whether a roll-back could not tell the dataplane all, so that it holds more than the store. True
+// once: the caller then starts a ctl_sync.
+bool ctl_store_resync_due(struct ctl_store *store);
+
 // Starts (over) at the beginning. A new attach while one is under way: start again.
 void ctl_sync_start(struct ctl_sync *sync);
 

@@ -32,6 +32,8 @@ static void undo_step(struct ctl_store *s, const struct ctl_change_step *step)
 		ctl_peer_set_deadline(s, step->peer, step->old_deadline_ns);
 	if (ctl_room(s) > 0)
 		ctl_send_peer(s, step->peer, !step->created, NULL);
+	else
+		s->resync_due = true;
 	if (step->created)
 		ctl_peer_remove(s, step->peer);
 }
@@ -67,6 +69,8 @@ void ctl_change_rollback(struct ctl_store *s, struct ctl_change *change, struct 
 		ctl_heap_set(&s->expiry, change->alloc.index, r->deadline_ns);
 		if (ctl_room(s) > 0)
 			ctl_send_alloc_set(s, r, NULL);
+		else
+			s->resync_due = true;
 	}
 	while (change->steps > 0) {
 		const struct ctl_change_step *step = &change->step[--change->steps];

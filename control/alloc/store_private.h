@@ -49,6 +49,7 @@ struct ctl_store {
 	struct ctl_relays relays;
 	struct ctl_quota quota;
 	struct ctl_reservation reservations[CTL_RESERVATIONS];
+	bool resync_due;                // a roll-back found no room
 	struct ctl_store_status counts; // live objects and totals; capacities are filled on demand
 };
 

@@ -5,6 +5,13 @@
 
 enum sync_phase { SYNC_BEGIN, SYNC_ALLOCATIONS, SYNC_END, SYNC_DONE };
 
+bool ctl_store_resync_due(struct ctl_store *s)
+{
+	bool due = s->resync_due;
+	s->resync_due = false;
+	return due;
+}
+
 void ctl_sync_start(struct ctl_sync *sync)
 {
 	*sync = (struct ctl_sync){.phase = SYNC_BEGIN};

@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "common/base/bytes.h"
+#include "tests/unit/control/world.h"
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	world_policy(&w->policy);
+	world_open(w, 64, 128, 4);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	world_close(*state);
+	free(*state);
+	return 0;
+}
+
+static void allocation_is_found_by_its_five_tuple(void **state)
+{
+	struct world *w = *state;
+	struct tp_alloc_ref ref = world_allocate(w, 1);
+	struct ctl_allocation_request q = world_request(1);
+	const struct tp_alloc_record *r =
+		ctl_allocation_find(w->store, 0, &q.client, &q.listener, w->now);
+	assert_non_null(r);
+	assert_int_equal(r->self.index, ref.index);
+	assert_ptr_equal(ctl_allocation_get(w->store, ref), r);
+	// Another transport, another port, another listener: not it.
+	assert_null(ctl_allocation_find(w->store, 1, &q.client, &q.listener, w->now));
+	q.client.port++;
+	assert_null(ctl_allocation_find(w->store, 0, &q.client, &q.listener, w->now));
+	// A record is even when nobody writes it.
+	assert_int_equal(atomic_load(&r->sequence) & 1, 0);
+}
+
+static void second_allocation_of_a_five_tuple_is_refused(void **state)
+{
+	struct world *w = *state;
+	world_allocate(w, 1);
+	struct ctl_store_status before = world_status(w);
+	struct ctl_allocation_request q = world_request(1);
+	struct ctl_change change;
+	ctl_change_init(&change);
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), -EEXIST);
+	struct ctl_store_status after = world_status(w);
+	assert_memory_equal(&before, &after, sizeof(before));
+}
+
+static void expired_predecessor_makes_place(void **state)
+{
+	struct world *w = *state;
+	struct tp_alloc_ref old = world_allocate(w, 1);
+	world_pass(w, 600 * TP_NS_PER_S);
+	struct tp_alloc_ref fresh = world_allocate(w, 1);
+	assert_null(ctl_allocation_get(w->store, old));
+	assert_non_null(ctl_allocation_get(w->store, fresh));
+	assert_int_equal(w->command[w->n_commands - 2].type, TP_CMD_ALLOC_DELETE);
+	assert_int_equal(w->command[w->n_commands - 1].type, TP_CMD_ALLOC_SET);
+}
+
+static void create_sends_what_the_record_says(void **state)
+{
+	struct world *w = *state;
+	w->policy.rate_bytes_per_s = 0;
+	struct tp_alloc_ref ref = world_allocate(w, 3);
+	const struct tp_alloc_record *r = ctl_allocation_get(w->store, ref);
+	const struct tp_cmd *cmd = &w->command[0];
+	assert_int_equal(cmd->type, TP_CMD_ALLOC_SET);
+	assert_int_equal(cmd->layout, 1);
+	assert_int_equal(cmd->alloc.generation, ref.generation);
+	assert_int_equal(cmd->deadline_ns, w->now.now_ns + 600 * TP_NS_PER_S);
+	assert_true(tp_addr_equal(&cmd->allocation.client, &r->client));
+	assert_true(tp_addr_equal(&cmd->allocation.relay[0], &r->relay[0]));
+	assert_int_equal(cmd->allocation.relay[1].ip.family, TP_FAMILY_NONE);
+	assert_in_range(r->relay[0].port, 50000, 50099);
+}
+
+static void public_form_is_what_clients_are_told(void **state)
+{
+	struct world *w = *state;
+	bool seen = false;
+	for (uint32_t n = 0; n < 40; n++) {
+		const struct tp_alloc_record *r =
+			ctl_allocation_get(w->store, world_allocate(w, n));
+		struct tp_addr public = ctl_allocation_public_relay(w->store, r, 0);
+		struct tp_ip private = ip("198.18.0.2"), nat = ip("203.0.113.5");
+		bool natted = tp_ip_equal(&r->relay[0].ip, &private);
+		assert_true(tp_ip_equal(&public.ip, natted ? &nat : &r->relay[0].ip));
+		assert_int_equal(public.port, r->relay[0].port);
+		seen |= natted;
+	}
+	assert_true(seen);
+}
+
+static void ids_are_unique_and_rise(void **state)
+{
+	struct world *w = *state;
+	uint64_t last = 0;
+	for (uint32_t n = 0; n < 20; n++) {
+		struct tp_alloc_ref ref = world_allocate(w, n);
+		uint64_t low = tp_rd64(ctl_allocation_get(w->store, ref)->uid + 8);
+		assert_true(low > last);
+		last = low;
+		ctl_allocation_delete(w->store, ref, TP_END_OPERATOR, w->now, NULL);
+	}
+}
+
+static void generation_rises_with_each_reuse(void **state)
+{
+	struct world *w = *state;
+	uint32_t generation[64] = {};
+	for (uint32_t n = 0; n < 300; n++) {
+		struct tp_alloc_ref ref = world_allocate(w, n);
+		assert_true(ref.generation > generation[ref.index]);
+		generation[ref.index] = ref.generation;
+		ctl_allocation_delete(w->store, ref, TP_END_OPERATOR, w->now, NULL);
+		assert_null(ctl_allocation_get(w->store, ref));
+		world_pass(w, 60 * TP_NS_PER_S);
+		ctl_store_expire(w->store, w->now, 100);
+	}
+	assert_true(generation[0] > 1);
+}
+
+static void ports_of_ended_allocations_rest(void **state)
+{
+	struct world *w = *state;
+	struct ctl_store_status start = world_status(w);
+	struct tp_alloc_ref ref = world_allocate(w, 1);
+	struct tp_addr relay = ctl_allocation_get(w->store, ref)->relay[0];
+	assert_int_equal(
+		ctl_allocation_delete(w->store, ref, TP_END_REFRESH_ZERO, w->now, NULL), 0);
+	assert_int_equal(world_status(w).ports_free[0], start.ports_free[0] - 1);
+	assert_int_equal(world_status(w).resting, 1);
+	for (uint32_t n = 2; n < 60; n++) {
+		const struct tp_alloc_record *r =
+			ctl_allocation_get(w->store, world_allocate(w, n));
+		assert_false(tp_addr_equal(&r->relay[0], &relay));
+		ctl_allocation_delete(w->store, r->self, TP_END_OPERATOR, w->now, NULL);
+	}
+	world_pass(w, 60 * TP_NS_PER_S - 1);
+	assert_int_equal(ctl_store_expire(w->store, w->now, 100), 0);
+	world_pass(w, 1);
+	assert_int_equal(ctl_store_expire(w->store, w->now, 100), 59);
+	struct ctl_store_status end = world_status(w);
+	assert_int_equal(end.ports_free[0], start.ports_free[0]);
+	assert_int_equal(end.allocs_free, start.allocs_free);
+	assert_int_equal(end.users, 0);
+}
+
+static void quota_of_all_and_of_a_user(void **state)
+{
+	struct world *w = *state;
+	world_close(w);
+	w->policy.allocations_total = 6;
+	w->policy.allocations_per_user = 2;
+	world_open(w, 64, 64, 4);
+	struct ctl_change change;
+	ctl_change_init(&change);
+	struct tp_alloc_ref first = world_allocate(w, 0);
+	world_allocate(w, 5); // u0 again
+	struct ctl_allocation_request q = world_request(10);
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), -EDQUOT);
+	for (uint32_t n = 1; n < 5; n++)
+		world_allocate(w, n);
+	q = world_request(6);
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), -EDQUOT);
+	ctl_allocation_delete(w->store, first, TP_END_OPERATOR, w->now, NULL);
+	q = world_request(10);
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), 0);
+}
+
+static void long_user_names_come_back(void **state)
+{
+	struct world *w = *state;
+	uint8_t name[CTL_USER_MAX_BYTES], back[CTL_USER_MAX_BYTES];
+	for (size_t i = 0; i < sizeof(name); i++)
+		name[i] = (uint8_t)(i * 7);
+	static const size_t lengths[] = {1, 60, 61, 513};
+	for (uint32_t i = 0; i < 4; i++) {
+		struct ctl_allocation_request q = world_request(i);
+		struct ctl_change change;
+		ctl_change_init(&change);
+		q.user = name;
+		q.user_length = lengths[i];
+		assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), 0);
+		const struct tp_alloc_record *r = ctl_allocation_get(w->store, change.alloc);
+		assert_int_equal(ctl_allocation_user(w->store, r, back), lengths[i]);
+		assert_memory_equal(back, name, lengths[i]);
+	}
+	assert_int_equal(world_status(w).names_free, 2);
+	struct ctl_allocation_request q = world_request(9);
+	struct ctl_change change;
+	ctl_change_init(&change);
+	q.user = name;
+	q.user_length = 514;
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), -EINVAL);
+	q.user_length = 0;
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), -EINVAL);
+}
+
+static void families(void **state)
+{
+	struct world *w = *state;
+	struct ctl_change change;
+	ctl_change_init(&change);
+	struct ctl_allocation_request q = world_request(1);
+	q.families = CTL_FAMILY_BIT_IPV4 | CTL_FAMILY_BIT_IPV6;
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), 0);
+	struct tp_alloc_ref ref = change.alloc;
+	const struct tp_alloc_record *r = ctl_allocation_get(w->store, ref);
+	assert_int_equal(r->relay[0].ip.family, TP_FAMILY_IPV4);
+	assert_int_equal(r->relay[1].ip.family, TP_FAMILY_IPV6);
+	assert_int_equal(world_permit(w, ref, "198.18.9.9"), 0);
+	assert_int_equal(world_bind(w, ref, 0x4001, "fd00::9", 9), 0);
+	// One family is given up with its peers, the other stays.
+	ctl_change_init(&change);
+	assert_int_equal(ctl_allocation_close_family(w->store, ref, TP_FAMILY_IPV6, &change), 0);
+	assert_int_equal(world_status(w).permissions, 1);
+	assert_int_equal(world_status(w).channels, 0);
+	assert_int_equal(world_permit(w, ref, "fd00::9"), -EAFNOSUPPORT);
+	assert_int_equal(world_permit(w, ref, "198.18.9.9"), 0);
+	assert_int_equal(
+		ctl_allocation_close_family(w->store, ref, TP_FAMILY_IPV6, &change), -EAFNOSUPPORT);
+	assert_int_equal(
+		ctl_allocation_close_family(w->store, ref, TP_FAMILY_IPV4, &change), -EBUSY);
+}
+
+static void channel_conflicts(void **state)
+{
+	struct world *w = *state;
+	struct tp_alloc_ref ref = world_allocate(w, 1);
+	assert_int_equal(world_bind(w, ref, 0x4000, "198.18.9.9", 100), 0);
+	assert_int_equal(world_bind(w, ref, 0x4000, "198.18.9.9", 100), 0); // refresh
+	assert_int_equal(world_status(w).channels, 1);
+	assert_int_equal(world_status(w).permissions, 1);
+	assert_int_equal(world_bind(w, ref, 0x4000, "198.18.9.9", 101), -EEXIST);
+	assert_int_equal(world_bind(w, ref, 0x4000, "198.18.9.8", 100), -EEXIST);
+	assert_int_equal(world_bind(w, ref, 0x4001, "198.18.9.9", 100), -EEXIST);
+	assert_int_equal(world_bind(w, ref, 0x4fff, "198.18.9.9", 101), 0);
+	assert_int_equal(world_bind(w, ref, 0x3fff, "198.18.9.9", 102), -EINVAL);
+	assert_int_equal(world_bind(w, ref, 0x5000, "198.18.9.9", 102), -EINVAL);
+	assert_int_equal(world_bind(w, ref, 0x4002, "198.18.9.9", 0), -EINVAL);
+	assert_int_equal(world_bind(w, ref, 0x4002, "fd00::9", 1), -EAFNOSUPPORT);
+	// Another allocation is another name space.
+	assert_int_equal(world_bind(w, world_allocate(w, 2), 0x4000, "198.18.9.9", 101), 0);
+	assert_int_equal(world_status(w).channels, 3);
+	assert_int_equal(world_status(w).permissions, 2);
+}
+
+static void everything_expires_in_order(void **state)
+{
+	struct world *w = *state;
+	struct tp_alloc_ref ref = world_allocate(w, 1);
+	assert_int_equal(world_bind(w, ref, 0x4000, "198.18.9.9", 100), 0);
+	world_forget(w);
+	assert_int_equal(ctl_store_next_deadline(w->store), w->now.now_ns + 300 * TP_NS_PER_S);
+	world_pass(w, 300 * TP_NS_PER_S - 1);
+	assert_int_equal(ctl_store_expire(w->store, w->now, 10), 0);
+	world_pass(w, 1);
+	assert_int_equal(ctl_store_expire(w->store, w->now, 10), 1);
+	assert_int_equal(w->command[0].type, TP_CMD_PERMISSION_DELETE);
+	assert_int_equal(world_permit(w, ref, "198.18.9.9"), 0);
+	world_forget(w);
+	world_pass(w, 300 * TP_NS_PER_S);
+	// Allocation, channel and the new permission at the same nanosecond: all end, once.
+	ctl_store_expire(w->store, w->now, 10);
+	assert_int_equal(world_status(w).allocations, 0);
+	assert_int_equal(world_status(w).channels, 0);
+	assert_int_equal(world_status(w).permissions, 0);
+	assert_int_equal(w->command[w->n_commands - 1].type, TP_CMD_ALLOC_DELETE);
+	assert_int_equal(world_status(w).ended[TP_END_EXPIRED], 1);
+	world_pass(w, 60 * TP_NS_PER_S);
+	assert_int_equal(ctl_store_expire(w->store, w->now, 10), 1);
+	assert_int_equal(ctl_store_next_deadline(w->store), UINT64_MAX);
+}
+
+static void nothing_happens_without_room(void **state)
+{
+	struct world *w = *state;
+	struct tp_alloc_ref ref = world_allocate(w, 1);
+	assert_int_equal(world_permit(w, ref, "198.18.9.9"), 0);
+	struct ctl_store_status before = world_status(w);
+	w->room = 0;
+	struct ctl_change change;
+	ctl_change_init(&change);
+	struct ctl_allocation_request q = world_request(2);
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), -ENOBUFS);
+	assert_int_equal(ctl_allocation_refresh(w->store, ref, 700, w->now, &change), -ENOBUFS);
+	assert_int_equal(
+		ctl_allocation_delete(w->store, ref, TP_END_OPERATOR, w->now, NULL), -ENOBUFS);
+	assert_int_equal(world_permit(w, ref, "198.18.9.8"), -ENOBUFS);
+	world_pass(w, 600 * TP_NS_PER_S);
+	assert_int_equal(ctl_store_expire(w->store, w->now, 10), 0);
+	struct ctl_store_status after = world_status(w);
+	assert_memory_equal(&before, &after, sizeof(before));
+	w->room = 1;
+	assert_int_equal(ctl_store_expire(w->store, w->now, 10), 1);
+}
+
+static void records_run_out_cleanly(void **state)
+{
+	struct world *w = *state;
+	for (uint32_t n = 0; n < 64; n++)
+		world_allocate(w, n);
+	struct ctl_store_status before = world_status(w);
+	struct ctl_change change;
+	ctl_change_init(&change);
+	struct ctl_allocation_request q = world_request(64);
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), -ENOSPC);
+	struct ctl_store_status after = world_status(w);
+	assert_memory_equal(&before, &after, sizeof(before));
+}
+
+static void rollback_of_a_refused_creation_leaves_nothing(void **state)
+{
+	struct world *w = *state;
+	struct ctl_store_status start = world_status(w);
+	struct ctl_change change;
+	ctl_change_init(&change);
+	uint8_t token[8];
+	struct ctl_allocation_request q = world_request(1);
+	q.even_port = CTL_PORT_RESERVE;
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, token), 0);
+	assert_int_equal(world_status(w).ports_free[0], start.ports_free[0] - 2);
+	struct tp_ack ack = {.sequence = change.last_sequence,
+		.result = -ENOSPC,
+		.type = TP_CMD_ALLOC_SET,
+		.alloc = change.alloc};
+	assert_true(ctl_change_ack(&change, &ack));
+	ctl_change_rollback(w->store, &change, w->now);
+	struct ctl_store_status end = world_status(w);
+	assert_int_equal(end.ports_free[0], start.ports_free[0]);
+	assert_int_equal(end.allocs_free, start.allocs_free);
+	assert_int_equal(end.users, 0);
+	assert_int_equal(ctl_store_next_deadline(w->store), UINT64_MAX);
+}
+
+static void rollback_restores_old_deadlines(void **state)
+{
+	struct world *w = *state;
+	struct tp_alloc_ref ref = world_allocate(w, 1);
+	assert_int_equal(world_permit(w, ref, "198.18.9.9"), 0);
+	uint64_t alloc_deadline = ctl_allocation_get(w->store, ref)->deadline_ns;
+	uint64_t permission_deadline = w->now.now_ns + 300 * TP_NS_PER_S;
+	world_pass(w, 10 * TP_NS_PER_S);
+	struct ctl_change change;
+	ctl_change_init(&change);
+	struct tp_ip old = ip("198.18.9.9"), fresh = ip("198.18.9.10");
+	assert_int_equal(ctl_allocation_refresh(w->store, ref, 3600, w->now, &change), 0);
+	assert_int_equal(ctl_permission_set(w->store, ref, &old, w->now, &change), 0);
+	assert_int_equal(ctl_permission_set(w->store, ref, &fresh, w->now, &change), 0);
+	assert_int_equal(ctl_permission_set(w->store, ref, &fresh, w->now, &change), 0);
+	world_forget(w);
+	change.result = -ENOSPC;
+	ctl_change_rollback(w->store, &change, w->now);
+	const struct tp_alloc_record *r = ctl_allocation_get(w->store, ref);
+	assert_int_equal(r->deadline_ns, alloc_deadline);
+	assert_int_equal(r->granted_lifetime_s, 600);
+	assert_int_equal(r->peers, 1);
+	uint32_t at = r->first_peer;
+	const struct tp_peer_record *p = ctl_peer_next(w->store, &at);
+	assert_true(tp_ip_equal(&p->peer.ip, &old));
+	assert_int_equal(p->deadline_ns, permission_deadline);
+	// The dataplane is told the same: last the old permission with its old deadline.
+	const struct tp_cmd *cmd = &w->command[w->n_commands - 1];
+	assert_int_equal(cmd->type, TP_CMD_PERMISSION_SET);
+	assert_int_equal(cmd->deadline_ns, permission_deadline);
+	assert_int_equal(cmd[-1].type, TP_CMD_PERMISSION_DELETE);
+}
+
+static void reservations_hold_the_next_port(void **state)
+{
+	struct world *w = *state;
+	struct ctl_store_status start = world_status(w);
+	struct ctl_change change;
+	ctl_change_init(&change);
+	uint8_t token[8], other[8] = "nonsense";
+	struct ctl_allocation_request q = world_request(1);
+	q.even_port = CTL_PORT_RESERVE;
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, token), 0);
+	struct tp_addr even = ctl_allocation_get(w->store, change.alloc)->relay[0];
+	assert_int_equal(even.port % 2, 0);
+	q = world_request(2);
+	q.token = other;
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), -ENOSPC);
+	q.token = token;
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), 0);
+	struct tp_addr odd = ctl_allocation_get(w->store, change.alloc)->relay[0];
+	assert_true(tp_ip_equal(&odd.ip, &even.ip));
+	assert_int_equal(odd.port, even.port + 1);
+	// A token serves once.
+	q = world_request(3);
+	q.token = token;
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), -ENOSPC);
+	// An unused one is forgotten after 30 seconds and its port is free.
+	q = world_request(4);
+	q.even_port = CTL_PORT_RESERVE;
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, token), 0);
+	assert_int_equal(world_status(w).ports_free[0], start.ports_free[0] - 4);
+	world_pass(w, 30 * TP_NS_PER_S);
+	assert_int_equal(ctl_store_expire(w->store, w->now, 10), 1);
+	assert_int_equal(world_status(w).ports_free[0], start.ports_free[0] - 3);
+	q = world_request(5);
+	q.token = token;
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), -ENOSPC);
+}
+
+static void counters_of_acknowledgements_are_kept(void **state)
+{
+	struct world *w = *state;
+	struct tp_alloc_ref ref = world_allocate(w, 1);
+	struct tp_ack ack = {.sequence = ctl_allocation_poll_counters(w->store, ref),
+		.type = TP_CMD_COUNTERS,
+		.alloc = ref,
+		.counters = {1, 100, 2, 200}};
+	assert_int_not_equal(ack.sequence, 0);
+	ctl_store_ack(w->store, &ack, false, w->now);
+	const struct tp_alloc_record *r = ctl_allocation_get(w->store, ref);
+	assert_int_equal(r->snapshot.down_bytes, 200);
+	// Of another generation: not ours.
+	ack.alloc.generation++;
+	ack.counters.down_bytes = 999;
+	ctl_store_ack(w->store, &ack, false, w->now);
+	assert_int_equal(r->snapshot.down_bytes, 200);
+	ack.alloc.index = UINT32_MAX;
+	ctl_store_ack(w->store, &ack, false, w->now);
+}
+
+static void an_allocation_the_dataplane_does_not_take_ends(void **state)
+{
+	struct world *w = *state;
+	struct tp_alloc_ref ref = world_allocate(w, 1);
+	struct tp_ack ack = {.result = -ENOSPC, .type = TP_CMD_PERMISSION_SET, .alloc = ref};
+	ctl_store_ack(w->store, &ack, false, w->now);
+	assert_non_null(ctl_allocation_get(w->store, ref));
+	ack.type = TP_CMD_ALLOC_SET;
+	ctl_store_ack(w->store, &ack, true, w->now);
+	assert_non_null(ctl_allocation_get(w->store, ref));
+	ctl_store_ack(w->store, &ack, false, w->now);
+	assert_null(ctl_allocation_get(w->store, ref));
+	assert_int_equal(world_status(w).ended[TP_END_DATAPLANE_REFUSED], 1);
+}
+
+static void bad_regions_and_policies_are_refused(void **state)
+{
+	struct world *w = *state;
+	struct ctl_store *store;
+	struct ctl_store_options o = world_options(w);
+	o.region_bytes--;
+	assert_int_equal(ctl_store_create(&o, &store), -EINVAL);
+	o.region_bytes = 100;
+	assert_int_equal(ctl_store_create(&o, &store), -EINVAL);
+	o = world_options(w);
+	struct tp_region_header *h = w->region;
+	h->alloc_capacity = UINT32_MAX;
+	assert_int_equal(ctl_store_create(&o, &store), -EINVAL);
+	h->alloc_capacity = 64;
+	h->magic++;
+	assert_int_equal(ctl_store_create(&o, &store), -EINVAL);
+	h->magic--;
+	w->policy.port_min = 50100;
+	assert_int_equal(ctl_store_create(&o, &store), -EINVAL);
+	world_policy(&w->policy);
+	w->policy.relays[1].prefix_bits = 8;
+	assert_int_equal(ctl_store_create(&o, &store), -E2BIG);
+	world_policy(&w->policy);
+	w->policy.relays[0] = w->policy.relays[1];
+	assert_int_equal(ctl_store_create(&o, &store), -EINVAL); // overlapping
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(allocation_is_found_by_its_five_tuple),
+		TEST(second_allocation_of_a_five_tuple_is_refused),
+		TEST(expired_predecessor_makes_place),
+		TEST(create_sends_what_the_record_says),
+		TEST(public_form_is_what_clients_are_told),
+		TEST(ids_are_unique_and_rise),
+		TEST(generation_rises_with_each_reuse),
+		TEST(ports_of_ended_allocations_rest),
+		TEST(quota_of_all_and_of_a_user),
+		TEST(long_user_names_come_back),
+		TEST(families),
+		TEST(channel_conflicts),
+		TEST(everything_expires_in_order),
+		TEST(nothing_happens_without_room),
+		TEST(records_run_out_cleanly),
+		TEST(rollback_of_a_refused_creation_leaves_nothing),
+		TEST(rollback_restores_old_deadlines),
+		TEST(reservations_hold_the_next_port),
+		TEST(counters_of_acknowledgements_are_kept),
+		TEST(an_allocation_the_dataplane_does_not_take_ends),
+		TEST(bad_regions_and_policies_are_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
