@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A new control over the records of an old one: sound ones stay as they are, everything else goes,
+// whatever the region holds.
+#include "common/base/bytes.h"
+#include "tests/unit/control/alloc/check.h"
+
+#define ALLOCS 32
+#define PEERS  96
+#define NAMES  6
+
+static struct tp_region_header *header_of(struct world *w)
+{
+	return w->region;
+}
+
+static struct tp_alloc_record *alloc_of(struct world *w, uint32_t index)
+{
+	return (struct tp_alloc_record *)((uint8_t *)w->region + TP_REGION_HEADER_BYTES) + index;
+}
+
+static struct tp_peer_record *peer_of(struct world *w, uint32_t index)
+{
+	return (struct tp_peer_record *)alloc_of(w, ALLOCS) + index;
+}
+
+static struct tp_name_record *name_of(struct world *w, uint32_t index)
+{
+	return (struct tp_name_record *)peer_of(w, PEERS) + index;
+}
+
+// 20 allocations: one of two families, one with a long name, some with peers, two ended.
+static void populate(struct world *w)
+{
+	static uint8_t name[400] = "a long name";
+	struct ctl_change change;
+	for (uint32_t n = 0; n < 20; n++) {
+		struct ctl_allocation_request q = world_request(n);
+		if (n == 7)
+			q.families = CTL_FAMILY_BIT_IPV4 | CTL_FAMILY_BIT_IPV6;
+		if (n == 9) {
+			q.user = name;
+			q.user_length = sizeof(name);
+		}
+		ctl_change_init(&change);
+		assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), 0);
+		for (uint32_t k = 0; k < n % 4; k++) {
+			struct tp_addr peer = {.ip = tp_ip4(0xc6130000 + k), .port = 9};
+			ctl_change_init(&change);
+			assert_int_equal(ctl_channel_bind(w->store, alloc_of(w, n)->self,
+						 (uint16_t)(0x4000 + k), &peer, w->now, &change),
+				0);
+		}
+	}
+	assert_int_equal(world_bind(w, alloc_of(w, 7)->self, 0x4100, "fd00::77", 5), 0);
+	for (uint32_t n = 18; n < 20; n++)
+		ctl_allocation_delete(
+			w->store, alloc_of(w, n)->self, TP_END_REFRESH_ZERO, w->now, NULL);
+	world_forget(w);
+}
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	world_policy(&w->policy);
+	world_open(w, ALLOCS, PEERS, NAMES);
+	populate(w);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	world_close(*state);
+	free(*state);
+	return 0;
+}
+
+static struct ctl_adoption readopt(struct world *w)
+{
+	struct ctl_adoption report;
+	ctl_store_destroy(w->store);
+	struct ctl_store_options options = world_options(w);
+	assert_int_equal(ctl_store_create(&options, &w->store), 0);
+	assert_int_equal(ctl_store_adopt(w->store, w->now, &report), 0);
+	return report;
+}
+
+static uint32_t dropped(const uint32_t count[CTL_ADOPT_REASON_COUNT])
+{
+	uint32_t n = 0;
+	for (int i = 0; i < CTL_ADOPT_REASON_COUNT; i++)
+		n += count[i];
+	return n;
+}
+
+static void a_sound_region_is_taken_over_whole(void **state)
+{
+	struct world *w = *state;
+	struct ctl_store_status before = world_status(w);
+	struct tp_alloc_record old[ALLOCS];
+	memcpy(old, alloc_of(w, 0), sizeof(old));
+	struct ctl_adoption report = readopt(w);
+	assert_int_equal(dropped(report.dropped_allocations), 0);
+	assert_int_equal(dropped(report.dropped_peers), 0);
+	assert_int_equal(report.dropped_names, 0);
+	assert_int_equal(report.allocations, 18);
+	assert_int_equal(report.resting, 2);
+	struct ctl_store_status after = world_status(w);
+	before.created = 0;
+	memset(before.ended, 0, sizeof(before.ended));
+	assert_memory_equal(&before, &after, sizeof(before));
+	for (uint32_t i = 0; i < 18; i++) {
+		const struct tp_alloc_record *r = alloc_of(w, i);
+		assert_memory_equal(r->uid, old[i].uid, 16);
+		assert_int_equal(r->self.generation, old[i].self.generation);
+		assert_int_equal(r->deadline_ns, old[i].deadline_ns);
+		assert_int_equal(r->peers, old[i].peers);
+	}
+	uint64_t total[2];
+	check_store(w, total);
+	uint8_t user[CTL_USER_MAX_BYTES];
+	assert_int_equal(ctl_allocation_user(w->store, alloc_of(w, 9), user), 400);
+	assert_memory_equal(user, "a long name", 12);
+	assert_int_equal(header_of(w)->control_generation, 2);
+}
+
+static void ids_go_on_where_they_were(void **state)
+{
+	struct world *w = *state;
+	uint64_t last = tp_rd64(alloc_of(w, 19)->uid + 8);
+	readopt(w);
+	struct tp_alloc_ref ref = world_allocate(w, 100);
+	const struct tp_alloc_record *r = ctl_allocation_get(w->store, ref);
+	assert_int_equal(tp_rd64(r->uid + 8), last + 1);
+	assert_memory_equal(r->uid, alloc_of(w, 0)->uid, 8);
+	// A header that lies low does not make an id come twice.
+	header_of(w)->next_uid = 3;
+	readopt(w);
+	ref = world_allocate(w, 101);
+	assert_int_equal(tp_rd64(ctl_allocation_get(w->store, ref)->uid + 8), last + 2);
+}
+
+static void ended_ports_rest_on(void **state)
+{
+	struct world *w = *state;
+	struct tp_addr relay = alloc_of(w, 19)->relay[0];
+	world_pass(w, 30 * TP_NS_PER_S);
+	readopt(w);
+	assert_int_equal(ctl_store_next_deadline(w->store), w->now.now_ns + 30 * TP_NS_PER_S);
+	for (uint32_t n = 30; n < 40; n++)
+		assert_false(tp_addr_equal(
+			&ctl_allocation_get(w->store, world_allocate(w, n))->relay[0], &relay));
+	world_pass(w, 30 * TP_NS_PER_S);
+	assert_int_equal(ctl_store_expire(w->store, w->now, 10), 2);
+}
+
+// One damage a row, to allocation 1 (or peer 0, name 0), and what it is called.
+typedef void (*damage_fn)(struct world *w);
+
+#define DAMAGE(name, statement)                                                                    \
+	static void damage_##name(struct world *w)                                                 \
+	{                                                                                          \
+		statement;                                                                         \
+	}
+DAMAGE(torn, atomic_fetch_add(&alloc_of(w, 1)->sequence, 1))
+DAMAGE(layout, alloc_of(w, 1)->layout = 99)
+DAMAGE(state, alloc_of(w, 1)->state = 77)
+DAMAGE(index, alloc_of(w, 1)->self.index = 2)
+DAMAGE(generation, alloc_of(w, 1)->self.generation = 0)
+DAMAGE(client_family, alloc_of(w, 1)->client.ip.family = 5)
+DAMAGE(client_tail, alloc_of(w, 1)->client.ip.bytes[12] = 1)
+DAMAGE(client_port, alloc_of(w, 1)->client.port = 0)
+DAMAGE(client_other, alloc_of(w, 1)->client.ip = ip("fd00::1"))
+DAMAGE(transport, alloc_of(w, 1)->transport = 9)
+DAMAGE(listener, alloc_of(w, 1)->listener.port++)
+DAMAGE(relay_none, memset(&alloc_of(w, 1)->relay[0], 0, sizeof(struct tp_addr)))
+DAMAGE(relay_foreign, alloc_of(w, 1)->relay[0].ip = ip("9.9.9.9"))
+DAMAGE(relay_port, alloc_of(w, 1)->relay[0].port = 40000)
+DAMAGE(relay_same, alloc_of(w, 1)->relay[1] = alloc_of(w, 1)->relay[0])
+DAMAGE(user_none, alloc_of(w, 1)->user_length = 0)
+DAMAGE(user_long, alloc_of(w, 1)->user_length = 61)
+DAMAGE(user_huge, alloc_of(w, 1)->user_length = 60000)
+DAMAGE(user_more, alloc_of(w, 1)->user_more = 0)
+DAMAGE(deadline_far, alloc_of(w, 1)->deadline_ns = UINT64_MAX)
+DAMAGE(expired, alloc_of(w, 1)->deadline_ns = w->now.now_ns)
+DAMAGE(dup_tuple, alloc_of(w, 1)->client = alloc_of(w, 0)->client)
+DAMAGE(dup_relay, alloc_of(w, 1)->relay[0] = alloc_of(w, 0)->relay[0])
+DAMAGE(dup_uid, memcpy(alloc_of(w, 1)->uid, alloc_of(w, 0)->uid, 16))
+DAMAGE(name_torn, atomic_fetch_add(&name_of(w, 0)->sequence, 1))
+DAMAGE(name_owner, name_of(w, 0)->owner.generation++)
+DAMAGE(name_free, name_of(w, 0)->state = TP_RECORD_FREE)
+
+static const struct {
+	damage_fn damage;
+	enum ctl_adopt_reason reason;
+} alloc_damages[] = {
+	{damage_torn, CTL_ADOPT_TORN},
+	{damage_layout, CTL_ADOPT_LAYOUT},
+	{damage_state, CTL_ADOPT_STATE},
+	{damage_index, CTL_ADOPT_IDENTITY},
+	{damage_generation, CTL_ADOPT_IDENTITY},
+	{damage_client_family, CTL_ADOPT_CLIENT},
+	{damage_client_tail, CTL_ADOPT_CLIENT},
+	{damage_client_port, CTL_ADOPT_CLIENT},
+	{damage_client_other, CTL_ADOPT_CLIENT},
+	{damage_transport, CTL_ADOPT_CLIENT},
+	{damage_listener, CTL_ADOPT_LISTENER},
+	{damage_relay_none, CTL_ADOPT_RELAY},
+	{damage_relay_foreign, CTL_ADOPT_RELAY},
+	{damage_relay_port, CTL_ADOPT_RELAY},
+	{damage_relay_same, CTL_ADOPT_RELAY},
+	{damage_user_none, CTL_ADOPT_USER},
+	{damage_user_long, CTL_ADOPT_USER},
+	{damage_user_huge, CTL_ADOPT_USER},
+	{damage_user_more, CTL_ADOPT_USER},
+	{damage_deadline_far, CTL_ADOPT_DEADLINE},
+	{damage_expired, CTL_ADOPT_EXPIRED},
+	{damage_dup_tuple, CTL_ADOPT_DUPLICATE_FIVE_TUPLE},
+	{damage_dup_relay, CTL_ADOPT_DUPLICATE_RELAY},
+	{damage_dup_uid, CTL_ADOPT_DUPLICATE_UID},
+	{damage_name_torn, CTL_ADOPT_USER},
+	{damage_name_owner, CTL_ADOPT_USER},
+	{damage_name_free, CTL_ADOPT_USER},
+};
+
+static void a_damaged_allocation_goes_alone(void **state)
+{
+	for (size_t i = 0; i < sizeof(alloc_damages) / sizeof(alloc_damages[0]); i++) {
+		struct world *w;
+		setup((void **)&w);
+		struct ctl_store_status start = world_status(w);
+		alloc_damages[i].damage(w);
+		struct ctl_adoption report = readopt(w);
+		if (report.dropped_allocations[alloc_damages[i].reason] != 1 ||
+			dropped(report.dropped_allocations) != 1)
+			fail_msg("damage %zu", i);
+		assert_int_equal(report.allocations, 17);
+		uint64_t total[2];
+		check_store(w, total);
+		// All ports come back after the rest.
+		world_pass(w, 4000 * TP_NS_PER_S);
+		ctl_store_expire(w->store, w->now, UINT32_MAX);
+		world_pass(w, 60 * TP_NS_PER_S);
+		ctl_store_expire(w->store, w->now, UINT32_MAX);
+		struct ctl_store_status end = world_status(w);
+		assert_int_equal(end.ports_free[0], 500);
+		assert_int_equal(end.ports_free[1], 100);
+		assert_int_equal(end.allocs_free, start.alloc_capacity);
+		assert_int_equal(end.peers_free, start.peer_capacity);
+		assert_int_equal(end.names_free, start.name_capacity);
+		teardown((void **)&w);
+	}
+}
+
+DAMAGE(peer_torn, atomic_fetch_add(&peer_of(w, 0)->sequence, 1))
+DAMAGE(peer_layout, peer_of(w, 0)->layout = 0)
+DAMAGE(peer_state, peer_of(w, 0)->state = 9)
+DAMAGE(peer_kind, peer_of(w, 0)->kind = 3)
+DAMAGE(peer_owner, peer_of(w, 0)->owner.index = 31)
+DAMAGE(peer_generation, peer_of(w, 0)->owner.generation = 9)
+DAMAGE(peer_owner_far, peer_of(w, 0)->owner.index = UINT32_MAX)
+DAMAGE(peer_family, peer_of(w, 0)->peer.ip = ip("fd00::1"))
+DAMAGE(peer_port, peer_of(w, 0)->peer.port = 7)       // a permission has none
+DAMAGE(peer_channel, peer_of(w, 1)->channel = 0x5000) // a channel
+DAMAGE(peer_deadline, peer_of(w, 0)->deadline_ns = UINT64_MAX)
+DAMAGE(peer_expired, peer_of(w, 0)->deadline_ns = 1)
+DAMAGE(peer_again, peer_of(w, 3)->channel = 0x4000; peer_of(w, 3)->owner = peer_of(w, 1)->owner)
+
+static const struct {
+	damage_fn damage;
+	enum ctl_adopt_reason reason;
+} peer_damages[] = {
+	{damage_peer_torn, CTL_ADOPT_TORN},
+	{damage_peer_layout, CTL_ADOPT_LAYOUT},
+	{damage_peer_state, CTL_ADOPT_STATE},
+	{damage_peer_kind, CTL_ADOPT_STATE},
+	{damage_peer_owner, CTL_ADOPT_ORPHAN},
+	{damage_peer_generation, CTL_ADOPT_ORPHAN},
+	{damage_peer_owner_far, CTL_ADOPT_ORPHAN},
+	{damage_peer_family, CTL_ADOPT_PEER},
+	{damage_peer_port, CTL_ADOPT_PEER},
+	{damage_peer_channel, CTL_ADOPT_PEER},
+	{damage_peer_deadline, CTL_ADOPT_DEADLINE},
+	{damage_peer_expired, CTL_ADOPT_EXPIRED},
+	{damage_peer_again, CTL_ADOPT_DUPLICATE_PEER},
+};
+
+static void a_damaged_peer_goes_alone(void **state)
+{
+	for (size_t i = 0; i < sizeof(peer_damages) / sizeof(peer_damages[0]); i++) {
+		struct world *w;
+		setup((void **)&w);
+		peer_damages[i].damage(w);
+		struct ctl_adoption report = readopt(w);
+		if (report.dropped_peers[peer_damages[i].reason] != 1 ||
+			dropped(report.dropped_peers) != 1)
+			fail_msg("damage %zu", i);
+		assert_int_equal(report.allocations, 18);
+		uint64_t total[2];
+		check_store(w, total);
+		teardown((void **)&w);
+	}
+}
+
+static void links_and_counts_are_not_believed(void **state)
+{
+	struct world *w = *state;
+	for (uint32_t i = 0; i < 20; i++) {
+		alloc_of(w, i)->first_peer = 5;
+		alloc_of(w, i)->peers = UINT32_MAX;
+	}
+	for (uint32_t i = 0; i < PEERS; i++)
+		peer_of(w, i)->next = i; // a circle
+	struct ctl_adoption report = readopt(w);
+	assert_int_equal(dropped(report.dropped_allocations), 0);
+	uint64_t total[2];
+	check_store(w, total);
+}
+
+// A record torn while its index was being reused still shows the relayed address of its former
+// life, which a sound record has by now.
+static void a_torn_record_takes_no_port_of_a_sound_one(void **state)
+{
+	struct world *w = *state;
+	alloc_of(w, 0)->relay[0] = alloc_of(w, 5)->relay[0];
+	atomic_fetch_add(&alloc_of(w, 0)->sequence, 1);
+	struct ctl_adoption report = readopt(w);
+	assert_int_equal(report.dropped_allocations[CTL_ADOPT_TORN], 1);
+	assert_int_equal(dropped(report.dropped_allocations), 1);
+	assert_non_null(ctl_allocation_get(w->store, alloc_of(w, 5)->self));
+}
+
+// The index of a dropped record comes back with another generation.
+static void dropped_records_are_not_confused_with_later_ones(void **state)
+{
+	struct world *w = *state;
+	uint32_t old = alloc_of(w, 1)->self.generation;
+	damage_torn(w);
+	readopt(w);
+	world_pass(w, 60 * TP_NS_PER_S);
+	ctl_store_expire(w->store, w->now, 100);
+	for (uint32_t n = 200; n < 200 + ALLOCS - 17; n++)
+		world_allocate(w, n);
+	assert_int_equal(alloc_of(w, 1)->state, TP_RECORD_LIVE);
+	assert_true(alloc_of(w, 1)->self.generation > old);
+}
+
+static void random_damage_never_breaks_the_store(void **state)
+{
+	struct world *w = *state;
+	uint8_t *sound = malloc(w->region_bytes);
+	memcpy(sound, w->region, w->region_bytes);
+	struct ctl_time start = w->now;
+	for (int round = 0; round < 1500; round++) {
+		memcpy(w->region, sound, w->region_bytes);
+		w->now = start;
+		size_t from = TP_REGION_HEADER_BYTES, span = w->region_bytes - from;
+		uint64_t hits = 1 + world_next(w) % (round % 3 == 0 ? 4000 : 40);
+		for (uint64_t i = 0; i < hits; i++) {
+			uint8_t *at = (uint8_t *)w->region + from + world_next(w) % span;
+			*at = world_next(w) % 2 ? (uint8_t)world_next(w) : (uint8_t)(*at + 1);
+		}
+		if (round % 7 == 0) // whole records copied over others
+			for (int i = 0; i < 8; i++)
+				*alloc_of(w, (uint32_t)world_next(w) % ALLOCS) =
+					*alloc_of(w, (uint32_t)world_next(w) % ALLOCS);
+		readopt(w);
+		uint64_t total[2];
+		check_store(w, total);
+		assert_int_equal(total[0], 500);
+		assert_int_equal(total[1], 100);
+		// And it works on.
+		for (uint32_t n = 300; n < 310; n++) {
+			struct ctl_allocation_request q = world_request(n);
+			struct ctl_change change;
+			ctl_change_init(&change);
+			if (!ctl_allocation_create(w->store, &q, w->now, &change, NULL))
+				world_bind(w, change.alloc, 0x4000, "198.18.9.9", 1);
+		}
+		world_pass(w, 90000 * TP_NS_PER_S);
+		ctl_store_expire(w->store, w->now, UINT32_MAX);
+		world_pass(w, 60 * TP_NS_PER_S);
+		ctl_store_expire(w->store, w->now, UINT32_MAX);
+		struct ctl_store_status end = world_status(w);
+		assert_int_equal(end.ports_free[0], 500);
+		assert_int_equal(end.allocs_free, ALLOCS);
+		assert_int_equal(end.peers_free, PEERS);
+		assert_int_equal(end.names_free, NAMES);
+		assert_int_equal(end.users, 0);
+		world_forget(w);
+	}
+	free(sound);
+}
+
+// ---- Synchronisation and move.
+
+static void sync_tells_everything_once(void **state)
+{
+	struct world *w = *state;
+	struct ctl_sync sync;
+	ctl_sync_start(&sync);
+	int steps = 0;
+	w->room = 0;
+	while (!ctl_sync_step(w->store, &sync, w->now, 2)) {
+		assert_true(++steps < 1000);
+		w->room = 12;
+	}
+	assert_true(steps > 3);
+	struct ctl_store_status s = world_status(w);
+	assert_int_equal(w->n_commands, 2 + s.allocations + s.permissions + s.channels);
+	assert_int_equal(w->command[0].type, TP_CMD_SYNC_BEGIN);
+	assert_int_equal(w->command[w->n_commands - 1].type, TP_CMD_SYNC_END);
+	assert_int_equal(sync.end_sequence, w->command[w->n_commands - 1].sequence);
+	// An allocation before its permissions before its channels.
+	uint16_t last = 0;
+	uint32_t owner = UINT32_MAX;
+	for (uint32_t i = 1; i + 1 < w->n_commands; i++) {
+		const struct tp_cmd *c = &w->command[i];
+		if (c->type == TP_CMD_ALLOC_SET)
+			owner = c->alloc.index;
+		else
+			assert_true(c->type >= last);
+		assert_int_equal(c->alloc.index, owner);
+		last = c->type;
+	}
+}
+
+static void move_takes_all_along(void **state)
+{
+	struct world *w = *state;
+	struct ctl_store_status before = world_status(w);
+	struct tp_nonce_key key = ctl_store_nonce_keys(w->store)[0];
+	size_t bytes = tp_region_bytes(ALLOCS + 9, PEERS + 5, NAMES + 1);
+	void *old = w->region, *fresh = aligned_alloc(64, (bytes + 63) / 64 * 64);
+	memset(fresh, 0, bytes);
+	assert_int_equal(ctl_region_format(fresh, bytes, ALLOCS + 9, PEERS + 5, NAMES + 1, 8), 0);
+	struct tp_alloc_record sample = *alloc_of(w, 9);
+	struct ctl_adoption report;
+	assert_int_equal(ctl_store_move(w->store, fresh, bytes, w->now, &report), 0);
+	memset(old, 0xee, w->region_bytes); // nothing refers to it any more
+	free(old);
+	w->region = fresh;
+	w->region_bytes = bytes;
+	struct ctl_store_status after = world_status(w);
+	assert_int_equal(after.allocations, before.allocations);
+	assert_int_equal(after.permissions, before.permissions);
+	assert_int_equal(after.channels, before.channels);
+	assert_int_equal(after.resting, before.resting);
+	assert_int_equal(after.ports_free[0], before.ports_free[0]);
+	assert_int_equal(after.alloc_capacity, ALLOCS + 9);
+	const struct tp_alloc_record *r = ctl_allocation_get(w->store, sample.self);
+	assert_non_null(r);
+	assert_memory_equal(r->uid, sample.uid, 16);
+	assert_true(tp_addr_equal(&r->relay[0], &sample.relay[0]));
+	assert_memory_equal(ctl_store_nonce_keys(w->store), &key, sizeof(key));
+	uint64_t total[2];
+	check_store(w, total);
+}
+
+static void move_into_less_loses_what_does_not_fit(void **state)
+{
+	struct world *w = *state;
+	size_t bytes = tp_region_bytes(10, PEERS, NAMES);
+	void *fresh = aligned_alloc(64, (bytes + 63) / 64 * 64);
+	memset(fresh, 0, bytes);
+	assert_int_equal(ctl_region_format(fresh, bytes, 10, PEERS, NAMES, 8), 0);
+	struct ctl_adoption report;
+	assert_int_equal(ctl_store_move(w->store, fresh, bytes, w->now, &report), 0);
+	assert_int_equal(report.allocations, 10);
+	assert_int_equal(report.dropped_allocations[CTL_ADOPT_NO_PLACE], 8);
+	free(w->region);
+	w->region = fresh;
+	w->region_bytes = bytes;
+	uint64_t total[2];
+	check_store(w, total);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_sound_region_is_taken_over_whole),
+		TEST(ids_go_on_where_they_were),
+		TEST(ended_ports_rest_on),
+		cmocka_unit_test(a_damaged_allocation_goes_alone),
+		cmocka_unit_test(a_damaged_peer_goes_alone),
+		TEST(links_and_counts_are_not_believed),
+		TEST(a_torn_record_takes_no_port_of_a_sound_one),
+		TEST(dropped_records_are_not_confused_with_later_ones),
+		TEST(random_damage_never_breaks_the_store),
+		TEST(sync_tells_everything_once),
+		TEST(move_takes_all_along),
+		TEST(move_into_less_loses_what_does_not_fit),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
