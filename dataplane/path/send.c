@@ -28,8 +28,13 @@ static void relay_send(struct dp_worker *w, struct dp_batch *b, struct dp_packet
 	p->out_family = p->key.family;
 	p->out_ip = p->key.ip;
 	p->next_hop = atomic_load_explicit(&flow->peer_next_hop, memory_order_relaxed);
-	dp_packet_next(
-		b, p, p->peer_local != DP_LOCAL_NONE ? DP_VERDICT_HAIRPIN : DP_VERDICT_FORWARD);
+	if (p->peer_local == DP_LOCAL_NONE) {
+		dp_packet_next(b, p, DP_VERDICT_FORWARD);
+		return;
+	}
+	// One of ours: on in the private form.
+	p->out_ip = dp_local_at(w->locals, p->peer_local)->address.bytes;
+	dp_packet_next(b, p, DP_VERDICT_HAIRPIN);
 }
 
 void dp_step_send(struct dp_worker *w, struct dp_batch *b)

@@ -97,8 +97,329 @@ static void test_payloads_reach_the_client_unchanged(void **state)
 	}
 }
 
+// A wrong checksum must be as wrong behind the relay, whatever was added or taken away.
+static void test_damage_before_the_relay_is_still_seen(void **state)
+{
+	uint8_t data[101], message[200];
+
+	rig_random(data, sizeof(data));
+	for (size_t w = 0; w < 4; w++) {
+		struct scene s = scene(&ways[w]);
+		for (size_t trailing = 0; trailing < 4; trailing++) {
+			struct frame f = rig_frame(s.client, s.listener, message,
+				rig_channel_data(
+					message, RIG_CHANNEL, data, sizeof(data), trailing));
+			f.damage = (uint16_t)(0x0100 << trailing);
+			rig_receive_frame(s.rig, &f);
+			assert_int_not_equal(rig_only(s.rig).damage, 0);
+			rig_forget(s.rig);
+		}
+		struct frame f = rig_frame(s.peer, s.relay, data, sizeof(data));
+		f.damage = 0x0040;
+		rig_receive_frame(s.rig, &f);
+		assert_int_not_equal(rig_only(s.rig).damage, 0);
+		rig_end(s.rig);
+	}
+}
+
+static void test_a_zero_checksum_stays_zero_but_for_ipv6(void **state)
+{
+	uint8_t data[77];
+
+	rig_random(data, sizeof(data));
+	for (size_t w = 0; w < 2; w++) {
+		struct scene s = scene(&ways[w]);
+		uint8_t message[200];
+		struct frame f = rig_frame(s.client, s.listener, message,
+			rig_channel_data(message, RIG_CHANNEL, data, sizeof(data), 3));
+		f.zero_checksum = true;
+		rig_receive_frame(s.rig, &f);
+		struct frame out = rig_only(s.rig);
+		assert_int_equal(out.zero_checksum, s.peer.ip.family == TP_FAMILY_IPV4);
+		assert_int_equal(out.damage, 0);
+		assert_memory_equal(out.payload, data, sizeof(data));
+		rig_end(s.rig);
+	}
+	// Downlink: an IPv4 peer without checksum, a client of IPv4 and one of IPv6.
+	for (size_t w = 0; w < 4; w += 2) {
+		struct scene s = scene(&ways[w]);
+		struct frame f = rig_frame(s.peer, s.relay, data, sizeof(data));
+		f.zero_checksum = true;
+		rig_receive_frame(s.rig, &f);
+		struct frame out = rig_only(s.rig);
+		assert_int_equal(out.zero_checksum, s.client.ip.family == TP_FAMILY_IPV4);
+		assert_int_equal(out.damage, 0);
+		rig_end(s.rig);
+	}
+}
+
+static void test_data_stops_at_the_deadline(void **state)
+{
+	struct scene s = scene(&ways[0]);
+	struct frame in = rig_frame(s.peer, s.relay, "x", 1);
+
+	s.rig->now_ns = RIG_NOW + 300 * RIG_SECOND;
+	up(&s, (const uint8_t *)"x", 1, 0);
+	rig_receive_frame(s.rig, &in);
+	assert_int_equal(s.rig->n_out, 2);
+	s.rig->now_ns++;
+	up(&s, (const uint8_t *)"x", 1, 0);
+	rig_receive_frame(s.rig, &in);
+	assert_int_equal(s.rig->n_out, 2);
+	assert_int_equal(rig_drop(s.rig, channel_expired), 1);
+	assert_int_equal(rig_drop(s.rig, permission_expired), 1);
+	rig_end(s.rig);
+}
+
+static void test_an_expired_channel_leaves_the_permission(void **state)
+{
+	struct scene s = scene(&ways[0]);
+	struct frame in = rig_frame(s.peer, s.relay, "hello", 5);
+
+	rig_bind(s.rig, 3, s.peer, RIG_CHANNEL, RIG_NOW + 10 * RIG_SECOND);
+	s.rig->now_ns = RIG_NOW + 20 * RIG_SECOND;
+	rig_receive_frame(s.rig, &in);
+	struct frame f = rig_only(s.rig);
+	assert_int_equal(oracle_get16(f.payload), 0x0017);
+	assert_int_equal(rig_counter(s.rig, data_down), 1);
+	rig_end(s.rig);
+}
+
+static void test_what_is_not_bound_is_dropped(void **state)
+{
+	struct scene s = scene(&ways[0]);
+	uint8_t message[64];
+	struct frame f = rig_frame(s.client, s.listener, message,
+		rig_channel_data(message, RIG_CHANNEL + 1, (const uint8_t *)"12345678", 8, 0));
+
+	rig_receive_frame(s.rig, &f);
+	assert_int_equal(rig_drop(s.rig, no_channel), 1);
+	rig_channel_data(message, RIG_CHANNEL, (const uint8_t *)"12345678", 8, 0);
+	f.from.port++;
+	rig_receive_frame(s.rig, &f);
+	assert_int_equal(rig_drop(s.rig, no_channel), 2);
+	f = rig_frame(rig_addr("198.18.2.3", 6000), s.relay, "x", 1);
+	rig_receive_frame(s.rig, &f);
+	assert_int_equal(rig_drop(s.rig, no_permission), 1);
+	f = rig_frame(s.peer, rig_addr("198.18.0.2", 50002), "x", 1);
+	rig_receive_frame(s.rig, &f);
+	assert_int_equal(rig_drop(s.rig, no_permission), 2);
+	assert_int_equal(s.rig->n_out, 0);
+	rig_end(s.rig);
+}
+
+static void test_malformed_channel_data_is_dropped(void **state)
+{
+	struct scene s = scene(&ways[0]);
+	static const struct {
+		uint8_t bytes[6];
+		size_t length;
+		enum tp_drop_reason reason;
+	} bad[] = {
+		{{0x40, 0x01, 0x00, 0x03, 1, 2}, 6, TP_DROP_bad_chandata},
+		{{0x40, 0x01, 0xff, 0xff, 1, 2}, 6, TP_DROP_bad_chandata},
+		{{0x40, 0x01, 0x00}, 3, TP_DROP_bad_chandata},
+		{{0x40}, 1, TP_DROP_bad_chandata},
+		{{0x50, 0x00, 0x00, 0x00}, 4, TP_DROP_bad_first_byte},
+		{{0xff, 0x00, 0x00, 0x00}, 4, TP_DROP_bad_first_byte},
+		{{0x10, 0x00, 0x00, 0x00}, 4, TP_DROP_bad_first_byte},
+		{{22, 0xfe, 0xff}, 3, TP_DROP_dtls_unserved},
+		{{0x00, 0x01}, 2, TP_DROP_bad_stun},
+		{{0}, 0, TP_DROP_bad_first_byte},
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct frame f = rig_frame(s.client, s.listener, bad[i].bytes, bad[i].length);
+		uint64_t before = rig_stats(s.rig).drop[bad[i].reason];
+		rig_receive_frame(s.rig, &f);
+		assert_int_equal(rig_stats(s.rig).drop[bad[i].reason], before + 1);
+	}
+	assert_int_equal(s.rig->n_out, 0);
+	rig_end(s.rig);
+}
+
+static void test_hop_limit_is_decremented_or_set(void **state)
+{
+	struct scene s = scene(&ways[0]);
+	struct frame in = rig_frame(s.peer, s.relay, "x", 1);
+
+	in.ttl = 2;
+	rig_receive_frame(s.rig, &in);
+	assert_int_equal(rig_only(s.rig).ttl, 1);
+	in.ttl = 1;
+	rig_receive_frame(s.rig, &in);
+	assert_int_equal(rig_drop(s.rig, ttl_exceeded), 1);
+	rig_forget(s.rig);
+
+	dp_worker_destroy(s.rig->w);
+	s.rig->conf.forwarding.hop_limit = 99;
+	assert_int_equal(dp_worker_create(&s.rig->dp, 0, 0, &s.rig->w), 0);
+	rig_receive_frame(s.rig, &in);
+	assert_int_equal(rig_only(s.rig).ttl, 99);
+	rig_end(s.rig);
+}
+
+static void test_df_is_copied_between_ipv4_only(void **state)
+{
+	for (size_t w = 0; w < 4; w++) {
+		struct scene s = scene(&ways[w]);
+		for (int df = 0; df < 2; df++) {
+			struct frame in = rig_frame(s.peer, s.relay, "x", 1);
+			in.df = df && s.peer.ip.family == TP_FAMILY_IPV4;
+			rig_receive_frame(s.rig, &in);
+			assert_int_equal(rig_only(s.rig).df, df && w == 0);
+			rig_forget(s.rig);
+		}
+		rig_end(s.rig);
+	}
+}
+
+static void test_ipv4_ids_differ(void **state)
+{
+	struct scene s = scene(&ways[0]);
+	struct frame in = rig_frame(s.peer, s.relay, "x", 1), a, b;
+
+	rig_receive_frame(s.rig, &in);
+	rig_receive_frame(s.rig, &in);
+	assert_true(oracle_read(s.rig->out[0], s.rig->out_length[0], &a));
+	assert_true(oracle_read(s.rig->out[1], s.rig->out_length[1], &b));
+	assert_int_not_equal(a.id, b.id);
+	rig_end(s.rig);
+}
+
+static void test_tags_come_and_go(void **state)
+{
+	for (size_t w = 0; w < 4; w++) {
+		struct scene s = scene(&ways[w]);
+		struct frame in = rig_frame(s.peer, s.relay, "tagged", 6);
+		in.vlan = 0x6123;
+		rig_receive_frame(s.rig, &in);
+		assert_int_equal(rig_only(s.rig).vlan, -1);
+		rig_forget(s.rig);
+		s.rig->dp.next_hops[RIG_HOP_IPV4].vlan = s.rig->dp.next_hops[RIG_HOP_IPV6].vlan =
+			77;
+		in.vlan = -1;
+		rig_receive_frame(s.rig, &in);
+		struct frame f = rig_only(s.rig);
+		assert_int_equal(f.vlan, 77);
+		assert_memory_equal(f.payload + 4, "tagged", 6);
+		rig_end(s.rig);
+	}
+}
+
+static void test_without_a_neighbour_or_route_nothing_leaves(void **state)
+{
+	struct scene s = scene(&ways[0]);
+	struct frame in = rig_frame(s.peer, s.relay, "x", 1);
+
+	atomic_store(&s.rig->dp.next_hops[RIG_HOP_IPV4].mac_state, 0);
+	rig_receive_frame(s.rig, &in);
+	assert_int_equal(rig_drop(s.rig, no_neighbour), 1);
+	for (uint32_t i = 1; i <= dp_flow_capacity(s.rig->dp.flows); i++)
+		dp_flow_at(s.rig->dp.flows, i)->next_hop = DP_NEXT_HOP_NONE;
+	rig_receive_frame(s.rig, &in);
+	assert_int_equal(rig_drop(s.rig, no_route), 1);
+	assert_int_equal(s.rig->n_out, 0);
+	rig_end(s.rig);
+}
+
+static void test_the_rate_of_an_allocation_holds(void **state)
+{
+	struct scene s = {.rig = rig_make(),
+		.client = rig_addr("198.18.1.1", 40000),
+		.listener = rig_addr("198.18.0.2", 3478),
+		.relay = rig_addr("198.18.0.2", 50001),
+		.peer = rig_addr("198.18.2.2", 6000)};
+	struct frame in = rig_frame(s.peer, s.relay, (const uint8_t[1000]){0}, 1000);
+
+	rig_allocate(s.rig, 3, s.client, s.listener, s.relay, (struct tp_addr){0}, 100000);
+	rig_permit(s.rig, 3, s.peer.ip, RIG_NOW + 300 * RIG_SECOND);
+	rig_bind(s.rig, 3, s.peer, RIG_CHANNEL, RIG_NOW + 300 * RIG_SECOND);
+	// Two seconds of 500 datagrams each: 200 of them are within the rate, and the bucket's
+	// depth.
+	for (int i = 0; i < 1000; i++) {
+		s.rig->now_ns = RIG_NOW + (uint64_t)i * 2 * RIG_SECOND / 1000;
+		rig_receive_frame(s.rig, &in);
+		rig_forget(s.rig);
+	}
+	assert_in_range(rig_counter(s.rig, channel_down), 200, 225);
+	assert_int_equal(rig_counter(s.rig, channel_down) + rig_drop(s.rig, policed), 1000);
+	rig_end(s.rig);
+}
+
+static void test_a_burst_is_relayed_in_order(void **state)
+{
+	struct scene s = scene(&ways[0]);
+	struct rte_mbuf *m[100];
+	uint8_t bytes[200], number;
+
+	for (number = 0; number < 100; number++) {
+		struct frame in = rig_frame(s.peer, s.relay, &number, 1);
+		m[number] = rig_mbuf(s.rig, bytes, oracle_build(&in, bytes));
+	}
+	dp_pipeline_run(s.rig->w, m, 100, 0, s.rig->now_ns);
+	rig_collect(s.rig);
+	assert_int_equal(s.rig->n_out, 100);
+	for (number = 0; number < 100; number++) {
+		struct frame f;
+		assert_true(oracle_read(s.rig->out[number], s.rig->out_length[number], &f));
+		assert_int_equal(f.payload[4], number);
+	}
+	assert_int_equal(rig_counter(s.rig, rx), 100);
+	assert_int_equal(rig_counter(s.rig, tx), 100);
+	assert_int_equal(rig_counter(s.rig, tx_bytes), rig_counter(s.rig, rx_bytes) + 400);
+	rig_end(s.rig);
+}
+
+static void test_the_flow_counts_application_data(void **state)
+{
+	struct scene s = scene(&ways[0]);
+	struct frame in = rig_frame(s.peer, s.relay, "12345", 5);
+	struct tp_cmd cmd = rig_cmd(TP_CMD_COUNTERS, 3, 0);
+	struct tp_ack ack;
+
+	rig_receive_frame(s.rig, &in);
+	rig_receive_frame(s.rig, &in);
+	up(&s, (const uint8_t *)"123", 3, 1);
+	dp_apply_command(s.rig->dp.apply, &cmd, &ack);
+	assert_int_equal(ack.counters.down_packets, 2);
+	assert_int_equal(ack.counters.down_bytes, 10);
+	assert_int_equal(ack.counters.up_packets, 1);
+	assert_int_equal(ack.counters.up_bytes, 3);
+	rig_end(s.rig);
+}
+
+static void test_without_headroom_the_packet_is_dropped(void **state)
+{
+	struct scene s = scene(&ways[2]); // grows by 24 bytes
+	uint8_t bytes[200];
+	struct frame in = rig_frame(s.peer, s.relay, "x", 1);
+	struct rte_mbuf *m = rig_mbuf(s.rig, bytes, oracle_build(&in, bytes));
+
+	memmove(m->buf_addr, rte_pktmbuf_mtod(m, void *), m->data_len);
+	m->data_off = 0;
+	dp_pipeline_run(s.rig->w, &m, 1, 0, s.rig->now_ns);
+	assert_int_equal(rig_drop(s.rig, no_headroom), 1);
+	rig_end(s.rig);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_payloads_reach_the_peer_unchanged),
 	cmocka_unit_test(test_payloads_reach_the_client_unchanged),
+	cmocka_unit_test(test_damage_before_the_relay_is_still_seen),
+	cmocka_unit_test(test_a_zero_checksum_stays_zero_but_for_ipv6),
+	cmocka_unit_test(test_data_stops_at_the_deadline),
+	cmocka_unit_test(test_an_expired_channel_leaves_the_permission),
+	cmocka_unit_test(test_what_is_not_bound_is_dropped),
+	cmocka_unit_test(test_malformed_channel_data_is_dropped),
+	cmocka_unit_test(test_hop_limit_is_decremented_or_set),
+	cmocka_unit_test(test_df_is_copied_between_ipv4_only),
+	cmocka_unit_test(test_ipv4_ids_differ),
+	cmocka_unit_test(test_tags_come_and_go),
+	cmocka_unit_test(test_without_a_neighbour_or_route_nothing_leaves),
+	cmocka_unit_test(test_the_rate_of_an_allocation_holds),
+	cmocka_unit_test(test_a_burst_is_relayed_in_order),
+	cmocka_unit_test(test_the_flow_counts_application_data),
+	cmocka_unit_test(test_without_headroom_the_packet_is_dropped),
 };
 RIG_TESTS(tests)
