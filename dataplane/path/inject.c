@@ -49,8 +49,8 @@ static void reply_path(struct dp_worker *w, struct dp_packet *p, const struct tp
 	p->flags |= DP_PACKET_REFLECT;
 }
 
-static void build(struct dp_worker *w, struct dp_packet *p, struct rte_mbuf *m,
-	const struct tp_inject *in)
+static void build(
+	struct dp_worker *w, struct dp_packet *p, struct rte_mbuf *m, const struct tp_inject *in)
 {
 	*p = (struct dp_packet){
 		.m = m,

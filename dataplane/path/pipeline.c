@@ -100,6 +100,11 @@ void dp_pipeline_run(struct dp_worker *w, struct rte_mbuf *const burst[], uint16
 	dp_count(w, TP_COUNTER_rx_bytes, bytes);
 }
 
+void dp_pipeline_begin(struct dp_worker *w)
+{
+	w->link = atomic_load_explicit(&w->published, memory_order_acquire);
+}
+
 uint32_t dp_pipeline_inject(struct dp_worker *w, uint64_t now_ns)
 {
 	struct dp_batch *b = &w->batch;

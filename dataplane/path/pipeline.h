@@ -11,6 +11,10 @@
 void dp_pipeline_run(struct dp_worker *w, struct rte_mbuf *const burst[], uint16_t n, uint16_t port,
 	uint64_t now_ns);
 
+// Begins a turn: takes the rings that are published now. They are good until the caller's next
+// quiescent state, so every turn begins anew.
+void dp_pipeline_begin(struct dp_worker *w);
+
 // Sends what control put into the worker's inject ring, at most a burst; returns how many slots it
 // took. Same caller as above.
 uint32_t dp_pipeline_inject(struct dp_worker *w, uint64_t now_ns);

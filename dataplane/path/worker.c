@@ -151,7 +151,7 @@ static bool turn(struct dp_worker *w, uint64_t now_ns)
 {
 	uint64_t start = rte_rdtsc();
 
-	w->link = atomic_load_explicit(&w->published, memory_order_acquire);
+	dp_pipeline_begin(w);
 	uint32_t received = poll_queues(w, now_ns);
 	uint32_t other = dp_handoff_take(w) + dp_pipeline_inject(w, now_ns);
 	if (received + other != 0)
