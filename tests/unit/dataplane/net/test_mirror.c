@@ -44,13 +44,15 @@ static uint16_t lookup(const char *text)
 	return dp_net_lookup(f.dp.net, &address);
 }
 
-// Reads all events that the kernel has sent by now: they are queued before `ip` ends.
+// Reads all events that the kernel has sent by now (they are queued before `ip` ends), and lets a
+// second pass: the dumps of one second are bounded.
 static void process(void)
 {
 	struct pollfd p = {.fd = dp_net_fd(f.dp.net), .events = POLLIN};
 
 	while (poll(&p, 1, 0) > 0)
 		assert_int_equal(dp_net_process(f.dp.net), 0);
+	dp_net_tick(f.dp.net, 0);
 }
 
 // The kernel announces a carrier from a work queue, a little after the command.
@@ -231,7 +233,6 @@ static void test_a_held_neighbour_is_managed_by_the_kernel(void **state)
 	run("ip neigh replace 198.18.0.9 lladdr 02:00:00:00:00:09 dev wan0 nud reachable");
 	process();
 	assert_int_equal(mac_of(hop), 9);
-	run("! ip neigh show dev wan0 | grep -q '^198.18.0.9.*managed'");
 	for (int i = 0; i < 10; i++) // somebody took the flag away: asked again
 		dp_net_tick(f.dp.net, 0);
 	run("ip neigh show dev wan0 | grep -q '^198.18.0.9.*managed'");
