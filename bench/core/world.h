@@ -8,7 +8,7 @@
 
 #define WORLD_CHANNELS_PER_ALLOC 8
 #define WORLD_EXPIRED_EVERY      100 // one channel of so many has run out
-#define WORLD_MBUFS              (160 * 1024)
+#define WORLD_MBUFS              (112 * 1024)
 
 struct rte_hash;
 

@@ -14,7 +14,7 @@
 #include "bench/micro/series.h"
 
 #define BURST     32
-#define MEGABYTES 768
+#define MEGABYTES 448
 #define SAMPLE    (1u << 20) // lookups a figure
 #define NOT_THERE UINT32_MAX
 
