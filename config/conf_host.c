@@ -91,6 +91,13 @@ static bool ifaddr_read(const struct ifaddrs *a, struct tp_ip *out)
 	return true;
 }
 
+static bool ip_is_link_local(const struct tp_ip *ip)
+{
+	if (ip->family == TP_FAMILY_IPV4)
+		return ip->bytes[0] == 169 && ip->bytes[1] == 254;
+	return ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0x80;
+}
+
 // An address configured on an interface: also found while IPv6 still looks for duplicates of it,
 // before there is a route.
 static bool host_has_address(const struct host *h, const struct tp_ip *ip)
@@ -124,6 +131,7 @@ static bool host_is_local(const struct host *h, const struct tp_ip *ip, uint8_t 
 }
 
 // "eth0 has 198.18.0.2, 198.18.0.3; eth1 has no IPv4 address"
+// Link-local ones, which cannot be configured, are left out.
 static void host_list_addresses(const struct host *h, uint8_t family, char *out, size_t capacity)
 {
 	size_t n = 0;
@@ -138,7 +146,7 @@ static void host_list_addresses(const struct host *h, uint8_t family, char *out,
 			out + n, capacity - n, "%s%s has ", i > 0 ? "; " : "", h->ports[i].name);
 		for (const struct ifaddrs *a = h->addresses; a && n < capacity; a = a->ifa_next) {
 			if (strcmp(a->ifa_name, h->ports[i].name) == 0 && ifaddr_read(a, &have) &&
-				have.family == family)
+				have.family == family && !ip_is_link_local(&have))
 				n += (size_t)snprintf(out + n, capacity - n, "%s%s",
 					found++ > 0 ? ", " : "", tp_ip_format(&have, text));
 		}

@@ -237,7 +237,7 @@ static void schema_limits(
 	const char *of = o->type == CONF_INTEGER ? "from" : "of";
 
 	if (o->max == INTEGER_MAX)
-		snprintf(out, capacity, "%s %s %ju or more%s", what, of, (uintmax_t)o->min, unit);
+		snprintf(out, capacity, "%s of %ju or more%s", what, (uintmax_t)o->min, unit);
 	else if (o->min == 0 && o->type != CONF_INTEGER)
 		snprintf(out, capacity, "%s of at most %ju%s", what, (uintmax_t)o->max, unit);
 	else
