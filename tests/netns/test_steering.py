@@ -432,6 +432,7 @@ def test_no_socket_on_the_queue_is_a_counted_drop():
             delta = changes(p, lambda: send(f.ip(FAR4, NEAR4, f.UDP,
                                                  f.udp(FAR4, NEAR4, 9, 3478))) and 1)
             assert delta["dropped"] == 1 and delta["udp_listener"] == 0
+            assert delta["guard_dropped"] == 0, "the frame went on to the kernel"
 
 
 def xdp_maps():
