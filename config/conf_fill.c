@@ -429,8 +429,10 @@ static void fill_value(
 
 	if (!fill_typed(f, option, value, base))
 		fill_unexpected(f, option, value);
+	if (!option->check)
+		return;
 	// An object's check looks at its keys and speaks even when one of them is wrong.
-	if (option->check && (f->report->problems == before || json_is_object(value)))
+	if (f->report->problems == before || (option->type == CONF_OBJECT && json_is_object(value)))
 		option->check(&context);
 }
 

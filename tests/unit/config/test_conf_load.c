@@ -180,6 +180,9 @@ static const struct mistake mistakes[] = {
 	{"{'realm':5}", "t.json: realm: must be a string of 1 to 127 characters, is 5\n"},
 	{"{'realm':''}", "t.json: realm: must be a string of 1 to 127 characters, is \"\"\n"},
 	{"{'realm':'a\\tb'}", "t.json: realm: has a control character\n"},
+	{"{'realm':{},'ports':{}}",
+		"t.json: realm: must be a string of 1 to 127 characters, is an object\n"
+		"t.json: ports: must be a list of 1 to 8 objects, is an object\n"},
 	{"{'run_directory':'run'}", "t.json: run_directory: \"run\" is not an absolute path\n"},
 	{"{'log_level':'inof'}", "t.json: log_level: must be \"error\", \"warning\", \"notice\", "
 				 "\"info\" or \"debug\", is "
