@@ -209,7 +209,7 @@ def test_mtu_too_large_for_xdp():
 FOREIGN = b"""
 #include <linux/bpf.h>
 __attribute__((section("xdp"), used)) int someone_elses(struct xdp_md *ctx) { return XDP_PASS; }
-char license[] __attribute__((section("license"), used)) = "BSD";
+char foreign_license[] __attribute__((section("license"), used)) = "BSD";
 """
 
 
