@@ -176,12 +176,10 @@ static inline void rig_books_close(const struct rig *rig)
 		s.counter[TP_COUNTER_tx] + rig_drops(rig) + s.counter[TP_COUNTER_punted] + s.held);
 }
 
-// Every mbuf is back in the pool but for those in reassembly.
-static inline void rig_end(struct rig *rig)
+static inline void rig_release(struct rig *rig, bool books)
 {
-	rig_books_close(rig);
-	uint64_t held = rig_stats(rig).held;
-	assert_int_equal(rte_mempool_in_use_count(rig->dp.pool), held);
+	if (books)
+		rig_books_close(rig);
 	rig_forget(rig);
 	dp_worker_destroy(rig->w);
 	assert_int_equal(rte_mempool_in_use_count(rig->dp.pool), 0);
@@ -193,6 +191,13 @@ static inline void rig_end(struct rig *rig)
 	free(rig->punt_memory);
 	free(rig->inject_memory);
 	free(rig);
+}
+
+// Every mbuf is back in the pool but for those in reassembly, and these come back too.
+static inline void rig_end(struct rig *rig)
+{
+	assert_int_equal(rte_mempool_in_use_count(rig->dp.pool), rig_stats(rig).held);
+	rig_release(rig, true);
 }
 
 // ---- control

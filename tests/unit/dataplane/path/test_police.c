@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The token bucket and the exact counters of a flow.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "dataplane/path/account.h"
+#include "dataplane/path/police.h"
+
+#define MS    UINT64_C(1000000)
+#define START UINT64_C(987654321000000)
+
+// Bytes that pass in `ms` milliseconds when a datagram is offered every `every_us`.
+static uint64_t passed(uint32_t rate, uint32_t bytes, uint64_t every_us, uint64_t ms)
+{
+	_Atomic uint64_t word = 0;
+	uint64_t sum = 0;
+
+	for (uint64_t us = 0; us < ms * 1000; us += every_us) {
+		if (dp_police(&word, rate, bytes, START + us * 1000))
+			sum += bytes;
+	}
+	return sum;
+}
+
+static void test_the_rate_holds_from_slow_to_fast(void **state)
+{
+	static const uint32_t rates[] = {1, 8, 100, 12500, 1250000};
+
+	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		// Ten seconds, offered twenty datagrams for each that fits.
+		uint64_t want = (uint64_t)rates[i] * 10000;
+		uint64_t depth = (uint64_t)rates[i] * 135 + 6000;
+		uint64_t every_us = RTE_MAX(200 * 1000 / 20 / rates[i], 1u);
+		// A microsecond apart is not often enough for the fastest: larger datagrams.
+		uint32_t bytes = rates[i] > 10000 ? 4000 : 200;
+		uint64_t got = passed(rates[i], bytes, every_us, 10000);
+		assert_in_range(got, want * 99 / 100, want + depth);
+	}
+}
+
+static void test_zero_is_unlimited(void **state)
+{
+	assert_int_equal(passed(0, 1400, 10, 10), 1400 * 1000);
+}
+
+static void test_below_the_rate_nothing_is_lost(void **state)
+{
+	// 20 ms voice: 172 bytes, 8.6 kB/s; rate 9 kB/s.
+	assert_int_equal(passed(9, 172, 20000, 10000), 172 * 500);
+}
+
+static void test_a_lowered_or_raised_rate_takes_effect(void **state)
+{
+	_Atomic uint64_t word = 0;
+	uint64_t now = START;
+	int slow = 0, fast = 0;
+
+	for (int i = 0; i < 1000; i++, now += MS)
+		dp_police(&word, 1000, 1000, now);
+	for (int i = 0; i < 1000; i++, now += MS)
+		slow += dp_police(&word, 100, 1000, now);
+	assert_in_range(slow, 95, 125);
+	for (int i = 0; i < 1000; i++, now += MS)
+		fast += dp_police(&word, 1000, 1000, now);
+	assert_in_range(fast, 995, 1000);
+}
+
+static void test_another_workers_clock_a_little_behind_does_not_block(void **state)
+{
+	_Atomic uint64_t word = 0;
+	int pass = 0;
+
+	for (int i = 0; i < 1000; i++) {
+		uint64_t now = START + (uint64_t)i * MS;
+		pass += dp_police(&word, 1000, 900, now - (i & 1 ? 20000 : 0));
+	}
+	assert_int_equal(pass, 1000);
+}
+
+static void test_owner_and_others_count_apart(void **state)
+{
+	static struct dp_worker a = {.index = 1}, b = {.index = 2};
+	static struct dp_flow flow = {.owner = DP_OWNER_NONE};
+
+	dp_account_channel(&a, &flow, 10);
+	dp_account_channel(&b, &flow, 20);
+	dp_account_channel(&a, &flow, 30);
+	assert_int_equal(flow.owner, 1);
+	assert_int_equal(flow.packets, 2);
+	assert_int_equal(flow.bytes, 40);
+	assert_int_equal(flow.up_packets, 1);
+	assert_int_equal(flow.up_bytes, 20);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_the_rate_holds_from_slow_to_fast),
+	cmocka_unit_test(test_zero_is_unlimited),
+	cmocka_unit_test(test_below_the_rate_nothing_is_lost),
+	cmocka_unit_test(test_a_lowered_or_raised_rate_takes_effect),
+	cmocka_unit_test(test_another_workers_clock_a_little_behind_does_not_block),
+	cmocka_unit_test(test_owner_and_others_count_apart),
+};
+
+int main(void)
+{
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
