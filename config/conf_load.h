@@ -19,12 +19,12 @@ struct conf_source {
 int conf_load_text(const struct conf_source *source, struct conf **out, FILE *errors);
 
 // Fills `conf` from the document by the schema table; what is wrong is reported, left zero, and
-// keeps its place in lists. (conf_fill.c)
+// keeps its place in lists. (conf_fill.c, conf_fill_scalar.c)
 void conf_fill(struct conf *conf, const json_t *document, struct conf_report *report);
 
 // Checks what no single value shows: duplicates, overlaps, sections that others need; completes
-// defaults that depend on others. Skips what is zero. (conf_check.c)
+// defaults that depend on others. Skips what is zero. (conf_check.c, conf_check_address.c)
 void conf_check(struct conf *conf, unsigned int cores, struct conf_report *report);
 
-// Checks that the files which the document names can be read. (conf_check.c)
+// Checks that the files which the document names can be read. (conf_check.c, conf_check_address.c)
 void conf_check_files(const struct conf *conf, struct conf_report *report);

@@ -37,6 +37,16 @@ void conf_problem(struct conf_report *report, const char *path, const char *form
 	fputc('\n', report->errors);
 }
 
+const char *conf_path(char out[CONF_PATH_BYTES], const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(out, CONF_PATH_BYTES, format, ap);
+	va_end(ap);
+	return out;
+}
+
 #define REPORT_MAX_WORD 48
 
 static size_t report_least(size_t a, size_t b)

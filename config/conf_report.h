@@ -16,6 +16,11 @@ struct conf_report {
 __attribute__((format(printf, 3, 4))) void conf_problem(
 	struct conf_report *report, const char *path, const char *format, ...);
 
+#define CONF_PATH_BYTES 64
+// Writes a path like "listeners[3].port"; returns out.
+__attribute__((format(printf, 2, 3))) const char *conf_path(
+	char out[CONF_PATH_BYTES], const char *format, ...);
+
 // Whether `typed` looks like a misspelt `name`. Returns how far apart they are (insertions,
 // deletions, replacements, swaps of neighbours), or SIZE_MAX when too far to be one.
 size_t conf_misspelt(const char *typed, const char *name);

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Checks across listeners, relay addresses and metrics: what would stand in each other's way.
+#include "common/abi/abi.h"
+#include "config/conf_check.h"
+
+#define STREAM_TRANSPORTS   (CONF_TRANSPORT_TCP | CONF_TRANSPORT_TLS)
+#define DATAGRAM_TRANSPORTS (CONF_TRANSPORT_UDP | CONF_TRANSPORT_DTLS)
+
+static_assert(CONF_MAX_LISTENERS <= TP_MAX_LISTENERS && CONF_MAX_RELAYS <= TP_MAX_RELAYS);
+
+// The protocol in which both take the same port, or NULL.
+static const char *listeners_share(const struct conf_listener *a, const struct conf_listener *b)
+{
+	if (a->address.family == TP_FAMILY_NONE || !tp_ip_equal(&a->address, &b->address) ||
+		a->port == 0 || a->port != b->port)
+		return NULL;
+	if ((a->transports & DATAGRAM_TRANSPORTS) && (b->transports & DATAGRAM_TRANSPORTS))
+		return "UDP";
+	if ((a->transports & STREAM_TRANSPORTS) && (b->transports & STREAM_TRANSPORTS))
+		return "TCP";
+	return NULL;
+}
+
+static bool relay_covers(const struct conf_relay *relay, const struct tp_ip *ip)
+{
+	return relay->address.family != TP_FAMILY_NONE &&
+	       tp_ip_in_prefix(ip, &relay->address, relay->prefix_bits);
+}
+
+// A listener's port inside the relay range of the same address would never be reached.
+static void check_listener_in_range(const struct conf *conf, size_t i, struct conf_report *report)
+{
+	const struct conf_listener *l = &conf->listeners[i];
+	char path[CONF_PATH_BYTES];
+
+	if (l->address.family == TP_FAMILY_NONE || !(l->transports & DATAGRAM_TRANSPORTS) ||
+		l->port < conf->relay.port_min || l->port > conf->relay.port_max)
+		return;
+	for (size_t j = 0; j < conf->relay.n_addresses; j++) {
+		if (relay_covers(&conf->relay.addresses[j], &l->address))
+			conf_problem(report, conf_path(path, "listeners[%zu].port", i),
+				"%u lies in relay.port_range, and the address is of "
+				"relay.addresses[%zu]",
+				l->port, j);
+	}
+}
+
+void conf_check_listeners(const struct conf *conf, struct conf_report *report)
+{
+	char path[CONF_PATH_BYTES], address[TP_ADDR_STRLEN];
+
+	for (size_t i = 0; i < conf->n_listeners; i++) {
+		const struct conf_listener *l = &conf->listeners[i];
+		const struct tp_addr at = {.ip = l->address, .port = l->port};
+
+		for (size_t j = 0; j < i; j++) {
+			const char *protocol = listeners_share(l, &conf->listeners[j]);
+
+			if (protocol)
+				conf_problem(report, conf_path(path, "listeners[%zu]", i),
+					"overlaps listeners[%zu]: both take %s %s", j, protocol,
+					tp_addr_format(&at, address));
+		}
+		if ((l->transports & CONF_SECURE_TRANSPORTS) && !conf->tls.certificate)
+			conf_problem(report, conf_path(path, "listeners[%zu].transports", i),
+				"tls and dtls need the section \"tls\" with certificate and key");
+		check_listener_in_range(conf, i, report);
+	}
+}
+
+static void check_relay_public(struct conf_relay *relay, size_t i, struct conf_report *report)
+{
+	char path[CONF_PATH_BYTES];
+	bool whole = relay->prefix_bits != 0;
+
+	if (!whole)
+		relay->prefix_bits = (uint8_t)(tp_ip_length(&relay->address) * 8);
+	if (relay->public_address.family == TP_FAMILY_NONE) {
+		relay->public_address = relay->address;
+		return;
+	}
+	conf_path(path, "relay.addresses[%zu].public", i);
+	if (whole)
+		conf_problem(report, path, "stands only beside \"address\", not beside \"prefix\"");
+	else if (relay->address.family != TP_FAMILY_NONE &&
+		 relay->address.family != relay->public_address.family)
+		conf_problem(report, path, "is IPv%u, but the address is IPv%u",
+			relay->public_address.family, relay->address.family);
+}
+
+static void check_relay_pair(
+	const struct conf *conf, size_t i, size_t j, struct conf_report *report)
+{
+	const struct conf_relay *a = &conf->relay.addresses[i], *b = &conf->relay.addresses[j];
+	char path[CONF_PATH_BYTES], text[TP_ADDR_STRLEN];
+
+	if (a->address.family == TP_FAMILY_NONE || b->address.family == TP_FAMILY_NONE)
+		return;
+	conf_path(path, "relay.addresses[%zu]", i);
+	if (relay_covers(b, &a->address) || relay_covers(a, &b->address))
+		conf_problem(report, path, "%s/%u overlaps relay.addresses[%zu]",
+			tp_ip_format(&a->address, text), a->prefix_bits, j);
+	else if (relay_covers(b, &a->public_address) || relay_covers(a, &b->public_address) ||
+		 tp_ip_equal(&a->public_address, &b->public_address))
+		conf_problem(
+			report, path, "its public address is one of relay.addresses[%zu] too", j);
+}
+
+// The dataplane keeps every address of its own in a table of TP_MAX_LOCALS.
+static void check_address_count(const struct conf *conf, struct conf_report *report)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < conf->relay.n_addresses; i++) {
+		const struct conf_relay *r = &conf->relay.addresses[i];
+		size_t host_bits = tp_ip_length(&r->address) * 8 - r->prefix_bits;
+
+		count += host_bits < 32 ? UINT64_C(1) << host_bits : UINT64_C(1) << 32;
+	}
+	for (size_t i = 0; i < conf->n_listeners; i++) {
+		const struct tp_ip *ip = &conf->listeners[i].address;
+		bool seen = false;
+
+		for (size_t j = 0; j < conf->relay.n_addresses && !seen; j++)
+			seen = relay_covers(&conf->relay.addresses[j], ip);
+		for (size_t j = 0; j < i && !seen; j++)
+			seen = tp_ip_equal(ip, &conf->listeners[j].address);
+		count += !seen;
+	}
+	if (count > TP_MAX_LOCALS)
+		conf_problem(report, "relay.addresses",
+			"all prefixes and listeners make more than %u addresses", TP_MAX_LOCALS);
+}
+
+void conf_check_relays(struct conf *conf, struct conf_report *report)
+{
+	for (size_t i = 0; i < conf->relay.n_addresses; i++) {
+		check_relay_public(&conf->relay.addresses[i], i, report);
+		for (size_t j = 0; j < i; j++)
+			check_relay_pair(conf, i, j, report);
+	}
+	check_address_count(conf, report);
+}
+
+void conf_check_metrics(const struct conf *conf, struct conf_report *report)
+{
+	const struct tp_ip *ip = &conf->metrics.address;
+
+	for (size_t i = 0; i < conf->n_listeners && ip->family != TP_FAMILY_NONE; i++) {
+		const struct conf_listener *l = &conf->listeners[i];
+
+		if ((l->transports & STREAM_TRANSPORTS) && l->port == conf->metrics.port &&
+			tp_ip_equal(&l->address, ip))
+			conf_problem(report, "metrics", "takes the TCP port of listeners[%zu]", i);
+	}
+}
