@@ -186,7 +186,7 @@ static int receive_status(int fd, struct tp_status_reply *out, uint64_t give_up_
 
 int cli_ask_dataplane(const char *path, struct tp_status_reply *out)
 {
-	uint64_t give_up_ns = tp_now_ns() + CLI_TIMEOUT_MS * TP_NS_PER_MS;
+	uint64_t give_up_ns = tp_now_ns() + CLI_DATAPLANE_TIMEOUT_MS * TP_NS_PER_MS;
 	int fd = dial(path, SOCK_SEQPACKET);
 	int rc;
 

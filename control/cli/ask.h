@@ -4,7 +4,8 @@
 
 #include "control/cli/cli.h"
 
-#define CLI_TIMEOUT_MS 3000
+#define CLI_TIMEOUT_MS           3000 // control: it waits a second for the dataplane
+#define CLI_DATAPLANE_TIMEOUT_MS 1000
 
 // One call. 0 with *result, owned by the caller; -EREMOTEIO: refused, the error object is in
 // *result; -EPROTO: what came is no answer; -ETIMEDOUT and -errno of connect: nobody answered.

@@ -90,9 +90,9 @@ static bool same_memory(const struct tp_shm *a, const struct tp_shm *b)
 	       sa.st_ino == sb.st_ino;
 }
 
-static void log_adoption(const struct ctl_adoption *a)
+static void log_adoption(const struct ctl_adoption *a, const char *verb)
 {
-	tp_notice("took over %u allocations, %u permissions, %u channels", a->allocations,
+	tp_notice("%s %u allocations, %u permissions, %u channels", verb, a->allocations,
 		a->permissions, a->channels);
 	for (int i = 0; i < CTL_ADOPT_REASON_COUNT; i++) {
 		const char *text = ctl_adopt_reason_text((enum ctl_adopt_reason)i);
@@ -148,6 +148,7 @@ static int adopt_region(struct ctl_session *s, struct tp_shm *region)
 // s->region.
 static int take_region(struct ctl_session *s, struct tp_shm *region)
 {
+	bool moved = s->store != NULL;
 	int rc = 0;
 
 	if (s->store && same_memory(&s->region, region)) {
@@ -163,7 +164,7 @@ static int take_region(struct ctl_session *s, struct tp_shm *region)
 		tp_error("the session region cannot be used: %s", strerror(-rc));
 		return rc;
 	}
-	log_adoption(&s->adoption);
+	log_adoption(&s->adoption, moved ? "gave the new dataplane" : "took over");
 	tp_shm_close(&s->region);
 	s->region = *region;
 	*region = (struct tp_shm){.fd = -1};

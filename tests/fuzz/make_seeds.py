@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Writes the hand-made seeds of the fuzz corpus: the same bytes every time."""
 import hashlib
+import json
 import pathlib
 import re
 import struct
@@ -131,8 +132,27 @@ def packet_seeds():
     save("packet", "arp", ethernet(0x0806, bytes(46)))
 
 
+def jsonrpc_seeds():
+    def call(method, params=None, **other):
+        call = {"jsonrpc": "2.0", "id": 1, "method": method, **other}
+        if params is not None:
+            call["params"] = params
+        return json.dumps(call, ensure_ascii=False).encode()
+
+    lines = [call("status"), call("help", {}), call("allocation.list", {"limit": 500, "after": 4294967295}),
+             call("allocation.show", {"id": "0" * 32}), call("allocation.show", {"client": "[fd00::1]:3478"}),
+             call("allocation.close", {"relayed": "198.18.0.2:50000", "id": "x"}), call("nonsense", id="a"),
+             call("\u00e4" * 30), call("status", id=None), call("status", id=[1]), call("status", [1]),
+             call("stats", jsonrpc="1.0"), b"[" + call("status") + b"]", b"{", b"", b"\xff\x1b[2J\x00", b"[" * 3000,
+             b'{"jsonrpc":"2.0","method":"status"}', b'{"jsonrpc":"2.0","jsonrpc":"2.0"}',
+             b'{"jsonrpc":"2.0","id":1e999,"method":"status"}', b'{"jsonrpc":"2.0","id":1,"method":"a\\u0000b"}']
+    for line in lines:
+        save("jsonrpc", hashlib.sha1(line).hexdigest()[:12], line)
+
+
 def main():
     stun_seeds()
+    jsonrpc_seeds()
     packet_seeds()
     for channel, data, length in ((0x4000, b"", 0), (0x4001, b"hello", 5), (0x4FFF, b"hello\0\0\0", 5),
                                   (0x5000, b"hello", 5), (0x4001, b"hell", 5), (0x4001, b"", 0xFFFF)):

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/api/metrics_text.h"
+
+static char *print(const struct ctl_metrics_input *input)
+{
+	size_t length;
+	char *text;
+	FILE *out = open_memstream(&text, &length);
+
+	ctl_metrics_print(out, input);
+	fclose(out);
+	return text;
+}
+
+static void assert_line(const char *text, const char *line)
+{
+	size_t n = strlen(line);
+
+	while (*text && (strncmp(text, line, n) != 0 || text[n] != '\n'))
+		text += strcspn(text, "\n") + 1;
+	if (!*text)
+		fail_msg("no line \"%s\"", line);
+}
+
+static void nobody_there_is_still_a_scrape(void **state)
+{
+	char *text = print(&(struct ctl_metrics_input){0});
+
+	assert_line(text, "turnpike_up 0");
+	assert_null(strstr(text, "turnpike_rx_total"));
+	free(text);
+}
+
+static void counters_drops_and_ports(void **state)
+{
+	struct tp_status_reply r = {.ports = 1};
+	char *text;
+
+	r.counter[TP_COUNTER_rx] = 9;
+	r.drop[TP_DROP_no_route] = 4;
+	strcpy(r.port[0].name, "wan");
+	r.port[0].xdp_tx_empty = 3;
+	r.port[0].steer_icmp = 2;
+	text = print(&(struct ctl_metrics_input){.dataplane = &r});
+	assert_line(text, "turnpike_up 1");
+	assert_line(text, "turnpike_rx_total 9");
+	assert_line(text, "turnpike_drops_total{reason=\"no_route\"} 4");
+	assert_line(text, "turnpike_books_difference 5");
+	assert_line(text, "turnpike_xdp_total{port=\"wan\",event=\"tx_empty\"} 3");
+	assert_line(text, "turnpike_steering_total{port=\"wan\",class=\"icmp\"} 2");
+	free(text);
+}
+
+static void control_has_its_own(void **state)
+{
+	struct ctl_turn_counters turn = {0};
+	struct ctl_store_status store = {.allocations = 6};
+	struct ctl_io_counters io = {.received = 5};
+	char *text;
+
+	turn.requests[CTL_METHOD_ALLOCATE] = 8;
+	turn.errors[CTL_METHOD_ALLOCATE][0] = 2;
+	text = print(&(struct ctl_metrics_input){.turn = &turn, .store = &store, .io = &io});
+	assert_line(text, "turnpike_requests_total{method=\"allocate\"} 8");
+	assert_line(text, "turnpike_allocations 6");
+	assert_line(text, "turnpike_control_received_total 5");
+	free(text);
+}
+
+// Every name has one HELP and one TYPE, before its first value, and no name comes twice.
+static void the_exposition_is_well_formed(void **state)
+{
+	struct tp_status_reply r = {.ports = 2};
+	struct ctl_turn_counters turn = {0};
+	struct ctl_store_status store = {0};
+	struct ctl_io_counters io = {0};
+	char *text, *line, *rest, name[128] = "", seen[16384] = " ";
+
+	text = print(&(struct ctl_metrics_input){
+		.dataplane = &r, .turn = &turn, .store = &store, .io = &io});
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		if (strncmp(line, "# HELP ", 7) == 0) {
+			char key[160];
+			assert_int_equal(sscanf(line + 7, "%127s", name), 1);
+			snprintf(key, sizeof(key), " %s ", name);
+			if (strstr(seen, key))
+				fail_msg("%s comes twice", name);
+			strcat(seen, name);
+			strcat(seen, " ");
+		} else if (line[0] != '#') {
+			size_t n = strcspn(line, "{ ");
+			assert_int_equal(n, strlen(name));
+			assert_memory_equal(line, name, n);
+		}
+	}
+	free(text);
+}
+
+static void hostile_names_stay_inside_their_quotes(void **state)
+{
+	struct tp_status_reply r = {.ports = 1};
+	char *text;
+
+	memcpy(r.port[0].name, "a\"} 1\nb\\", 9);
+	text = print(&(struct ctl_metrics_input){.dataplane = &r});
+	assert_line(text, "turnpike_port_link_up{port=\"a_} 1_b_\"} 0");
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nobody_there_is_still_a_scrape),
+		cmocka_unit_test(counters_drops_and_ports),
+		cmocka_unit_test(control_has_its_own),
+		cmocka_unit_test(the_exposition_is_well_formed),
+		cmocka_unit_test(hostile_names_stay_inside_their_quotes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

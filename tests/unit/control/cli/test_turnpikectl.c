@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The binary against a control and a dataplane that the test plays.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/abi/shm_map.h"
+#include "common/abi/stats.h"
+
+#define OUTPUT_BYTES 65536
+
+struct world {
+	char directory[32], control_path[64], dataplane_path[64];
+	int control, dataplane; // listening, or -1
+	const char *answer;     // of control, a line; NULL: it closes the connection
+	const struct tp_status_reply *reply;
+	char output[OUTPUT_BYTES];
+	pthread_t servers[2];
+	int end[2]; // a pipe that ends the servers
+};
+
+static const char *binary;
+
+static bool next_client(const struct world *w, int listener, int *fd)
+{
+	struct pollfd p[2] = {
+		{.fd = listener, .events = POLLIN}, {.fd = w->end[0], .events = POLLIN}};
+
+	if (poll(p, 2, -1) < 0 || (p[1].revents & (POLLIN | POLLHUP)))
+		return false;
+	*fd = accept(listener, NULL, NULL);
+	return *fd >= 0;
+}
+
+static void *serve_control(void *arg)
+{
+	struct world *w = arg;
+	char line[4096];
+	int fd;
+
+	while (next_client(w, w->control, &fd)) {
+		if (recv(fd, line, sizeof(line), 0) > 0 && w->answer)
+			send(fd, w->answer, strlen(w->answer), MSG_NOSIGNAL);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void *serve_dataplane(void *arg)
+{
+	struct world *w = arg;
+	char message[4096];
+	int fd;
+
+	while (next_client(w, w->dataplane, &fd)) {
+		if (recv(fd, message, sizeof(message), 0) > 0 &&
+			recv(fd, message, sizeof(message), 0) > 0)
+			tp_message_send(fd, w->reply, sizeof(*w->reply), NULL, 0);
+		close(fd);
+	}
+	return NULL;
+}
+
+static int listen_on(const char *path, int type)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	strcpy(sa.sun_path, path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	return fd;
+}
+
+static void play_control(struct world *w, const char *answer)
+{
+	w->answer = answer;
+	w->control = listen_on(w->control_path, SOCK_STREAM);
+	assert_int_equal(pthread_create(&w->servers[0], NULL, serve_control, w), 0);
+}
+
+static void play_dataplane(struct world *w, const struct tp_status_reply *reply)
+{
+	w->reply = reply;
+	w->dataplane = listen_on(w->dataplane_path, SOCK_SEQPACKET);
+	assert_int_equal(pthread_create(&w->servers[1], NULL, serve_dataplane, w), 0);
+}
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	strcpy(w->directory, "/tmp/tp-cli-XXXXXX");
+	assert_non_null(mkdtemp(w->directory));
+	snprintf(w->control_path, sizeof(w->control_path), "%s/control.sock", w->directory);
+	snprintf(w->dataplane_path, sizeof(w->dataplane_path), "%s/dataplane.sock", w->directory);
+	w->control = w->dataplane = -1;
+	assert_int_equal(pipe2(w->end, O_CLOEXEC), 0);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	close(w->end[1]);
+	if (w->control >= 0)
+		pthread_join(w->servers[0], NULL);
+	if (w->dataplane >= 0)
+		pthread_join(w->servers[1], NULL);
+	close(w->end[0]);
+	close(w->control);
+	close(w->dataplane);
+	unlink(w->control_path);
+	unlink(w->dataplane_path);
+	rmdir(w->directory);
+	free(w);
+	return 0;
+}
+
+// Runs turnpikectl -r DIRECTORY words...; returns its exit code, stdout and stderr in w->output.
+static int run(struct world *w, const char *const words[])
+{
+	const char *argv[16] = {binary, "-r", w->directory};
+	size_t at = 0;
+	int out[2], status, n = 3;
+	pid_t pid;
+
+	while (words[n - 3]) {
+		argv[n] = words[n - 3];
+		n++;
+	}
+	assert_int_equal(pipe(out), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		dup2(out[1], STDOUT_FILENO);
+		dup2(out[1], STDERR_FILENO);
+		close(out[0]);
+		close(out[1]);
+		execv(binary, (char *const *)(uintptr_t)argv);
+		_exit(127);
+	}
+	close(out[1]);
+	for (;;) {
+		ssize_t got = read(out[0], w->output + at, sizeof(w->output) - 1 - at);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		at += (size_t)got;
+	}
+	w->output[at] = '\0';
+	close(out[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+#define RUN(...) run(w, (const char *const[]){__VA_ARGS__, NULL})
+
+static void assert_says(const struct world *w, const char *text)
+{
+	if (!strstr(w->output, text))
+		fail_msg("\"%s\" does not say \"%s\"", w->output, text);
+}
+
+static struct tp_status_reply good_reply(void)
+{
+	struct tp_status_reply r = {.header = {.magic = TP_ABI_MAGIC,
+					    .major = TP_ABI_MAJOR,
+					    .type = TP_MSG_STATUS_REPLY,
+					    .length_bytes = sizeof(r)},
+		.pid = 77,
+		.instance = 1};
+
+	r.counter[TP_COUNTER_rx] = 10;
+	r.counter[TP_COUNTER_tx] = 7;
+	return r;
+}
+
+#define RESULT(text) "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":" text "}\n"
+#define ERROR(code, text)                                                                          \
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":" code ",\"message\":\"" text "\"}}\n"
+
+static void status_healthy_is_0(void **state)
+{
+	struct world *w = *state;
+
+	play_control(w, RESULT("{\"state\":\"healthy\",\"reasons\":[]}"));
+	assert_int_equal(RUN("status"), 0);
+	assert_says(w, "healthy");
+}
+
+static void status_degraded_is_1(void **state)
+{
+	struct world *w = *state;
+
+	play_control(w, RESULT("{\"state\":\"degraded\",\"reasons\":[\"a cable\"]}"));
+	assert_int_equal(RUN("status"), 1);
+	assert_says(w, "a cable");
+}
+
+static void status_down_is_2(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(RUN("status"), 2);
+	assert_says(w, "nor is the dataplane");
+	assert_int_equal(RUN("--json", "status"), 2);
+	assert_says(w, "\"state\": \"down\"");
+}
+
+static void status_asks_the_dataplane_when_control_is_dead(void **state)
+{
+	struct tp_status_reply reply = good_reply();
+	struct world *w = *state;
+
+	play_dataplane(w, &reply);
+	assert_int_equal(RUN("status"), 1);
+	assert_says(w, "control is not answering");
+	assert_says(w, "figures from the dataplane");
+	assert_says(w, "pid 77");
+}
+
+static void status_asks_the_dataplane_when_control_hangs_up(void **state)
+{
+	struct tp_status_reply reply = good_reply();
+	struct world *w = *state;
+
+	play_control(w, NULL);
+	play_dataplane(w, &reply);
+	assert_int_equal(RUN("status"), 1);
+	assert_says(w, "pid 77");
+}
+
+static void stats_come_from_the_dataplane_and_show_the_difference(void **state)
+{
+	struct tp_status_reply reply = good_reply();
+	struct world *w = *state;
+
+	play_dataplane(w, &reply);
+	assert_int_equal(RUN("stats", "interval=0"), 0);
+	assert_says(w, "figures from the dataplane");
+	assert_says(w, "difference        3");
+	assert_int_equal(RUN("--json", "stats", "interval=0"), 0);
+	assert_says(w, "\"difference\": 3");
+	assert_says(w, "\"source\": \"dataplane\"");
+}
+
+static void stats_without_anybody_is_3(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(RUN("stats", "interval=0"), 3);
+	play_control(w, ERROR("-32002", "the dataplane is not answering"));
+	assert_int_equal(RUN("stats", "interval=0"), 3);
+	assert_says(w, "the dataplane is not answering");
+}
+
+static void a_wrong_dataplane_is_no_answer(void **state)
+{
+	struct tp_status_reply reply = good_reply();
+	struct world *w = *state;
+
+	reply.header.major++;
+	play_dataplane(w, &reply);
+	assert_int_equal(RUN("stats", "interval=0"), 3);
+	assert_int_equal(RUN("status"), 2);
+}
+
+static void refusals_are_1(void **state)
+{
+	struct world *w = *state;
+
+	play_control(w, ERROR("-32001", "no such allocation"));
+	assert_int_equal(RUN("allocation", "show", "client=1.2.3.4:5"), 1);
+	assert_says(w, "no such allocation");
+	assert_int_equal(RUN("allocation", "close", "client=1.2.3.4:5"), 1);
+	assert_int_equal(RUN("allocation", "list"), 1);
+}
+
+static void wrong_usage_is_2(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(RUN("frobnicate"), 2);
+	assert_int_equal(RUN("allocation", "show"), 2);
+	play_control(w, ERROR("-32602", "expected an address"));
+	assert_int_equal(RUN("allocation", "show", "client=xyz"), 2);
+}
+
+static void nobody_is_3(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(RUN("allocation", "list"), 3);
+	play_control(w, "HTTP/1.0 400 Bad Request\n");
+	assert_int_equal(RUN("allocation", "list"), 3);
+	assert_says(w, "no turnpike-control");
+}
+
+static void old_counters_are_4(void **state)
+{
+	struct world *w = *state;
+
+	play_control(w, RESULT("{\"id\":\"x\",\"counters_live\":false}"));
+	assert_int_equal(RUN("allocation", "show", "client=1.2.3.4:5"), 4);
+}
+
+static void pages_are_put_together_but_not_for_ever(void **state)
+{
+	struct world *w = *state;
+
+	play_control(w, RESULT("{\"allocations\":[{\"id\":\"a\"}],\"next\":9}"));
+	assert_int_equal(RUN("--json", "allocation", "list"), 0);
+	json_t *o = json_loads(w->output, 0, NULL);
+	assert_int_equal(json_array_size(json_object_get(o, "allocations")), 2);
+	json_decref(o);
+}
+
+// Everything that a hostile server may put into its strings.
+static void output_is_escaped(void **state)
+{
+	static const char hostile[] = "\\u001b[2J\\u009b31m\\r\\u202e";
+	struct world *w = *state;
+	char answer[1024];
+
+	snprintf(answer, sizeof(answer),
+		RESULT("{\"state\":\"%s\",\"reasons\":[\"%s\"],\"control\":{\"state\":\"up\","
+		       "\"version\":\"%s\"}}"),
+		hostile, hostile, hostile);
+	play_control(w, answer);
+	RUN("status");
+	for (const char *p = w->output; *p; p++)
+		assert_true((*p >= 0x20 && *p < 0x7f) || *p == '\n');
+	assert_says(w, "\\x1b[2J");
+	RUN("--json", "status");
+	for (const char *p = w->output; *p; p++)
+		assert_true((*p >= 0x20 && *p < 0x7f) || *p == '\n');
+}
+
+static void help_needs_nobody(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(RUN("help"), 0);
+	assert_says(w, "allocation show");
+	assert_int_equal(RUN("--help"), 0);
+	assert_int_equal(RUN("--json", "help"), 0);
+	assert_says(w, "allocation.list");
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(int argc, char *argv[])
+{
+	const struct CMUnitTest tests[] = {
+		TEST(status_healthy_is_0),
+		TEST(status_degraded_is_1),
+		TEST(status_down_is_2),
+		TEST(status_asks_the_dataplane_when_control_is_dead),
+		TEST(status_asks_the_dataplane_when_control_hangs_up),
+		TEST(stats_come_from_the_dataplane_and_show_the_difference),
+		TEST(stats_without_anybody_is_3),
+		TEST(a_wrong_dataplane_is_no_answer),
+		TEST(refusals_are_1),
+		TEST(wrong_usage_is_2),
+		TEST(nobody_is_3),
+		TEST(old_counters_are_4),
+		TEST(pages_are_put_together_but_not_for_ever),
+		TEST(output_is_escaped),
+		TEST(help_needs_nobody),
+	};
+
+	assert(argc == 2);
+	binary = argv[1];
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

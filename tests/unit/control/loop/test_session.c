@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The session against a dataplane that the test plays on the other side of the rings.
+#include "../dpcmd/attach_fixture.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "control/alloc/store.h"
+#include "control/dpcmd/client.h"
+#include "control/loop/session.h"
+
+struct world {
+	struct conf conf;
+	struct conf_user user;
+	struct ctl ctl;
+	struct attach_fixture fixture;
+	struct tp_ring command, ack, punt, inject; // the dataplane's ends
+};
+
+static const struct tp_ring_place *place(const struct world *w, uint16_t kind)
+{
+	for (unsigned int i = 0; i < w->fixture.message.rings; i++)
+		if (w->fixture.message.ring[i].kind == kind)
+			return &w->fixture.message.ring[i];
+	return NULL;
+}
+
+static void *memory_of(struct world *w, const struct tp_ring_place *p)
+{
+	return (uint8_t *)w->fixture.rings.base + p->offset;
+}
+
+static void consume(struct world *w, uint16_t kind, struct tp_ring *ring)
+{
+	const struct tp_ring_place *p = place(w, kind);
+
+	assert_int_equal(
+		tp_ring_consumer_init(ring, memory_of(w, p), tp_ring_bytes(p->slots, p->slot_bytes),
+			p->slots, p->slot_bytes, -1),
+		0);
+}
+
+static void produce(struct world *w, uint16_t kind, struct tp_ring *ring)
+{
+	const struct tp_ring_place *p = place(w, kind);
+
+	assert_int_equal(
+		tp_ring_producer_init(ring, memory_of(w, p), tp_ring_bytes(p->slots, p->slot_bytes),
+			p->slots, p->slot_bytes, -1),
+		0);
+}
+
+// A new attachment; `region` of an earlier one, or none: a fresh, empty one.
+static void attach(struct world *w, const struct tp_shm *region, uint64_t instance)
+{
+	char why[CTL_ATTACH_WHY_BYTES];
+	struct ctl_attachment a;
+
+	fixture_init(&w->fixture, 1);
+	w->fixture.message.instance = instance;
+	if (region) {
+		close(w->fixture.fds[0]);
+		w->fixture.fds[0] = fcntl(region->fd, F_DUPFD_CLOEXEC, 3);
+	} else {
+		assert_int_equal(ctl_region_format(w->fixture.region.base, w->fixture.region.bytes,
+					 8, 8, 8, instance),
+			0);
+	}
+	consume(w, TP_RING_COMMAND, &w->command);
+	produce(w, TP_RING_ACK, &w->ack);
+	produce(w, TP_RING_PUNT, &w->punt);
+	consume(w, TP_RING_INJECT, &w->inject);
+	assert_int_equal(ctl_attachment_open(&w->fixture.message, sizeof(w->fixture.message),
+				 w->fixture.fds, w->fixture.n_fds, &a, why),
+		0);
+	assert_int_equal(ctl_session_attached(w->ctl.session, &a), 0);
+}
+
+// Takes one command and acknowledges it; its type, or 0.
+static uint16_t execute(struct world *w)
+{
+	const struct tp_cmd *c = tp_ring_front(&w->command);
+	struct tp_ack *ack;
+	uint16_t type;
+
+	if (!c)
+		return 0;
+	type = c->type;
+	ack = tp_ring_reserve(&w->ack);
+	assert_non_null(ack);
+	*ack = (struct tp_ack){.sequence = c->sequence, .type = type, .alloc = c->alloc};
+	tp_ring_pop(&w->command);
+	tp_ring_commit(&w->ack);
+	tp_ring_flush(&w->ack);
+	return type;
+}
+
+static void synchronise(struct world *w)
+{
+	ctl_session_work(w->ctl.session);
+	while (execute(w))
+		ctl_session_work(w->ctl.session);
+	ctl_session_work(w->ctl.session);
+	assert_true(ctl_session_in_step(w->ctl.session));
+}
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct conf *c = &w->conf;
+	struct ctl_dataplane_options options = {.path = "/nonexistent/dataplane.sock"};
+
+	w->user = (struct conf_user){(char *)(uintptr_t) "u", (char *)(uintptr_t) "p"};
+	c->realm = (char *)(uintptr_t) "example.org";
+	c->software = (char *)(uintptr_t) "";
+	c->auth.users = &w->user;
+	c->auth.n_users = 1;
+	c->auth.nonce_lifetime_s = 600;
+	c->n_listeners = 1;
+	c->listeners[0] = (struct conf_listener){
+		.address = tp_ip4(0xc6120002), .port = 3478, .transports = CONF_TRANSPORT_UDP};
+	c->relay.n_addresses = 1;
+	c->relay.addresses[0] = (struct conf_relay){.address = tp_ip4(0xc6120002),
+		.public_address = tp_ip4(0xc6120002),
+		.prefix_bits = 32};
+	c->relay.port_min = 49152;
+	c->relay.port_max = 65535;
+	c->lifetimes.allocation_default_s = 600;
+	c->lifetimes.allocation_max_s = 3600;
+	c->lifetimes.permission_s = 300;
+	c->lifetimes.channel_s = 600;
+	c->lifetimes.port_rest_s = 60;
+	w->ctl.conf = c;
+	w->ctl.base = event_base_new();
+	options.base = w->ctl.base;
+	options.attached = ctl_session_attached;
+	options.detached = ctl_session_detached;
+	assert_int_equal(ctl_session_create(&w->ctl, &w->ctl.session), 0);
+	assert_int_equal(ctl_dataplane_create(&options, &w->ctl.dataplane), 0);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	ctl_dataplane_destroy(w->ctl.dataplane);
+	ctl_session_destroy(w->ctl.session);
+	event_base_free(w->ctl.base);
+	fixture_fini(&w->fixture);
+	free(w);
+	return 0;
+}
+
+static void an_attachment_begins_with_a_synchronisation(void **state)
+{
+	struct world *w = *state;
+
+	assert_null(ctl_session_store(w->ctl.session));
+	attach(w, NULL, 1);
+	assert_true(ctl_session_is_attached(w->ctl.session));
+	ctl_session_work(w->ctl.session);
+	assert_int_equal(execute(w), TP_CMD_SYNC_BEGIN);
+	assert_int_equal(execute(w), TP_CMD_SYNC_END);
+	assert_int_equal(execute(w), 0);
+	assert_false(ctl_session_in_step(w->ctl.session));
+	ctl_session_work(w->ctl.session);
+	assert_true(ctl_session_in_step(w->ctl.session));
+}
+
+static void punt_binding(struct world *w)
+{
+	static const uint8_t binding[20] = {0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3};
+	struct tp_punt *p = tp_ring_reserve(&w->punt);
+
+	memset(p, 0, TP_PACKET_SLOT_BYTES);
+	p->source = (struct tp_addr){.ip = tp_ip4(0xc612000a), .port = 1234};
+	p->destination = w->fixture.message.listener[0];
+	p->length = sizeof(binding);
+	memcpy(p->payload, binding, sizeof(binding));
+	tp_ring_commit(&w->punt);
+	tp_ring_flush(&w->punt);
+}
+
+static void a_request_is_answered(void **state)
+{
+	struct world *w = *state;
+	const struct tp_inject *got;
+
+	attach(w, NULL, 1);
+	synchronise(w);
+	punt_binding(w);
+	ctl_session_work(w->ctl.session);
+	got = tp_ring_front(&w->inject);
+	assert_non_null(got);
+	assert_int_equal(got->destination.port, 1234);
+	assert_int_equal(got->payload[0] << 8 | got->payload[1], 0x0101);
+}
+
+// Replay first: the command ring has room for it, but no request is looked at before.
+static void requests_wait_for_the_replay(void **state)
+{
+	struct world *w = *state;
+
+	attach(w, NULL, 1);
+	punt_binding(w);
+	assert_null(tp_ring_front(&w->inject));
+	ctl_session_work(w->ctl.session);
+	assert_int_equal(execute(w), TP_CMD_SYNC_BEGIN);
+	assert_non_null(tp_ring_front(&w->inject)); // the empty replay was sent in the same round
+}
+
+static void sleep_notices_what_came_meanwhile(void **state)
+{
+	struct world *w = *state;
+
+	attach(w, NULL, 1);
+	synchronise(w);
+	assert_true(ctl_session_sleep(w->ctl.session));
+	ctl_session_wake(w->ctl.session);
+	punt_binding(w);
+	assert_false(ctl_session_sleep(w->ctl.session));
+	ctl_session_work(w->ctl.session);
+	assert_true(ctl_session_sleep(w->ctl.session));
+	// A sleeping consumer is woken through its eventfd.
+	produce(w, TP_RING_PUNT, &w->punt);
+	w->punt.event_fd = w->fixture.fds[place(w, TP_RING_PUNT)->event_fd];
+	punt_binding(w);
+	event_base_loop(w->ctl.base, EVLOOP_ONCE);
+	ctl_session_wake(w->ctl.session);
+	ctl_session_work(w->ctl.session);
+	assert_non_null(tp_ring_front(&w->inject));
+}
+
+static void the_store_survives_an_end_and_the_same_region(void **state)
+{
+	struct world *w = *state;
+	struct ctl_store *store;
+	struct tp_shm region;
+
+	attach(w, NULL, 1);
+	synchronise(w);
+	store = ctl_session_store(w->ctl.session);
+	ctl_session_detached(w->ctl.session);
+	assert_false(ctl_session_is_attached(w->ctl.session));
+	assert_false(ctl_session_work(w->ctl.session));
+	assert_true(ctl_session_sleep(w->ctl.session));
+	region = w->fixture.region;
+	tp_shm_close(&w->fixture.rings);
+	attach(w, &region, 1);
+	synchronise(w);
+	assert_ptr_equal(ctl_session_store(w->ctl.session), store);
+	tp_shm_close(&region);
+}
+
+static void a_new_region_takes_the_records_over(void **state)
+{
+	struct tp_region_header before, after;
+	struct world *w = *state;
+
+	attach(w, NULL, 1);
+	synchronise(w);
+	memcpy(&before, w->fixture.region.base, sizeof(before));
+	ctl_session_detached(w->ctl.session);
+	fixture_fini(&w->fixture);
+	attach(w, NULL, 2);
+	synchronise(w);
+	memcpy(&after, w->fixture.region.base, sizeof(after));
+	assert_memory_equal(before.uid_prefix, after.uid_prefix, sizeof(before.uid_prefix));
+	assert_int_equal(after.instance, 2);
+}
+
+static void nobody(void *context, bool fresh)
+{
+	*(int *)context = fresh;
+}
+
+static void without_a_dataplane_the_operator_is_told(void **state)
+{
+	struct world *w = *state;
+	int fresh = -1;
+
+	ctl_session_counters(w->ctl.session, TP_ALLOC_NONE, nobody, &fresh);
+	assert_int_equal(fresh, 0);
+	assert_int_equal(ctl_session_close(w->ctl.session, TP_ALLOC_NONE), -ENOTCONN);
+	attach(w, NULL, 1);
+	synchronise(w);
+	fresh = -1;
+	ctl_session_counters(w->ctl.session, TP_ALLOC_NONE, nobody, &fresh);
+	assert_int_equal(fresh, 0);
+	assert_int_equal(ctl_session_close(w->ctl.session, TP_ALLOC_NONE), -ENOENT);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(an_attachment_begins_with_a_synchronisation),
+		TEST(a_request_is_answered),
+		TEST(requests_wait_for_the_replay),
+		TEST(sleep_notices_what_came_meanwhile),
+		TEST(the_store_survives_an_end_and_the_same_region),
+		TEST(a_new_region_takes_the_records_over),
+		TEST(without_a_dataplane_the_operator_is_told),
+	};
+
+	tp_log_init("test", TP_LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
