@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/auth/integrity.h"
+
+#include "tests/rfc/rfc5769.h"
+#include "tests/unit/control/world.h"
+
+static int setup(void **state)
+{
+	return ctl_crypto_create((struct ctl_crypto **)state);
+}
+
+static int teardown(void **state)
+{
+	ctl_crypto_destroy(*state);
+	return 0;
+}
+
+static bool verify(struct ctl_crypto *c, const uint8_t *bytes, size_t length, const void *key,
+	size_t key_length)
+{
+	struct stun_message m;
+	struct stun_attr mi;
+	assert_int_equal(stun_read(bytes, length, &m), STUN_READ_OK);
+	assert_true(stun_find(&m, STUN_ATTR_MESSAGE_INTEGRITY, &mi));
+	return ctl_integrity_ok(c, &m, &mi, key, key_length);
+}
+
+static void rfc5769_short_term(void **state)
+{
+	const size_t n = strlen(RFC5769_PASSWORD);
+	assert_true(verify(*state, rfc5769_request, sizeof(rfc5769_request), RFC5769_PASSWORD, n));
+	assert_true(verify(
+		*state, rfc5769_response_ipv4, sizeof(rfc5769_response_ipv4), RFC5769_PASSWORD, n));
+	assert_true(verify(
+		*state, rfc5769_response_ipv6, sizeof(rfc5769_response_ipv6), RFC5769_PASSWORD, n));
+	assert_false(
+		verify(*state, rfc5769_request, sizeof(rfc5769_request), RFC5769_PASSWORD, n - 1));
+}
+
+static void rfc5769_long_term(void **state)
+{
+	struct ctl_key key;
+	assert_int_equal(
+		ctl_crypto_long_term_key(*state, RFC5769_LONG_TERM_USERNAME,
+			strlen(RFC5769_LONG_TERM_USERNAME), RFC5769_LONG_TERM_REALM,
+			RFC5769_LONG_TERM_PASSWORD, strlen(RFC5769_LONG_TERM_PASSWORD), &key),
+		0);
+	assert_true(verify(*state, rfc5769_request_long_term, sizeof(rfc5769_request_long_term),
+		key.bytes, sizeof(key.bytes)));
+}
+
+static void any_changed_byte_before_it_is_seen(void **state)
+{
+	uint8_t copy[sizeof(rfc5769_request)];
+	struct stun_message m;
+	struct stun_attr mi;
+	assert_int_equal(stun_read(rfc5769_request, sizeof(copy), &m), STUN_READ_OK);
+	stun_find(&m, STUN_ATTR_MESSAGE_INTEGRITY, &mi);
+	for (size_t i = 8; i < mi.offset + 24u; i++) {
+		if (i >= mi.offset && i < mi.offset + 4u)
+			continue; // its own header
+		memcpy(copy, rfc5769_request, sizeof(copy));
+		copy[i] ^= 0x10;
+		struct stun_message changed = m;
+		struct stun_attr a = mi;
+		changed.bytes = copy;
+		a.value = copy + mi.offset + 4;
+		assert_false(ctl_integrity_ok(
+			*state, &changed, &a, RFC5769_PASSWORD, strlen(RFC5769_PASSWORD)));
+	}
+}
+
+static void wrong_length_never_fits(void **state)
+{
+	struct stun_message m;
+	struct stun_attr mi;
+	assert_int_equal(stun_read(rfc5769_request, sizeof(rfc5769_request), &m), STUN_READ_OK);
+	stun_find(&m, STUN_ATTR_MESSAGE_INTEGRITY, &mi);
+	mi.length = 0;
+	assert_false(ctl_integrity_ok(*state, &m, &mi, RFC5769_PASSWORD, strlen(RFC5769_PASSWORD)));
+}
+
+static void what_is_appended_verifies(void **state)
+{
+	uint8_t bytes[200];
+	static const uint8_t id[12] = "0123456789a";
+	struct stun_writer w;
+	stun_write_begin(&w, bytes, sizeof(bytes), STUN_SUCCESS, STUN_REFRESH, id);
+	stun_write_u32(&w, STUN_ATTR_LIFETIME, 600);
+	assert_int_equal(ctl_integrity_append(*state, &w, "0123456789abcdef", 16), 0);
+	stun_write_fingerprint(&w); // what follows does not count
+	int length = stun_write_finish(&w);
+	assert_int_equal(length, 20 + 8 + 24 + 8);
+	assert_true(verify(*state, bytes, (size_t)length, "0123456789abcdef", 16));
+	assert_false(verify(*state, bytes, (size_t)length, "0123456789abcdeg", 16));
+	// No room: the writer says so.
+	stun_write_begin(&w, bytes, 30, STUN_SUCCESS, STUN_REFRESH, id);
+	assert_int_equal(ctl_integrity_append(*state, &w, "k", 1), 0);
+	assert_int_equal(stun_write_finish(&w), -ENOBUFS);
+}
+
+// RFC 2202 section 3, cases 1 and 2.
+static void rfc2202_hmac(void **state)
+{
+	static const uint8_t one[20] = {0xb6, 0x17, 0x31, 0x86, 0x55, 0x05, 0x72, 0x64, 0xe2, 0x8b,
+		0xc0, 0xb6, 0xfb, 0x37, 0x8c, 0x8e, 0xf1, 0x46, 0xbe, 0x00};
+	static const uint8_t two[20] = {0xef, 0xfc, 0xdf, 0x6a, 0xe5, 0xeb, 0x2f, 0xa2, 0xd2, 0x74,
+		0x16, 0xd5, 0xf1, 0x84, 0xdf, 0x9c, 0x25, 0x9a, 0x7c, 0x79};
+	uint8_t key[20], out[20];
+	memset(key, 0x0b, sizeof(key));
+	assert_int_equal(ctl_crypto_hmac_sha1(*state, key, sizeof(key), "Hi There", 8, out), 0);
+	assert_memory_equal(out, one, 20);
+	assert_int_equal(
+		ctl_crypto_hmac_sha1(*state, "Jefe", 4, "what do ya want for nothing?", 28, out),
+		0);
+	assert_memory_equal(out, two, 20);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rfc5769_short_term),
+		cmocka_unit_test(rfc5769_long_term),
+		cmocka_unit_test(any_changed_byte_before_it_is_seen),
+		cmocka_unit_test(wrong_length_never_fits),
+		cmocka_unit_test(what_is_appended_verifies),
+		cmocka_unit_test(rfc2202_hmac),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
