@@ -27,6 +27,11 @@ enum conf_idle {
 	CONF_IDLE_BACKOFF,
 };
 
+enum conf_channel_numbers {
+	CONF_CHANNELS_RFC8656, // 0x4000-0x4FFF
+	CONF_CHANNELS_RFC5766, // 0x4000-0x7FFF
+};
+
 enum conf_transport { // bits
 	CONF_TRANSPORT_UDP = 1,
 	CONF_TRANSPORT_TCP = 2,
@@ -146,6 +151,10 @@ struct conf {
 	struct {
 		uint32_t hop_limit; // 0: decrement (default), else set to this value
 	} forwarding;
+
+	struct {
+		enum conf_channel_numbers channel_numbers;
+	} compatibility;
 };
 
 // Loads and checks a file. Every problem is printed to `errors` as

@@ -21,6 +21,7 @@
 
 static const char *const port_modes[] = {
 	[CONF_PORT_AF_XDP] = "af_xdp", [CONF_PORT_BENCH] = "bench", NULL};
+static const char *const channel_numbers[] = {"rfc8656", "rfc5766", NULL};
 static const char *const idle_modes[] = {
 	[CONF_IDLE_POLL] = "poll", [CONF_IDLE_BACKOFF] = "backoff", NULL};
 static const char *const transports[] = {"udp", "tcp", "tls", "dtls", NULL};
@@ -160,6 +161,11 @@ static const struct conf_option schema[] = {
 {"forwarding", CONF_OBJECT, .default_json = "{}", .help = "How relayed packets look."},
 {"forwarding.hop_limit", CONF_INTEGER, .max = 255, TOP(forwarding.hop_limit), .default_json = "0",
 	.help = "TTL or hop limit of relayed packets; 0: one less than received."},
+
+{"compatibility", CONF_OBJECT, .default_json = "{}", .help = "What older clients need."},
+{"compatibility.channel_numbers", CONF_CHOICE, .min = CONF_CHANNELS_RFC8656, TOP(compatibility.channel_numbers), .choices = channel_numbers,
+	.default_json = "\"rfc8656\"",
+	.help = "Channel numbers that clients may bind: rfc8656 is 0x4000 to 0x4FFF, rfc5766 is 0x4000 to 0x7FFF, which clients written for that RFC choose from, turnutils_uclient of Debian 12 among them."},
 };
 // clang-format on
 

@@ -139,7 +139,7 @@ void load_receive_client(struct load *l, struct load_client *c, uint64_t now_ns)
 			load_session_input(l, c, data, len, now_ns);
 			continue;
 		}
-		if (chandata_read(data, len, &channel, &bytes) && channel == c->channel &&
+		if (chandata_read(data, len, CHANDATA_CHANNEL_MAX, &channel, &bytes) && channel == c->channel &&
 			number_read(l, data + CHANDATA_HEADER_BYTES, bytes, DIRECTION_DOWN, &client,
 				&number) &&
 			client == c->number)

@@ -15,22 +15,25 @@
 #define CHANDATA_HEADER_BYTES 4
 #define CHANDATA_CHANNEL_MIN  0x4000
 #define CHANDATA_CHANNEL_MAX  0x4fff
+// RFC 5766 section 11 allowed more; clients written for it choose from all of these.
+#define CHANDATA_CHANNEL_MAX_RFC5766 0x7fff
 
-static inline bool chandata_channel_ok(uint16_t channel)
+// `max`: the highest number in use, one of the two above.
+static inline bool chandata_channel_ok(uint16_t channel, uint16_t max)
 {
-	return channel >= CHANDATA_CHANNEL_MIN && channel <= CHANDATA_CHANNEL_MAX;
+	return channel >= CHANDATA_CHANNEL_MIN && channel <= max;
 }
 
-// Reads the header of a datagram; false when it is too short for its own Length. Over UDP the
-// bytes after Length (padding or not) are not application data.
-static inline bool chandata_read(
-	const void *datagram, size_t len, uint16_t *channel, uint16_t *data_len)
+// Reads the header of a datagram; false when it is too short for its own Length or the channel is
+// reserved. Over UDP the bytes after Length (padding or not) are not application data.
+static inline bool chandata_read(const void *datagram, size_t len, uint16_t max, uint16_t *channel,
+	uint16_t *data_len)
 {
 	if (len < CHANDATA_HEADER_BYTES)
 		return false;
 	*channel = tp_rd16(datagram);
 	*data_len = tp_rd16((const uint8_t *)datagram + 2);
-	return *data_len <= len - CHANDATA_HEADER_BYTES && chandata_channel_ok(*channel);
+	return *data_len <= len - CHANDATA_HEADER_BYTES && chandata_channel_ok(*channel, max);
 }
 
 static inline void chandata_write(void *out, uint16_t channel, uint16_t data_len)

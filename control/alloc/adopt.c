@@ -126,7 +126,7 @@ static enum ctl_adopt_reason check_peer(
 		return CTL_ADOPT_ORPHAN;
 	bool channel = p->kind == TP_PEER_CHANNEL;
 	if (!addr_sane(&p->peer) || !ctl_has_relay(r, p->peer.ip.family) ||
-		(channel ? !chandata_channel_ok(p->channel) || p->peer.port == 0
+		(channel ? !chandata_channel_ok(p->channel, CHANDATA_CHANNEL_MAX_RFC5766) || p->peer.port == 0
 			 : p->channel != 0 || p->peer.port != 0))
 		return CTL_ADOPT_PEER;
 	uint32_t lifetime_s = channel ? s->policy.channel_s : s->policy.permission_s;

@@ -32,7 +32,7 @@ static int check(const struct ctl_store *s, struct tp_alloc_ref ref, uint16_t ch
 	const struct tp_alloc_record *r = ctl_live(s, ref);
 	if (!r)
 		return -ENOENT;
-	if (!chandata_channel_ok(channel) || peer->port == 0)
+	if (!chandata_channel_ok(channel, s->policy.channel_max) || peer->port == 0)
 		return -EINVAL;
 	return find_binding(s, r, channel, peer, found);
 }

@@ -4,12 +4,17 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/wire/chandata.h"
+
 void ctl_policy_store(const struct conf *conf, struct ctl_store_policy *out)
 {
 	*out = (struct ctl_store_policy){.n_relays = conf->relay.n_addresses,
 		.port_min = conf->relay.port_min,
 		.port_max = conf->relay.port_max,
 		.n_listeners = conf->n_listeners,
+		.channel_max = conf->compatibility.channel_numbers == CONF_CHANNELS_RFC5766
+				       ? CHANDATA_CHANNEL_MAX_RFC5766
+				       : CHANDATA_CHANNEL_MAX,
 		.allocations_total = conf->quotas.allocations_total,
 		.allocations_per_user = conf->quotas.allocations_per_user,
 		.rate_bytes_per_s = (conf->quotas.bits_per_second_per_allocation + 7) / 8,

@@ -3,10 +3,8 @@
 // the other by its key (RFC 8656 section 12).
 #include <errno.h>
 
+#include "common/wire/chandata.h"
 #include "dataplane/cmd/apply_impl.h"
-
-#define CHANNEL_MIN 0x4000
-#define CHANNEL_MAX 0x4fff // RFC 8656 section 12
 
 struct dp_flow *dp_channel_other(
 	const struct dp_apply *a, const struct dp_alloc *alloc, const struct dp_flow *flow)
@@ -108,7 +106,8 @@ static int check(
 
 	if (error < 0)
 		return error;
-	if (wish->channel < CHANNEL_MIN || wish->channel > CHANNEL_MAX || wish->peer.port == 0)
+	if (!chandata_channel_ok(wish->channel, CHANDATA_CHANNEL_MAX_RFC5766) ||
+		wish->peer.port == 0)
 		return -EINVAL;
 	return dp_peer_of(a, *alloc, &wish->peer.ip, peer);
 }

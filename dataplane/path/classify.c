@@ -15,13 +15,14 @@ static void key_client(struct dp_packet *p, uint16_t channel)
 }
 
 // Takes the header and what stands after Length off the packet.
-static void classify_channel(struct dp_batch *b, struct dp_packet *p)
+static void classify_channel(
+	const struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 {
 	const uint8_t *at = dp_packet_at(p, p->payload);
 	uint16_t channel, length;
 
 	if (p->m->data_len < p->payload + CHANDATA_HEADER_BYTES ||
-		!chandata_read(at, p->payload_length, &channel, &length)) {
+		!chandata_read(at, p->payload_length, w->channel_max, &channel, &length)) {
 		dp_packet_drop(b, p, TP_DROP_bad_chandata);
 		return;
 	}
@@ -38,15 +39,16 @@ static void classify_channel(struct dp_batch *b, struct dp_packet *p)
 	dp_packet_next(b, p, DP_VERDICT_CHANNEL);
 }
 
-static void classify_listener(struct dp_batch *b, struct dp_packet *p)
+static void classify_listener(
+	const struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 {
 	if (p->payload_length == 0 || p->m->data_len <= p->payload || p->in.src_port == 0) {
 		dp_packet_drop(b, p, TP_DROP_bad_first_byte);
 		return;
 	}
 	uint8_t first = *dp_packet_at(p, p->payload);
-	if (first >= 0x40 && first <= 0x4f) {
-		classify_channel(b, p);
+	if (first >= 0x40 && first <= w->channel_max >> 8) {
+		classify_channel(w, b, p);
 	} else if (first < 4 && p->payload_length >= STUN_HEADER_BYTES) {
 		key_client(p, 0);
 		dp_packet_next(b, p, DP_VERDICT_STUN);
@@ -64,7 +66,7 @@ void dp_step_classify(struct dp_worker *w, struct dp_batch *b)
 	for (uint16_t i = 0; i < b->n; i++) {
 		struct dp_packet *p = &b->packet[i];
 		if (p->verdict == DP_VERDICT_LISTENER) {
-			classify_listener(b, p);
+			classify_listener(w, b, p);
 		} else if (p->verdict == DP_VERDICT_PEER) {
 			p->key.local = p->local;
 			p->key.selector = p->in.dst_port;

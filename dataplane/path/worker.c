@@ -11,6 +11,7 @@
 #include "common/abi/punt.h"
 #include "common/base/clock.h"
 #include "common/base/hash.h"
+#include "common/wire/chandata.h"
 #include "dataplane/path/count.h"
 #include "dataplane/path/handoff.h"
 #include "dataplane/path/idle.h"
@@ -67,6 +68,9 @@ int dp_worker_create(struct dp *dp, uint16_t index, unsigned int lcore, struct d
 	w->index = index;
 	w->socket = socket;
 	w->hop_limit = (uint8_t)dp->conf->forwarding.hop_limit;
+	w->channel_max = dp->conf->compatibility.channel_numbers == CONF_CHANNELS_RFC5766
+				 ? CHANDATA_CHANNEL_MAX_RFC5766
+				 : CHANDATA_CHANNEL_MAX;
 	w->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (w->event_fd < 0) {
 		ret = -errno;

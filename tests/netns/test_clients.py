@@ -33,8 +33,12 @@ def uclient(*flags, server=h.RELAY4, peer=h.PEER4, clients=10, messages=100):
     assert int(sent) == int(received) == clients * messages and lost == 0, text[-3000:]
 
 
+# Debian's turnutils_uclient picks channel numbers from all that RFC 5766 allowed.
+LEGACY = {"compatibility": {"channel_numbers": "rfc5766"}}
+
+
 def test_turnutils_uclient():
-    with h.relay() as relay, echo_peer(h.PEER4):
+    with h.relay(**LEGACY) as relay, echo_peer(h.PEER4):
         uclient()
         assert relay.counter("channel_up") >= 1000 and relay.counter("channel_down") >= 1000
         uclient("-s")
@@ -42,14 +46,14 @@ def test_turnutils_uclient():
 
 
 def test_turnutils_uclient_ipv6():
-    with h.relay(), echo_peer(h.PEER6):
+    with h.relay(**LEGACY), echo_peer(h.PEER6):
         uclient("-x", server=h.RELAY6, peer=h.PEER6)
         uclient("-x", "-s", server=h.RELAY4, peer=h.PEER6)
 
 
 def test_turnutils_uclient_client_to_client():
     """-y: the clients are each other's peers, through two allocations of this appliance."""
-    with h.relay() as relay:
+    with h.relay(**LEGACY) as relay:
         done = h.run_in("client", "turnutils_uclient", "-u", "u", "-w", "p", "-y", "-c", "-n", 50,
                         "-m", 10, "-l", 172, h.RELAY4, check=False, timeout=120)
         text = done.stdout + done.stderr

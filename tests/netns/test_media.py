@@ -268,7 +268,7 @@ def test_dscp_and_hop_limit():
         relayed = client.allocate()
         peer = h.udp("peer", h.PEER4)
         peer.setsockopt(socket.IPPROTO_IP, 13, 1)  # IP_RECVTOS
-        peer.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTTL, 1)
+        peer.setsockopt(socket.IPPROTO_IP, 12, 1)  # IP_RECVTTL
         client.sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0xB8)
         client.sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 33)
         client.bind(0x4001, (h.PEER4, peer.getsockname()[1]))

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/wire/chandata.h"
 #include "control/alloc/adopt.h"
 #include "control/alloc/allocation.h"
 #include "control/alloc/expiry.h"
@@ -107,7 +108,8 @@ static inline void world_policy(struct ctl_store_policy *p)
 		.allocation_max_s = 3600,
 		.permission_s = 300,
 		.channel_s = 600,
-		.port_rest_s = 60};
+		.port_rest_s = 60,
+		.channel_max = CHANDATA_CHANNEL_MAX};
 	p->relays[0] = (struct ctl_relay_prefix){ip("198.18.0.2"), ip("203.0.113.5"), 32};
 	p->relays[1] = (struct ctl_relay_prefix){ip("198.18.7.0"), ip("198.18.7.0"), 30};
 	p->relays[2] = (struct ctl_relay_prefix){ip("fd00:198:18::2"), ip("fd00:198:18::2"), 128};

@@ -15,7 +15,7 @@ static void test_lengths(void **state)
 			uint8_t datagram[12] = {0x40, 0x01};
 			chandata_write(datagram, 0x4001, said);
 			bool ok = len >= 4 && said <= len - 4;
-			assert_int_equal(chandata_read(datagram, len, &channel, &data_len), ok);
+			assert_int_equal(chandata_read(datagram, len, CHANDATA_CHANNEL_MAX, &channel, &data_len), ok);
 			if (ok) {
 				assert_int_equal(channel, 0x4001);
 				assert_int_equal(data_len, said);
@@ -31,8 +31,12 @@ static void test_channel_range(void **state)
 
 	for (uint32_t n = 0; n <= 0xffff; n++) {
 		chandata_write(datagram + 1, (uint16_t)n, 0);
-		assert_int_equal(chandata_read(datagram + 1, 4, &channel, &data_len),
+		assert_int_equal(
+			chandata_read(datagram + 1, 4, CHANDATA_CHANNEL_MAX, &channel, &data_len),
 			n >= 0x4000 && n <= 0x4fff);
+		assert_int_equal(chandata_read(datagram + 1, 4, CHANDATA_CHANNEL_MAX_RFC5766, &channel,
+					 &data_len),
+			n >= 0x4000 && n <= 0x7fff);
 	}
 }
 

@@ -19,7 +19,7 @@ static inline void check_peers(const struct world *w, const struct tp_alloc_reco
 		assert_int_equal(atomic_load(&p->sequence) & 1, 0);
 		bool channel = p->kind == TP_PEER_CHANNEL;
 		*(channel ? channels : permissions) += 1;
-		assert_int_equal(channel, chandata_channel_ok(p->channel));
+		assert_int_equal(channel, chandata_channel_ok(p->channel, CHANDATA_CHANNEL_MAX_RFC5766));
 		uint32_t other_at = r->first_peer;
 		const struct tp_peer_record *o;
 		while ((o = ctl_peer_next(w->store, &other_at))) {

@@ -261,7 +261,7 @@ DAMAGE(peer_generation, peer_of(w, 0)->owner.generation = 9)
 DAMAGE(peer_owner_far, peer_of(w, 0)->owner.index = UINT32_MAX)
 DAMAGE(peer_family, peer_of(w, 0)->peer.ip = ip("fd00::1"))
 DAMAGE(peer_port, peer_of(w, 0)->peer.port = 7)       // a permission has none
-DAMAGE(peer_channel, peer_of(w, 1)->channel = 0x5000) // a channel
+DAMAGE(peer_channel, peer_of(w, 1)->channel = 0x8000) // a channel
 DAMAGE(peer_deadline, peer_of(w, 0)->deadline_ns = UINT64_MAX)
 DAMAGE(peer_expired, peer_of(w, 0)->deadline_ns = 1)
 DAMAGE(peer_again, peer_of(w, 3)->channel = 0x4000; peer_of(w, 3)->owner = peer_of(w, 1)->owner)

@@ -228,6 +228,18 @@ static void families(void **state)
 		ctl_allocation_close_family(w->store, ref, TP_FAMILY_IPV4, &change), -EBUSY);
 }
 
+// RFC 5766 section 11: a switch for clients older than RFC 8656.
+static void channel_numbers_of_rfc5766(void **state)
+{
+	struct world *w = *state;
+	world_close(w);
+	w->policy.channel_max = CHANDATA_CHANNEL_MAX_RFC5766;
+	world_open(w, 64, 64, 4);
+	struct tp_alloc_ref ref = world_allocate(w, 1);
+	assert_int_equal(world_bind(w, ref, 0x7fff, "198.18.9.9", 100), 0);
+	assert_int_equal(world_bind(w, ref, 0x8000, "198.18.9.9", 101), -EINVAL);
+}
+
 static void channel_conflicts(void **state)
 {
 	struct world *w = *state;
@@ -488,6 +500,7 @@ int main(void)
 		TEST(long_user_names_come_back),
 		TEST(families),
 		TEST(channel_conflicts),
+		TEST(channel_numbers_of_rfc5766),
 		TEST(everything_expires_in_order),
 		TEST(nothing_happens_without_room),
 		TEST(records_run_out_cleanly),

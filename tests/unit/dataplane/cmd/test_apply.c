@@ -425,7 +425,7 @@ static void test_bad_content_is_refused(void **state)
 	cmd.allocation.client.port++;
 	assert_int_equal(run(f, cmd), -EINVAL);
 	assert_int_equal(channel_set(f, 0, 1, "198.18.2.7", 4000, 0x3fff, 900), -EINVAL);
-	assert_int_equal(channel_set(f, 0, 1, "198.18.2.7", 4000, 0x5000, 900), -EINVAL);
+	assert_int_equal(channel_set(f, 0, 1, "198.18.2.7", 4000, 0x8000, 900), -EINVAL);
 	assert_int_equal(channel_set(f, 0, 1, "198.18.2.7", 0, 0x4000, 900), -EINVAL);
 	assert_int_equal(run(f, cmd_of(TP_CMD_PERMISSION_SET, 0, 1)), -EINVAL);
 	assert_int_equal(run(f, cmd_of(77, 0, 1)), -EINVAL);
