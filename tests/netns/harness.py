@@ -247,11 +247,12 @@ class Relay:
 
 
 @contextlib.contextmanager
-def relay(config=None, **changes):
+def relay(config=None, dataplane_wrapper=(), **changes):
     """A running relay; at the end the books must close and both daemons end with 0."""
     r = Relay(config, **changes)
     try:
-        r.start()
+        r.start_dataplane(wrapper=dataplane_wrapper)
+        r.start_control()
         yield r
         if r.dataplane.process.poll() is None:
             r.assert_books_close()
