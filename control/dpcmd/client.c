@@ -13,8 +13,8 @@
 #include "common/abi/sizes.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/notify.h"
 #include "control/api/status.h"
-#include "control/loop/notify.h"
 
 #define RETRY_MIN_MS       100
 #define RETRY_MAX_MS       1000
@@ -299,7 +299,7 @@ static void dataplane_connect(struct ctl_dataplane *d)
 		tp_notice("waiting for the dataplane at %s (%s)", d->path, strerror(-rc));
 	d->away_logged = true;
 	// A service manager must not take waiting for a hanging start.
-	ctl_notify("EXTEND_TIMEOUT_USEC=10000000\nSTATUS=waiting for the dataplane");
+	tp_notify_service_manager("EXTEND_TIMEOUT_USEC=10000000\nSTATUS=waiting for the dataplane");
 	disconnect(d, d->state == CTL_DATAPLANE_REFUSED ? d->state : CTL_DATAPLANE_AWAY);
 }
 

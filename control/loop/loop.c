@@ -7,7 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "control/loop/notify.h"
+#include "common/base/notify.h"
 #include "control/loop/session.h"
 
 static void on_end(evutil_socket_t number, short events, void *arg)
@@ -84,7 +84,7 @@ int ctl_loop_run(struct ctl *ctl)
 			ctl_session_wake(ctl->session);
 	}
 	if (rc == 0)
-		ctl_notify("STOPPING=1");
+		tp_notify_service_manager("STOPPING=1");
 	events_free(&events);
 	return rc;
 }

@@ -9,10 +9,10 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/notify.h"
 #include "control/alloc/expiry.h"
 #include "control/dpcmd/client.h"
 #include "control/loop/match.h"
-#include "control/loop/notify.h"
 #include "control/turn/policy.h"
 #include "control/turn/turn.h"
 
@@ -263,7 +263,7 @@ static void synchronised(struct ctl_session *s, const struct tp_ack *ack)
 	s->in_step = true;
 	tp_info("the dataplane is in step: %llu left-over objects deleted",
 		(unsigned long long)ack->deleted);
-	ctl_notify("READY=1\nSTATUS=attached");
+	tp_notify_service_manager("READY=1\nSTATUS=attached");
 }
 
 // False when the attachment ended.
