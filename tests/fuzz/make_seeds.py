@@ -150,8 +150,76 @@ def jsonrpc_seeds():
         save("jsonrpc", hashlib.sha1(line).hexdigest()[:12], line)
 
 
+def turn_seeds():
+    """Method and outcome, then attributes; see fuzz_turn.c."""
+    allocate, refresh, permission, channel, refused = 0, 1, 2, 3, 4
+    udp, v4, v6 = attr(0x0019, b"\x11\0\0\0"), b"\1\0\0\0", b"\2\0\0\0"
+    public, private = xor_address(bytes([198, 19, 0, 1]), 5000), xor_address(bytes([10, 0, 0, 1]), 5000)
+    peer6 = xor_address(bytes.fromhex("20010db8") + bytes(11) + b"\1", 5000)
+
+    def seed(name, method, *attrs):
+        save("turn", name, bytes([method]) + b"".join(attrs))
+
+    seed("allocate", allocate, udp)
+    seed("allocate-refused", allocate | refused, udp)
+    seed("allocate-tcp", allocate, attr(0x0019, b"\6\0\0\0"))
+    seed("allocate-pair", allocate, udp, attr(0x0018, b"\x80"), attr(0x000D, b"\0\0\x0e\x10"))
+    seed("allocate-token", allocate, udp, attr(0x0022, bytes(8)))
+    seed("allocate-dual", allocate, udp, attr(0x8000, v6), attr(0x001A))
+    seed("allocate-v6", allocate, udp, attr(0x0017, v6))
+    seed("allocate-unknown", allocate, udp, *(attr(0x7F00 + i, b"u") for i in range(40)))
+    seed("refresh", refresh, attr(0x000D, b"\0\0\2\x58"))
+    seed("refresh-zero", refresh, attr(0x000D, bytes(4)))
+    seed("refresh-v4-zero", refresh, attr(0x0017, v4), attr(0x000D, bytes(4)))
+    seed("permission", permission, attr(0x0012, public), attr(0x0012, public))
+    seed("permission-denied", permission, attr(0x0012, public), attr(0x0012, private))
+    seed("permission-v6", permission, attr(0x0012, peer6))
+    seed("permission-refused", permission | refused, attr(0x0012, public))
+    seed("permission-many", permission,
+         *(attr(0x0012, xor_address(bytes([198, 19, 1, i]), 1)) for i in range(40)))
+    seed("channel", channel, attr(0x000C, b"\x40\0\0\0"), attr(0x0012, public))
+    seed("channel-refused", channel | refused, attr(0x000C, b"\x40\0\0\0"), attr(0x0012, public))
+    seed("channel-range", channel, attr(0x000C, b"\x50\0\0\0"), attr(0x0012, public))
+    save("turn", "binding", stun(0x0001, fingerprint=True))
+    save("turn", "unsigned", stun(0x0003, udp))
+
+
+def adopt_seeds():
+    """Records of common/abi/record.h: one allocation at index 0, and a permission of it."""
+    def ip(*octets):
+        return bytes(octets) + bytes(12) + b"\4\0\0\0"
+
+    def addr(address, port):
+        return address + struct.pack("<HH", port, 0)
+
+    def alloc(sequence=2, state=1, deadline=600 * 10**9, relay_port=50001, peers=0xFFFFFFFF, user=b"user"):
+        record = struct.pack("<IHBBII", sequence, 1, state, 0, 0, 1) + ID + bytes(4)
+        record += struct.pack("<QQ", 1700000000 * 10**9, deadline)
+        record += addr(ip(198, 18, 1, 1), 4000) + addr(ip(198, 18, 0, 2), 3478)
+        record += addr(ip(198, 18, 0, 2), relay_port) + bytes(24)
+        record += struct.pack("<II", peers, 0) + ID + struct.pack("<I", 600) + bytes(32)
+        record += struct.pack("<QHHI", 0, 0, len(user), 0xFFFFFFFF) + user
+        return record + bytes(384 - len(record))
+
+    def peer(kind=1, channel=0, port=0, deadline=300 * 10**9, state=1):
+        return struct.pack("<IHBBIIIHHQ", 2, 1, state, kind, 0, 1, 0, channel, 0, deadline) + \
+            addr(ip(198, 19, 0, 1), port) + bytes(8)
+
+    empty = bytes(384)
+    save("adopt", "empty", bytes(64))
+    save("adopt", "ones", b"\xff" * 64)
+    save("adopt", "live", alloc() + empty * 7 + peer() + peer(2, 0x4000, 5000) + bytes(64 * 14 + 1024))
+    save("adopt", "twice", alloc() * 8 + peer() * 16 + bytes(1024))
+    save("adopt", "resting", alloc(state=2) + empty * 7 + peer() + bytes(64 * 15 + 1024))
+    save("adopt", "torn", alloc(sequence=3) + alloc() + empty * 6 + peer() + bytes(64 * 15 + 1024))
+    save("adopt", "long-user", alloc(user=b"u" * 60) + empty * 7 + bytes(64 * 16 + 1024))
+    save("adopt", "far", alloc(deadline=2**64 - 1) + empty * 7 + bytes(64 * 16 + 1024))
+
+
 def main():
     stun_seeds()
+    turn_seeds()
+    adopt_seeds()
     jsonrpc_seeds()
     packet_seeds()
     for channel, data, length in ((0x4000, b"", 0), (0x4001, b"hello", 5), (0x4FFF, b"hello\0\0\0", 5),
