@@ -63,6 +63,9 @@ up() {
 	done
 	ip -n "$relay" link add switch type bridge stp_state 0 mcast_snooping 0
 	in_ns "$relay" sysctl -qw net.ipv6.conf.switch.disable_ipv6=1
+	# Where br_netfilter is loaded, every frame of the switch would go through iptables too.
+	in_ns "$relay" sysctl -qew net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0 \
+		net.bridge.bridge-nf-call-arptables=0
 	ip -n "$relay" link set switch up
 
 	host "$client" 10
