@@ -10,10 +10,8 @@
 
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
-#include "common/wire/chandata.h"
+#include "control/alloc/adopt_check.h"
 #include "control/alloc/peer.h"
-
-#define ACCEPTED CTL_ADOPT_REASON_COUNT
 
 const char *ctl_adopt_reason_text(enum ctl_adopt_reason reason)
 {
@@ -25,125 +23,6 @@ const char *ctl_adopt_reason_text(enum ctl_adopt_reason reason)
 	return reason < CTL_ADOPT_REASON_COUNT ? text[reason] : NULL;
 }
 
-// ---- Checks.
-
-static bool ip_sane(const struct tp_ip *ip)
-{
-	size_t length = tp_ip_length(ip);
-	if (length == 0 || ip->pad[0] || ip->pad[1] || ip->pad[2])
-		return false;
-	for (size_t i = length; i < sizeof(ip->bytes); i++)
-		if (ip->bytes[i])
-			return false;
-	return true;
-}
-
-static bool addr_sane(const struct tp_addr *a)
-{
-	return ip_sane(&a->ip) && a->pad == 0;
-}
-
-static bool addr_absent(const struct tp_addr *a)
-{
-	static const struct tp_addr none;
-	return tp_addr_equal(a, &none);
-}
-
-static bool listener_known(const struct ctl_store *s, const struct tp_addr *listener)
-{
-	for (size_t i = 0; i < s->policy.n_listeners; i++)
-		if (tp_addr_equal(&s->policy.listeners[i], listener))
-			return true;
-	return false;
-}
-
-static bool user_sane(const struct ctl_store *s, const struct tp_alloc_record *r)
-{
-	if (r->user_length == 0 || r->user_length > CTL_USER_MAX_BYTES)
-		return false;
-	if (r->user_length <= TP_RECORD_NAME_INLINE)
-		return r->user_more == TP_INDEX_NONE;
-	if (r->user_more >= s->name_capacity)
-		return false;
-	const struct tp_name_record *n = &s->names[r->user_more];
-	return !ctl_record_torn(&n->sequence) && n->layout == TP_RECORD_LAYOUT &&
-	       n->state == TP_RECORD_LIVE && n->owner.index == r->self.index &&
-	       n->owner.generation == r->self.generation;
-}
-
-static enum ctl_adopt_reason check_deadline(
-	const struct ctl_store *s, uint64_t deadline_ns, uint32_t lifetime_s, struct ctl_time now)
-{
-	uint64_t limit_s =
-		CTL_PLAUSIBLE_LIFETIME > lifetime_s ? CTL_PLAUSIBLE_LIFETIME : lifetime_s;
-	if (deadline_ns <= now.now_ns)
-		return CTL_ADOPT_EXPIRED;
-	return deadline_ns - now.now_ns > limit_s * TP_NS_PER_S ? CTL_ADOPT_DEADLINE : ACCEPTED;
-}
-
-// Everything but what needs the other records.
-static enum ctl_adopt_reason check_alloc(
-	const struct ctl_store *s, uint32_t index, struct ctl_time now)
-{
-	const struct tp_alloc_record *r = &s->allocs[index];
-	if (ctl_record_torn(&r->sequence))
-		return CTL_ADOPT_TORN;
-	if (r->layout != TP_RECORD_LAYOUT)
-		return CTL_ADOPT_LAYOUT;
-	if (r->state != TP_RECORD_LIVE && r->state != TP_RECORD_RESTING)
-		return CTL_ADOPT_STATE;
-	if (r->self.index != index || r->self.generation == 0)
-		return CTL_ADOPT_IDENTITY;
-	if (r->state == TP_RECORD_RESTING)
-		return ACCEPTED;
-	if (!addr_sane(&r->client) || !addr_sane(&r->listener) || r->client.port == 0 ||
-		r->client.ip.family != r->listener.ip.family || r->transport > CTL_TRANSPORT_DTLS)
-		return CTL_ADOPT_CLIENT;
-	if (!listener_known(s, &r->listener))
-		return CTL_ADOPT_LISTENER;
-	if (!addr_sane(&r->relay[0]) ||
-		!(addr_absent(&r->relay[1]) ||
-			(addr_sane(&r->relay[1]) &&
-				r->relay[1].ip.family != r->relay[0].ip.family)))
-		return CTL_ADOPT_RELAY;
-	if (!user_sane(s, r))
-		return CTL_ADOPT_USER;
-	return check_deadline(s, r->deadline_ns, s->policy.allocation_max_s, now);
-}
-
-static enum ctl_adopt_reason check_peer(
-	const struct ctl_store *s, const struct tp_peer_record *p, struct ctl_time now)
-{
-	if (ctl_record_torn(&p->sequence))
-		return CTL_ADOPT_TORN;
-	if (p->layout != TP_RECORD_LAYOUT)
-		return CTL_ADOPT_LAYOUT;
-	if (p->state != TP_RECORD_LIVE ||
-		(p->kind != TP_PEER_PERMISSION && p->kind != TP_PEER_CHANNEL))
-		return CTL_ADOPT_STATE;
-	const struct tp_alloc_record *r = ctl_live(s, p->owner);
-	if (!r)
-		return CTL_ADOPT_ORPHAN;
-	bool channel = p->kind == TP_PEER_CHANNEL;
-	if (!addr_sane(&p->peer) || !ctl_has_relay(r, p->peer.ip.family) ||
-		(channel ? !chandata_channel_ok(p->channel, CHANDATA_CHANNEL_MAX_RFC5766) || p->peer.port == 0
-			 : p->channel != 0 || p->peer.port != 0))
-		return CTL_ADOPT_PEER;
-	uint32_t lifetime_s = channel ? s->policy.channel_s : s->policy.permission_s;
-	enum ctl_adopt_reason deadline = check_deadline(s, p->deadline_ns, lifetime_s, now);
-	if (deadline != ACCEPTED)
-		return deadline;
-	if (r->peers >= CTL_PEERS_PER_ALLOCATION)
-		return CTL_ADOPT_TOO_MANY;
-	for (uint32_t i = r->first_peer; i != TP_INDEX_NONE; i = s->peers[i].next) {
-		const struct tp_peer_record *o = &s->peers[i];
-		if (o->kind == p->kind && (tp_addr_equal(&o->peer, &p->peer) ||
-						  (channel && o->channel == p->channel)))
-			return CTL_ADOPT_DUPLICATE_PEER;
-	}
-	return ACCEPTED;
-}
-
 // ---- Allocations.
 
 // Takes the record's relay ports; what was free and ours is taken even when the answer is no.
@@ -151,10 +30,10 @@ static enum ctl_adopt_reason take_relays(struct ctl_store *s, uint32_t index)
 {
 	const struct tp_alloc_record *r = &s->allocs[index];
 	struct ctl_slot *slot = &s->slots[index];
-	enum ctl_adopt_reason result = ACCEPTED;
+	enum ctl_adopt_reason result = CTL_ADOPT_ACCEPTED;
 	for (int i = 0; i < 2; i++) {
 		slot->relay[i] = CTL_RELAY_NONE;
-		if (!addr_sane(&r->relay[i]))
+		if (!ctl_adopt_addr_sane(&r->relay[i]))
 			continue;
 		bool taken;
 		slot->relay[i] = ctl_relays_mark(&s->relays, &r->relay[i], &taken);
@@ -249,20 +128,21 @@ static void scan_live(struct ctl_store *s, uint32_t index, struct ctl_time now,
 	struct uid_list *uids, struct ctl_adoption *report)
 {
 	const struct tp_alloc_record *r = &s->allocs[index];
-	if (check_alloc(s, index, now) != ACCEPTED || r->state != TP_RECORD_LIVE)
+	if (ctl_adopt_check_alloc(s, index, now) != CTL_ADOPT_ACCEPTED ||
+		r->state != TP_RECORD_LIVE)
 		return;
 	enum ctl_adopt_reason reason = take_relays(s, index);
-	if (reason == ACCEPTED &&
+	if (reason == CTL_ADOPT_ACCEPTED &&
 		ctl_index_find(s, r->transport, &r->client, &r->listener) != TP_INDEX_NONE)
 		reason = CTL_ADOPT_DUPLICATE_FIVE_TUPLE;
 	uint8_t user[CTL_USER_MAX_BYTES];
-	if (reason == ACCEPTED) {
+	if (reason == CTL_ADOPT_ACCEPTED) {
 		s->slots[index].user =
 			ctl_quota_take(&s->quota, user, ctl_allocation_user(s, r, user));
 		if (!s->slots[index].user)
 			reason = CTL_ADOPT_NO_PLACE;
 	}
-	if (reason != ACCEPTED) {
+	if (reason != CTL_ADOPT_ACCEPTED) {
 		drop_alloc(s, index, reason, now, report);
 		return;
 	}
@@ -284,8 +164,8 @@ static void scan_rest(
 		ctl_free_list_put(&s->free_allocs, index);
 		return;
 	}
-	enum ctl_adopt_reason reason = check_alloc(s, index, now);
-	if (reason == ACCEPTED) {
+	enum ctl_adopt_reason reason = ctl_adopt_check_alloc(s, index, now);
+	if (reason == CTL_ADOPT_ACCEPTED) {
 		keep_resting(s, index, now, report);
 		return;
 	}
@@ -341,8 +221,8 @@ static void scan_peer(
 		ctl_free_list_put(&s->free_peers, index);
 		return;
 	}
-	enum ctl_adopt_reason reason = check_peer(s, p, now);
-	if (reason != ACCEPTED) {
+	enum ctl_adopt_reason reason = ctl_adopt_check_peer(s, p, now);
+	if (reason != CTL_ADOPT_ACCEPTED) {
 		report->dropped_peers[reason]++;
 		ctl_peer_free(s, index);
 		return;

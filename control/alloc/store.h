@@ -24,7 +24,7 @@ struct ctl_store_policy {
 	uint16_t port_min, port_max; // relay ports, host order
 	struct tp_addr listeners[TP_MAX_LISTENERS];
 	size_t n_listeners;
-	uint16_t channel_max; // highest channel number, common/wire/chandata.h
+	uint16_t channel_max;          // highest channel number, common/wire/chandata.h
 	uint64_t allocations_total;    // 0: unlimited
 	uint64_t allocations_per_user; // 0: unlimited
 	uint64_t rate_bytes_per_s;     // for the dataplane; 0: unlimited

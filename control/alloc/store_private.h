@@ -88,12 +88,16 @@ static inline uint32_t ctl_room(const struct ctl_store *s)
 // Sends one command, noted in `change` unless NULL.
 void ctl_send(struct ctl_store *s, const struct tp_cmd *cmd, struct ctl_change *change);
 
-// ---- allocation.c
-void ctl_send_alloc_set(
-	struct ctl_store *s, const struct tp_alloc_record *r, struct ctl_change *change);
+// ---- five_tuple.c
 void ctl_index_insert(struct ctl_store *s, uint32_t index);
 uint32_t ctl_index_find(const struct ctl_store *s, uint8_t transport, const struct tp_addr *client,
 	const struct tp_addr *listener);
+// Of an index that is in it.
+void ctl_index_remove(struct ctl_store *s, uint32_t index);
+
+// ---- allocation.c
+void ctl_send_alloc_set(
+	struct ctl_store *s, const struct tp_alloc_record *r, struct ctl_change *change);
 // Ends a live record without a command: peers, name, user, index go; ports rest until
 // rest_until_ns, or are free at once when that is 0.
 void ctl_alloc_end(struct ctl_store *s, uint32_t index, enum tp_end_reason reason,

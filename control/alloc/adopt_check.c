@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a record must look like to be taken over.
+#include "control/alloc/adopt_check.h"
+
+#include "common/base/clock.h"
+#include "common/wire/chandata.h"
+#include "control/alloc/peer.h"
+
+static bool ip_sane(const struct tp_ip *ip)
+{
+	size_t length = tp_ip_length(ip);
+	if (length == 0 || ip->pad[0] || ip->pad[1] || ip->pad[2])
+		return false;
+	for (size_t i = length; i < sizeof(ip->bytes); i++)
+		if (ip->bytes[i])
+			return false;
+	return true;
+}
+
+bool ctl_adopt_addr_sane(const struct tp_addr *a)
+{
+	return ip_sane(&a->ip) && a->pad == 0;
+}
+
+static bool addr_absent(const struct tp_addr *a)
+{
+	static const struct tp_addr none;
+	return tp_addr_equal(a, &none);
+}
+
+static bool listener_known(const struct ctl_store *s, const struct tp_addr *listener)
+{
+	for (size_t i = 0; i < s->policy.n_listeners; i++)
+		if (tp_addr_equal(&s->policy.listeners[i], listener))
+			return true;
+	return false;
+}
+
+static bool user_sane(const struct ctl_store *s, const struct tp_alloc_record *r)
+{
+	if (r->user_length == 0 || r->user_length > CTL_USER_MAX_BYTES)
+		return false;
+	if (r->user_length <= TP_RECORD_NAME_INLINE)
+		return r->user_more == TP_INDEX_NONE;
+	if (r->user_more >= s->name_capacity)
+		return false;
+	const struct tp_name_record *n = &s->names[r->user_more];
+	return !ctl_record_torn(&n->sequence) && n->layout == TP_RECORD_LAYOUT &&
+	       n->state == TP_RECORD_LIVE && n->owner.index == r->self.index &&
+	       n->owner.generation == r->self.generation;
+}
+
+static enum ctl_adopt_reason check_deadline(
+	const struct ctl_store *s, uint64_t deadline_ns, uint32_t lifetime_s, struct ctl_time now)
+{
+	uint64_t limit_s =
+		CTL_PLAUSIBLE_LIFETIME > lifetime_s ? CTL_PLAUSIBLE_LIFETIME : lifetime_s;
+	if (deadline_ns <= now.now_ns)
+		return CTL_ADOPT_EXPIRED;
+	return deadline_ns - now.now_ns > limit_s * TP_NS_PER_S ? CTL_ADOPT_DEADLINE
+								: CTL_ADOPT_ACCEPTED;
+}
+
+// Everything but what needs the other records.
+enum ctl_adopt_reason ctl_adopt_check_alloc(
+	const struct ctl_store *s, uint32_t index, struct ctl_time now)
+{
+	const struct tp_alloc_record *r = &s->allocs[index];
+	if (ctl_record_torn(&r->sequence))
+		return CTL_ADOPT_TORN;
+	if (r->layout != TP_RECORD_LAYOUT)
+		return CTL_ADOPT_LAYOUT;
+	if (r->state != TP_RECORD_LIVE && r->state != TP_RECORD_RESTING)
+		return CTL_ADOPT_STATE;
+	if (r->self.index != index || r->self.generation == 0)
+		return CTL_ADOPT_IDENTITY;
+	if (r->state == TP_RECORD_RESTING)
+		return CTL_ADOPT_ACCEPTED;
+	if (!ctl_adopt_addr_sane(&r->client) || !ctl_adopt_addr_sane(&r->listener) ||
+		r->client.port == 0 || r->client.ip.family != r->listener.ip.family ||
+		r->transport > CTL_TRANSPORT_DTLS)
+		return CTL_ADOPT_CLIENT;
+	if (!listener_known(s, &r->listener))
+		return CTL_ADOPT_LISTENER;
+	if (!ctl_adopt_addr_sane(&r->relay[0]) ||
+		!(addr_absent(&r->relay[1]) ||
+			(ctl_adopt_addr_sane(&r->relay[1]) &&
+				r->relay[1].ip.family != r->relay[0].ip.family)))
+		return CTL_ADOPT_RELAY;
+	if (!user_sane(s, r))
+		return CTL_ADOPT_USER;
+	return check_deadline(s, r->deadline_ns, s->policy.allocation_max_s, now);
+}
+
+enum ctl_adopt_reason ctl_adopt_check_peer(
+	const struct ctl_store *s, const struct tp_peer_record *p, struct ctl_time now)
+{
+	if (ctl_record_torn(&p->sequence))
+		return CTL_ADOPT_TORN;
+	if (p->layout != TP_RECORD_LAYOUT)
+		return CTL_ADOPT_LAYOUT;
+	if (p->state != TP_RECORD_LIVE ||
+		(p->kind != TP_PEER_PERMISSION && p->kind != TP_PEER_CHANNEL))
+		return CTL_ADOPT_STATE;
+	const struct tp_alloc_record *r = ctl_live(s, p->owner);
+	if (!r)
+		return CTL_ADOPT_ORPHAN;
+	bool channel = p->kind == TP_PEER_CHANNEL;
+	if (!ctl_adopt_addr_sane(&p->peer) || !ctl_has_relay(r, p->peer.ip.family) ||
+		(channel ? !chandata_channel_ok(p->channel, CHANDATA_CHANNEL_MAX_RFC5766) ||
+					p->peer.port == 0
+			 : p->channel != 0 || p->peer.port != 0))
+		return CTL_ADOPT_PEER;
+	uint32_t lifetime_s = channel ? s->policy.channel_s : s->policy.permission_s;
+	enum ctl_adopt_reason deadline = check_deadline(s, p->deadline_ns, lifetime_s, now);
+	if (deadline != CTL_ADOPT_ACCEPTED)
+		return deadline;
+	if (r->peers >= CTL_PEERS_PER_ALLOCATION)
+		return CTL_ADOPT_TOO_MANY;
+	for (uint32_t i = r->first_peer; i != TP_INDEX_NONE; i = s->peers[i].next) {
+		const struct tp_peer_record *o = &s->peers[i];
+		if (o->kind == p->kind && (tp_addr_equal(&o->peer, &p->peer) ||
+						  (channel && o->channel == p->channel)))
+			return CTL_ADOPT_DUPLICATE_PEER;
+	}
+	return CTL_ADOPT_ACCEPTED;
+}
