@@ -30,9 +30,24 @@ static json_t *sample_dataplane(const struct cli_args *args)
 	return ctl_status_dataplane_json(&reply);
 }
 
+// Control answers, and says why it has no figures.
+static enum cli_exit explain_both(json_t *error)
+{
+	cli_explain(-EREMOTEIO, error, "");
+	return CLI_NO_ANSWER;
+}
+
+static enum cli_exit explain_nobody(const struct cli_args *args, int rc)
+{
+	cli_explain(rc, NULL, args->control_socket);
+	fprintf(stderr, "turnpikectl: the dataplane is not answering either\n");
+	return CLI_NO_ANSWER;
+}
+
 // One sample from whoever answers. *from_control is tried first and cleared when it is dead.
 static enum cli_exit sample(const struct cli_args *args, bool *from_control, json_t **out)
 {
+	bool say = *from_control;
 	json_t *error = NULL;
 	int rc = -ECONNREFUSED;
 
@@ -41,25 +56,17 @@ static enum cli_exit sample(const struct cli_args *args, bool *from_control, jso
 		if (rc == 0)
 			return CLI_OK;
 		error = *out;
-		if (rc != -EREMOTEIO) {
-			*from_control = false;
-			fprintf(stderr,
-				"turnpikectl: control is not answering (%s); figures from the "
-				"dataplane\n",
-				strerror(-rc));
-		}
+		*from_control = false;
 	}
 	// Control may answer and not be attached: the dataplane speaks for itself then.
 	*out = sample_dataplane(args);
-	if (*out) {
-		json_decref(error);
-		return CLI_OK;
-	}
-	if (rc != -EREMOTEIO)
-		fprintf(stderr, "turnpikectl: the dataplane is not answering either\n");
-	else
-		cli_explain(rc, error, args->control_socket);
-	return CLI_NO_ANSWER;
+	if (!*out)
+		return rc == -EREMOTEIO ? explain_both(error) : explain_nobody(args, rc);
+	json_decref(error);
+	if (say)
+		fprintf(stderr, "turnpikectl: control %s; figures from the dataplane\n",
+			rc == -EREMOTEIO ? "has none" : "is not answering");
+	return CLI_OK;
 }
 
 enum cli_exit cli_stats(const struct cli_args *args)

@@ -19,13 +19,15 @@
 #define RETRY_MIN_MS       100
 #define RETRY_MAX_MS       1000
 #define STATUS_TIMEOUT_S   1
-#define STATUS_MAX_WAITING 64
+#define STATUS_MAX_WAITING 1024
 
-// One status question. It stays in the queue until its answer comes, also when nobody waits for it
-// any more: answers carry no id, their order is all there is.
+// Somebody who waits for a status reply. One question is on the wire at a time, so that answers
+// never pile up in the socket; whoever asks meanwhile shares the next one, because the reply to
+// this one may have been written before.
 struct waiter {
 	TAILQ_ENTRY(waiter) entry;
 	struct ctl_dataplane *dataplane;
+	bool asked; // the question on the wire is (also) ours
 	struct event *timeout;
 	ctl_dataplane_status_fn done;
 	void *context;
@@ -44,27 +46,20 @@ struct ctl_dataplane {
 	char drop[CTL_ATTACH_WHY_BYTES]; // the last one logged since we were attached
 	TAILQ_HEAD(, waiter) waiters;
 	unsigned int n_waiters;
+	bool on_the_wire; // a status question
 };
 
 static void dataplane_connect(struct ctl_dataplane *d);
 
-static void waiter_answer(struct waiter *w, const struct tp_status_reply *reply)
-{
-	ctl_dataplane_status_fn done = w->done;
-
-	w->done = NULL;
-	event_del(w->timeout);
-	if (done)
-		done(w->context, reply);
-}
-
-static void waiter_free(struct waiter *w)
+// Takes the waiter off the list before its callback, which may ask again.
+static void waiter_end(struct waiter *w, const struct tp_status_reply *reply)
 {
 	struct ctl_dataplane *d = w->dataplane;
 
 	TAILQ_REMOVE(&d->waiters, w, entry);
 	d->n_waiters--;
 	event_free(w->timeout);
+	w->done(w->context, reply);
 	free(w);
 }
 
@@ -72,10 +67,9 @@ static void waiters_end(struct ctl_dataplane *d)
 {
 	struct waiter *w;
 
-	while ((w = TAILQ_FIRST(&d->waiters))) {
-		waiter_answer(w, NULL);
-		waiter_free(w);
-	}
+	d->on_the_wire = false;
+	while ((w = TAILQ_FIRST(&d->waiters)))
+		waiter_end(w, NULL);
 }
 
 // The pause grows with the time away, so that a quick restart is noticed quickly.
@@ -187,17 +181,39 @@ static void receive_attached(
 	d->drop[0] = '\0';
 }
 
+// Asks for all that wait, unless a question is on the wire. A socket that takes nothing leaves them
+// to their timeouts.
+static void status_ask(struct ctl_dataplane *d)
+{
+	const struct tp_message_header question = {.magic = TP_ABI_MAGIC,
+		.major = TP_ABI_MAJOR,
+		.minor = TP_ABI_MINOR,
+		.type = TP_MSG_STATUS,
+		.length_bytes = sizeof(question)};
+	struct waiter *w;
+
+	if (d->on_the_wire || TAILQ_EMPTY(&d->waiters) ||
+		tp_message_send(d->fd, &question, sizeof(question), NULL, 0))
+		return;
+	d->on_the_wire = true;
+	TAILQ_FOREACH(w, &d->waiters, entry)
+		w->asked = true;
+}
+
 static void receive_status(struct ctl_dataplane *d, const void *message, size_t length)
 {
-	struct waiter *w = TAILQ_FIRST(&d->waiters);
 	struct tp_status_reply reply;
+	struct waiter *w;
 
-	if (!w || ctl_status_read(message, length, &reply)) {
+	if (!d->on_the_wire || ctl_status_read(message, length, &reply)) {
 		ctl_dataplane_drop(d, "unexpected or malformed status reply");
 		return;
 	}
-	waiter_answer(w, &reply);
-	waiter_free(w);
+	// Whoever asks from within a callback finds the question still on the wire.
+	while ((w = TAILQ_FIRST(&d->waiters)) && w->asked)
+		waiter_end(w, &reply);
+	d->on_the_wire = false;
+	status_ask(d);
 }
 
 static void receive_message(
@@ -337,6 +353,7 @@ void ctl_dataplane_destroy(struct ctl_dataplane *d)
 {
 	if (!d)
 		return;
+	d->state = CTL_DATAPLANE_AWAY; // nobody asks again
 	waiters_end(d);
 	if (d->readable)
 		event_free(d->readable);
@@ -367,37 +384,33 @@ const char *ctl_dataplane_state_text(const struct ctl_dataplane *d)
 
 static void on_status_timeout(evutil_socket_t fd, short events, void *arg)
 {
-	waiter_answer(arg, NULL);
+	waiter_end(arg, NULL);
 }
 
-static int status_ask(struct ctl_dataplane *d, struct waiter *w)
+static struct waiter *waiter_create(struct ctl_dataplane *d)
 {
-	const struct tp_message_header question = {.magic = TP_ABI_MAGIC,
-		.major = TP_ABI_MAJOR,
-		.minor = TP_ABI_MINOR,
-		.type = TP_MSG_STATUS,
-		.length_bytes = sizeof(question)};
 	const struct timeval tv = {.tv_sec = STATUS_TIMEOUT_S};
+	struct waiter *w = calloc(1, sizeof(*w));
 
+	if (!w)
+		return NULL;
 	w->timeout = evtimer_new(d->options.base, on_status_timeout, w);
-	if (!w->timeout || evtimer_add(w->timeout, &tv) < 0)
-		return -ENOMEM;
-	return tp_message_send(d->fd, &question, sizeof(question), NULL, 0);
+	if (!w->timeout || evtimer_add(w->timeout, &tv) < 0) {
+		if (w->timeout)
+			event_free(w->timeout);
+		free(w);
+		return NULL;
+	}
+	return w;
 }
 
 void ctl_dataplane_status(struct ctl_dataplane *d, ctl_dataplane_status_fn done, void *context)
 {
-	struct waiter *w;
+	struct waiter *w = NULL;
 
-	if (d->state != CTL_DATAPLANE_ATTACHED || d->n_waiters >= STATUS_MAX_WAITING) {
-		done(context, NULL);
-		return;
-	}
-	w = calloc(1, sizeof(*w));
-	if (!w || status_ask(d, w)) {
-		if (w && w->timeout)
-			event_free(w->timeout);
-		free(w);
+	if (d->state == CTL_DATAPLANE_ATTACHED && d->n_waiters < STATUS_MAX_WAITING)
+		w = waiter_create(d);
+	if (!w) {
 		done(context, NULL);
 		return;
 	}
@@ -406,4 +419,5 @@ void ctl_dataplane_status(struct ctl_dataplane *d, ctl_dataplane_status_fn done,
 	w->context = context;
 	TAILQ_INSERT_TAIL(&d->waiters, w, entry);
 	d->n_waiters++;
+	status_ask(d);
 }

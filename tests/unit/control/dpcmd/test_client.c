@@ -293,6 +293,43 @@ static void a_late_status_reply_answers_nobody_else(void **state)
 	assert_int_equal(second.pid, 2);
 }
 
+// However many ask at once, one question is on the wire, and nobody gets a reply to a question that
+// was sent before his own.
+static void questions_are_shared_but_never_answered_too_early(void **state)
+{
+	struct world *w = *state;
+	struct tp_status_reply reply = {.header = {.magic = TP_ABI_MAGIC,
+						.major = TP_ABI_MAJOR,
+						.type = TP_MSG_STATUS_REPLY,
+						.length_bytes = sizeof(reply)},
+		.pid = 1};
+	struct tp_message_header question;
+	struct answers first = {0}, later = {0};
+
+	accept_hello(w);
+	attach(w);
+	ctl_dataplane_status(w->client, on_status, &first);
+	for (int i = 0; i < 500; i++)
+		ctl_dataplane_status(w->client, on_status, &later);
+	assert_int_equal(
+		tp_message_receive(w->connection, &question, sizeof(question), NULL, 0, NULL),
+		sizeof(question));
+	assert_int_equal(recv(w->connection, &question, sizeof(question), MSG_DONTWAIT), -1);
+	assert_int_equal(tp_message_send(w->connection, &reply, sizeof(reply), NULL, 0), 0);
+	event_base_loop(w->base, EVLOOP_ONCE);
+	assert_int_equal(first.n, 1);
+	assert_int_equal(later.n, 0);
+	assert_int_equal(
+		tp_message_receive(w->connection, &question, sizeof(question), NULL, 0, NULL),
+		sizeof(question));
+	reply.pid = 2;
+	assert_int_equal(tp_message_send(w->connection, &reply, sizeof(reply), NULL, 0), 0);
+	event_base_loop(w->base, EVLOOP_ONCE);
+	assert_int_equal(later.n, 500);
+	assert_int_equal(later.empty, 0);
+	assert_int_equal(later.pid, 2);
+}
+
 static void waiters_are_answered_when_the_dataplane_ends(void **state)
 {
 	struct world *w = *state;
@@ -320,6 +357,7 @@ int main(void)
 		TEST(an_attachment_that_does_not_work_is_ended),
 		TEST(status_is_asked_and_answered),
 		TEST(a_late_status_reply_answers_nobody_else),
+		TEST(questions_are_shared_but_never_answered_too_early),
 		TEST(waiters_are_answered_when_the_dataplane_ends),
 	};
 
