@@ -2,6 +2,7 @@
 // Adoption of a session region that holds anything: the input is its records, over and over until
 // the region is full. Whatever is taken over must be consistent, and all of it must end.
 #include "common/base/clock.h"
+#include "common/wire/chandata.h"
 #include "control/alloc/adopt.h"
 #include "control/alloc/allocation.h"
 #include "control/alloc/expiry.h"
@@ -64,6 +65,7 @@ void fuzz_one(const uint8_t *data, size_t size)
 		.port_max = 50015,
 		.listeners = {{.ip = tp_ip4(0xc6120002), .port = 3478}},
 		.n_listeners = 1,
+		.channel_max = CHANDATA_CHANNEL_MAX,
 		.allocation_max_s = 3600,
 		.permission_s = 300,
 		.channel_s = 600,

@@ -6,6 +6,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
+#include "common/wire/chandata.h"
 #include "control/alloc/adopt.h"
 #include "control/auth/nonce.h"
 #include "control/turn/turn.h"
@@ -166,6 +167,7 @@ static struct ctl_store_policy make_policy(void)
 		.port_max = 50015,
 		.listeners = {{.ip = tp_ip4(0xc6120002), .port = 3478}},
 		.n_listeners = 1,
+		.channel_max = CHANDATA_CHANNEL_MAX,
 		.allocation_max_s = 3600,
 		.permission_s = 300,
 		.channel_s = 600,
