@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -14,24 +13,10 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/notify.h"
-#include "control/api/status.h"
+#include "control/dpcmd/questions.h"
 
-#define RETRY_MIN_MS       100
-#define RETRY_MAX_MS       1000
-#define STATUS_TIMEOUT_S   1
-#define STATUS_MAX_WAITING 1024
-
-// Somebody who waits for a status reply. One question is on the wire at a time, so that answers
-// never pile up in the socket; whoever asks meanwhile shares the next one, because the reply to
-// this one may have been written before.
-struct waiter {
-	TAILQ_ENTRY(waiter) entry;
-	struct ctl_dataplane *dataplane;
-	bool asked; // the question on the wire is (also) ours
-	struct event *timeout;
-	ctl_dataplane_status_fn done;
-	void *context;
-};
+#define RETRY_MIN_MS 100
+#define RETRY_MAX_MS 1000
 
 struct ctl_dataplane {
 	struct ctl_dataplane_options options;
@@ -44,33 +29,10 @@ struct ctl_dataplane {
 	bool away_logged;
 	uint16_t refusal;                // the last one logged
 	char drop[CTL_ATTACH_WHY_BYTES]; // the last one logged since we were attached
-	TAILQ_HEAD(, waiter) waiters;
-	unsigned int n_waiters;
-	bool on_the_wire; // a status question
+	struct ctl_questions questions;
 };
 
 static void dataplane_connect(struct ctl_dataplane *d);
-
-// Takes the waiter off the list before its callback, which may ask again.
-static void waiter_end(struct waiter *w, const struct tp_status_reply *reply)
-{
-	struct ctl_dataplane *d = w->dataplane;
-
-	TAILQ_REMOVE(&d->waiters, w, entry);
-	d->n_waiters--;
-	event_free(w->timeout);
-	w->done(w->context, reply);
-	free(w);
-}
-
-static void waiters_end(struct ctl_dataplane *d)
-{
-	struct waiter *w;
-
-	d->on_the_wire = false;
-	while ((w = TAILQ_FIRST(&d->waiters)))
-		waiter_end(w, NULL);
-}
 
 // The pause grows with the time away, so that a quick restart is noticed quickly.
 static void retry_later(struct ctl_dataplane *d)
@@ -97,7 +59,7 @@ static void disconnect(struct ctl_dataplane *d, enum ctl_dataplane_state next)
 	if (was_attached)
 		d->away_since_ns = tp_now_ns();
 	d->state = next;
-	waiters_end(d);
+	ctl_questions_end(&d->questions);
 	if (was_attached)
 		d->options.detached(d->options.context);
 	retry_later(d);
@@ -109,34 +71,6 @@ void ctl_dataplane_drop(struct ctl_dataplane *d, const char *why)
 		tp_error("connection to the dataplane ended: %s", why);
 	snprintf(d->drop, sizeof(d->drop), "%s", why);
 	disconnect(d, CTL_DATAPLANE_AWAY);
-}
-
-void ctl_dataplane_explain_refusal(uint16_t reason, uint32_t detail, char out[CTL_ATTACH_WHY_BYTES])
-{
-	switch (reason) {
-	case TP_REFUSED_MAGIC:
-		snprintf(out, CTL_ATTACH_WHY_BYTES, "it does not take us for a Turnpike process");
-		break;
-	case TP_REFUSED_MAJOR:
-		snprintf(out, CTL_ATTACH_WHY_BYTES,
-			"it speaks another ABI version than ours (%u.%u): install the same version "
-			"of both",
-			TP_ABI_MAJOR, TP_ABI_MINOR);
-		break;
-	case TP_REFUSED_SIZES:
-		snprintf(out, CTL_ATTACH_WHY_BYTES,
-			"its structures have other sizes than ours: install the same version of "
-			"both");
-		break;
-	case TP_REFUSED_BUSY:
-		snprintf(out, CTL_ATTACH_WHY_BYTES, "another control (pid %u) is attached", detail);
-		break;
-	case TP_REFUSED_MEMORY:
-		snprintf(out, CTL_ATTACH_WHY_BYTES, "it has no memory for the shared rings");
-		break;
-	default:
-		snprintf(out, CTL_ATTACH_WHY_BYTES, "reason %u, detail %u", reason, detail);
-	}
 }
 
 static void receive_refused(struct ctl_dataplane *d, const void *message, size_t length)
@@ -176,44 +110,10 @@ static void receive_attached(
 		return;
 	}
 	d->state = CTL_DATAPLANE_ATTACHED;
+	d->questions.fd = d->fd;
 	d->away_logged = false;
 	d->refusal = 0;
 	d->drop[0] = '\0';
-}
-
-// Asks for all that wait, unless a question is on the wire. A socket that takes nothing leaves them
-// to their timeouts.
-static void status_ask(struct ctl_dataplane *d)
-{
-	const struct tp_message_header question = {.magic = TP_ABI_MAGIC,
-		.major = TP_ABI_MAJOR,
-		.minor = TP_ABI_MINOR,
-		.type = TP_MSG_STATUS,
-		.length_bytes = sizeof(question)};
-	struct waiter *w;
-
-	if (d->on_the_wire || TAILQ_EMPTY(&d->waiters) ||
-		tp_message_send(d->fd, &question, sizeof(question), NULL, 0))
-		return;
-	d->on_the_wire = true;
-	TAILQ_FOREACH(w, &d->waiters, entry)
-		w->asked = true;
-}
-
-static void receive_status(struct ctl_dataplane *d, const void *message, size_t length)
-{
-	struct tp_status_reply reply;
-	struct waiter *w;
-
-	if (!d->on_the_wire || ctl_status_read(message, length, &reply)) {
-		ctl_dataplane_drop(d, "unexpected or malformed status reply");
-		return;
-	}
-	// Whoever asks from within a callback finds the question still on the wire.
-	while ((w = TAILQ_FIRST(&d->waiters)) && w->asked)
-		waiter_end(w, &reply);
-	d->on_the_wire = false;
-	status_ask(d);
 }
 
 static void receive_message(
@@ -233,9 +133,10 @@ static void receive_message(
 		ctl_dataplane_drop(d, "what answers is no dataplane");
 	else if (header.type == TP_MSG_REFUSED && d->state == CTL_DATAPLANE_GREETING)
 		receive_refused(d, message, length);
-	else if (header.type == TP_MSG_STATUS_REPLY)
-		receive_status(d, message, length);
-	else
+	else if (header.type == TP_MSG_STATUS_REPLY) {
+		if (ctl_questions_reply(&d->questions, message, length))
+			ctl_dataplane_drop(d, "unexpected or malformed status reply");
+	} else
 		ctl_dataplane_drop(d, "unexpected message");
 }
 
@@ -337,7 +238,7 @@ int ctl_dataplane_create(const struct ctl_dataplane_options *options, struct ctl
 	d->options = *options;
 	d->fd = -1;
 	d->away_since_ns = tp_now_ns();
-	TAILQ_INIT(&d->waiters);
+	ctl_questions_init(&d->questions, options->base);
 	d->path = strdup(options->path);
 	d->retry = evtimer_new(options->base, on_retry, d);
 	if (!d->path || !d->retry) {
@@ -353,8 +254,7 @@ void ctl_dataplane_destroy(struct ctl_dataplane *d)
 {
 	if (!d)
 		return;
-	d->state = CTL_DATAPLANE_AWAY; // nobody asks again
-	waiters_end(d);
+	ctl_questions_end(&d->questions);
 	if (d->readable)
 		event_free(d->readable);
 	if (d->retry)
@@ -382,42 +282,7 @@ const char *ctl_dataplane_state_text(const struct ctl_dataplane *d)
 	return texts[d->state];
 }
 
-static void on_status_timeout(evutil_socket_t fd, short events, void *arg)
+void ctl_dataplane_status(struct ctl_dataplane *d, ctl_question_fn done, void *context)
 {
-	waiter_end(arg, NULL);
-}
-
-static struct waiter *waiter_create(struct ctl_dataplane *d)
-{
-	const struct timeval tv = {.tv_sec = STATUS_TIMEOUT_S};
-	struct waiter *w = calloc(1, sizeof(*w));
-
-	if (!w)
-		return NULL;
-	w->timeout = evtimer_new(d->options.base, on_status_timeout, w);
-	if (!w->timeout || evtimer_add(w->timeout, &tv) < 0) {
-		if (w->timeout)
-			event_free(w->timeout);
-		free(w);
-		return NULL;
-	}
-	return w;
-}
-
-void ctl_dataplane_status(struct ctl_dataplane *d, ctl_dataplane_status_fn done, void *context)
-{
-	struct waiter *w = NULL;
-
-	if (d->state == CTL_DATAPLANE_ATTACHED && d->n_waiters < STATUS_MAX_WAITING)
-		w = waiter_create(d);
-	if (!w) {
-		done(context, NULL);
-		return;
-	}
-	w->dataplane = d;
-	w->done = done;
-	w->context = context;
-	TAILQ_INSERT_TAIL(&d->waiters, w, entry);
-	d->n_waiters++;
-	status_ask(d);
+	ctl_questions_ask(&d->questions, done, context);
 }

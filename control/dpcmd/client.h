@@ -7,6 +7,7 @@
 
 #include "common/abi/stats.h"
 #include "control/dpcmd/attach.h"
+#include "control/dpcmd/questions.h"
 
 enum ctl_dataplane_state {
 	CTL_DATAPLANE_AWAY,     // nothing listens on the socket
@@ -41,8 +42,7 @@ void ctl_dataplane_drop(struct ctl_dataplane *d, const char *why);
 
 // Asks for a status reply and calls `done` exactly once, perhaps before it returns: with the reply,
 // valid during the call, or with NULL when there is none within a second.
-typedef void (*ctl_dataplane_status_fn)(void *context, const struct tp_status_reply *reply);
-void ctl_dataplane_status(struct ctl_dataplane *d, ctl_dataplane_status_fn done, void *context);
+void ctl_dataplane_status(struct ctl_dataplane *d, ctl_question_fn done, void *context);
 
 // What a refusal means and what to do, as a sentence; `detail` is tp_refused.detail.
 void ctl_dataplane_explain_refusal(
