@@ -3,7 +3,6 @@
 // indication, UDP, IP, Ethernet; and closes the checksum.
 #include <netinet/in.h>
 
-#include "common/wire/chandata.h"
 #include "common/wire/stun.h"
 #include "dataplane/path/checksum.h"
 #include "dataplane/path/count.h"
@@ -70,8 +69,9 @@ static void write_prefix(struct dp_worker *w, struct dp_packet *p, uint8_t *at, 
 	if (p->prefix == DP_PREFIX_NONE)
 		return;
 	if (p->prefix == DP_PREFIX_CHANNEL) {
-		chandata_write(at, p->channel, p->payload_length);
-		p->sum = tp_sum_fold(p->sum + dp_sum4(at));
+		uint32_t word = htobe32((uint32_t)p->channel << 16 | p->payload_length);
+		memcpy(at, &word, sizeof(word));
+		p->sum = tp_sum_fold((uint64_t)p->sum + word);
 		return;
 	}
 	uint32_t message = bytes - STUN_HEADER_BYTES + p->payload_length + dp_prefix_padding(p);
@@ -102,25 +102,22 @@ static bool pad(struct dp_packet *p, uint32_t bytes)
 	return true;
 }
 
+// The header is summed in registers: reading back what narrower stores just wrote would stall.
 static void write_ipv4(struct dp_worker *w, const struct dp_packet *p,
 	const struct dp_local *source, uint8_t *at, uint32_t length)
 {
 	bool df = p->in.family == TP_FAMILY_IPV4 && (p->in.df || p->flags & DP_PACKET_SEND_DF) &&
 		  !(p->flags & DP_PACKET_MADE);
-	uint16_t fragment = rte_cpu_to_be_16(df ? RTE_IPV4_HDR_DF_FLAG : 0);
-	uint16_t checksum = 0;
+	uint32_t word[5] = {
+		htobe32(UINT32_C(0x45) << 24 | (uint32_t)p->in.tos << 16 | length),
+		htobe32((uint32_t)w->ipv4_id++ << 16 | (df ? RTE_IPV4_HDR_DF_FLAG : 0)),
+		htobe32((uint32_t)p->hop_limit << 24 | (uint32_t)IPPROTO_UDP << 16),
+	};
 
-	at[0] = 0x45;
-	at[1] = p->in.tos;
-	tp_wr16(at + 2, (uint16_t)length);
-	tp_wr16(at + 4, w->ipv4_id++);
-	memcpy(at + 6, &fragment, 2);
-	at[8] = p->hop_limit;
-	at[9] = IPPROTO_UDP;
-	memcpy(at + 10, &checksum, 2);
-	memcpy(at + 12, source->address.bytes, 4);
-	memcpy(at + 16, p->out_ip, 4);
-	checksum = tp_checksum(dp_sum_words(at, 20));
+	memcpy(&word[3], source->address.bytes, 4);
+	memcpy(&word[4], p->out_ip, 4);
+	uint16_t checksum = tp_checksum((uint64_t)word[0] + word[1] + word[2] + word[3] + word[4]);
+	memcpy(at, word, sizeof(word));
 	memcpy(at + 10, &checksum, 2);
 }
 
