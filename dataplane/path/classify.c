@@ -15,8 +15,7 @@ static void key_client(struct dp_packet *p, uint16_t channel)
 }
 
 // Takes the header and what stands after Length off the packet.
-static void classify_channel(
-	const struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
+static void classify_channel(const struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 {
 	const uint8_t *at = dp_packet_at(p, p->payload);
 	uint16_t channel, length;
@@ -39,8 +38,7 @@ static void classify_channel(
 	dp_packet_next(b, p, DP_VERDICT_CHANNEL);
 }
 
-static void classify_listener(
-	const struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
+static void classify_listener(const struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 {
 	if (p->payload_length == 0 || p->m->data_len <= p->payload || p->in.src_port == 0) {
 		dp_packet_drop(b, p, TP_DROP_bad_first_byte);

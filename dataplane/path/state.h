@@ -48,7 +48,7 @@ struct dp_worker {
 	uint16_t index;
 	uint16_t n_rx;
 	int socket;
-	uint8_t hop_limit; // 0: decrement
+	uint8_t hop_limit;    // 0: decrement
 	uint16_t channel_max; // highest channel number, common/wire/chandata.h
 	uint16_t ipv4_id;
 	uint64_t random;              // state of a splitmix64, seeded from getrandom

@@ -17,6 +17,8 @@ def save(target, name, data):
     path = ROOT / "corpus" / target
     path.mkdir(parents=True, exist_ok=True)
     (path / name).write_bytes(data)
+    if target == "stun_read":  # the worker's own walk reads the same messages
+        save("stun_scan", name, data)
 
 
 def attr(kind, value=b"", length=None):
