@@ -69,6 +69,9 @@ void dp_step_classify(struct dp_worker *w, struct dp_batch *b)
 			p->key.local = p->local;
 			p->key.selector = p->in.dst_port;
 			p->key.side = DP_KEY_PEER;
+			// Without a port the key is the permission's: no channel can be meant.
+			if (p->in.src_port == 0)
+				dp_packet_next(b, p, DP_VERDICT_DATA);
 		}
 	}
 }

@@ -8,7 +8,7 @@
 // Ethernet, one 802.1Q tag, IP, UDP -> LISTENER, PEER, ICMP, FRAGMENT or a drop. Expects m,
 // stands_for and flags of every packet.
 void dp_step_parse(struct dp_worker *w, struct dp_batch *b);
-// LISTENER -> CHANNEL, STUN or a drop; keys of these and of PEER.
+// LISTENER -> CHANNEL, STUN or a drop; PEER from port 0 -> DATA; keys of all these and of PEER.
 void dp_step_classify(struct dp_worker *w, struct dp_batch *b);
 // Looks the keys of all packets up whose verdict is in `verdicts` (DP_VERDICT_BIT).
 void dp_step_lookup(struct dp_worker *w, struct dp_batch *b, uint32_t verdicts);

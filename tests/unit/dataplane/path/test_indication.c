@@ -115,6 +115,32 @@ static void test_payloads_reach_the_client_unchanged(void **state)
 	}
 }
 
+// Port zero is in the key of a permission; a datagram from there is one like any other.
+static void test_a_peer_at_port_zero_is_shown_by_an_indication(void **state)
+{
+	for (int i = 0; i < 4; i++) {
+		struct scene s = scene_of(i);
+		struct stun_message m;
+		struct stun_attr attr;
+		struct tp_addr shown;
+
+		s.peer.port = 0;
+		struct frame in = rig_frame(s.peer, s.relay, "zero", 4);
+		rig_receive_frame(s.rig, &in);
+		struct frame f = rig_only(s.rig);
+		assert_int_equal(f.damage, 0);
+		assert_int_equal(stun_read(f.payload, f.length, &m), STUN_READ_OK);
+		assert_int_equal(m.class, STUN_INDICATION);
+		assert_int_equal(m.method, STUN_DATA);
+		assert_true(stun_find(&m, STUN_ATTR_XOR_PEER_ADDRESS, &attr));
+		assert_true(stun_read_xor_address(&attr, m.transaction_id, &shown));
+		assert_memory_equal(&shown, &s.peer, sizeof(shown));
+		assert_int_equal(rig_counter(s.rig, channel_down), 0);
+		assert_int_equal(rig_counter(s.rig, data_down), 1);
+		rig_end(s.rig);
+	}
+}
+
 static void test_transaction_ids_differ(void **state)
 {
 	struct scene s = scene_of(0);
@@ -319,6 +345,7 @@ static void test_malformed_stun_is_dropped(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_payloads_reach_the_peer_unchanged),
 	cmocka_unit_test(test_payloads_reach_the_client_unchanged),
+	cmocka_unit_test(test_a_peer_at_port_zero_is_shown_by_an_indication),
 	cmocka_unit_test(test_transaction_ids_differ),
 	cmocka_unit_test(test_damage_before_the_relay_is_still_seen),
 	cmocka_unit_test(test_the_first_of_duplicates_counts),
