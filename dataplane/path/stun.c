@@ -107,6 +107,22 @@ static void begin_send(struct dp_worker *w, struct dp_batch *b, struct dp_packet
 	dp_packet_next(b, p, DP_VERDICT_SEND);
 }
 
+// An answer to an address that no client can have would be traffic that somebody forged:
+// unspecified, loopback, multicast, broadcast (RFC 1122 section 3.2.1.3, RFC 4291 section 2.7), or
+// ours.
+static bool source_possible(const struct dp_worker *w, const struct dp_packet *p)
+{
+	static const uint8_t zero[15];
+	const uint8_t *ip = p->key.ip;
+
+	if (p->in.family == TP_FAMILY_IPV4 && (ip[0] == 0 || ip[0] == 127 || ip[0] >= 224))
+		return false;
+	if (p->in.family == TP_FAMILY_IPV6 &&
+		(ip[0] == 0xff || (memcmp(ip, zero, sizeof(zero)) == 0 && ip[15] <= 1)))
+		return false;
+	return dp_local_find(w->locals, p->in.family, ip) == DP_LOCAL_NONE;
+}
+
 static void classify(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 {
 	const uint8_t *bytes = message(w, p);
@@ -126,6 +142,8 @@ static void classify(struct dp_worker *w, struct dp_batch *b, struct dp_packet *
 		begin_send(w, b, p, bytes, &s);
 	else if (class != STUN_REQUEST)
 		dp_packet_drop(b, p, TP_DROP_stun_unexpected);
+	else if (!source_possible(w, p))
+		dp_packet_drop(b, p, TP_DROP_bad_source);
 	else if (method == STUN_BINDING && !s.any_required)
 		dp_packet_next(b, p, DP_VERDICT_BINDING);
 	else

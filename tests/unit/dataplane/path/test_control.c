@@ -82,6 +82,31 @@ static void test_binding_with_wishes_is_for_control(void **state)
 	rig_end(rig);
 }
 
+static void test_nothing_answers_a_source_that_no_client_has(void **state)
+{
+	static const char *const sources[] = {"0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1",
+		"239.1.2.3", "240.0.0.1", "255.255.255.255", "198.18.0.2", "10.0.0.5", "::", "::1",
+		"ff02::1", "fd00:198:18::2"};
+	struct rig *rig = rig_make();
+	uint8_t buffer[600];
+
+	set_link(rig);
+	for (size_t i = 0; i < RTE_DIM(sources); i++) {
+		bool ipv6 = strchr(sources[i], ':') != NULL;
+		struct tp_addr to = rig_addr(ipv6 ? "fd00:198:18::2" : "198.18.0.2", 3478);
+		struct frame f =
+			request(rig_addr(sources[i], 40000), to, STUN_BINDING, buffer, false, 0);
+		rig_receive_frame(rig, &f);
+		f = request(rig_addr(sources[i], 40000), to, STUN_ALLOCATE, buffer, false,
+			STUN_ATTR_REQUESTED_TRANSPORT);
+		rig_receive_frame(rig, &f);
+		assert_int_equal(rig_drop(rig, bad_source), 2 * (i + 1));
+	}
+	assert_int_equal(rig->n_out, 0);
+	assert_int_equal(rig_counter(rig, punted), 0);
+	rig_end(rig);
+}
+
 static void test_what_no_client_sends_is_dropped(void **state)
 {
 	struct rig *rig = rig_make();
@@ -245,6 +270,7 @@ static void test_a_long_datagram_of_control_is_fragmented(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_binding_is_answered_with_the_address),
 	cmocka_unit_test(test_binding_with_wishes_is_for_control),
+	cmocka_unit_test(test_nothing_answers_a_source_that_no_client_has),
 	cmocka_unit_test(test_what_no_client_sends_is_dropped),
 	cmocka_unit_test(test_a_request_reaches_control_whole),
 	cmocka_unit_test(test_requests_that_control_cannot_take_are_counted),
