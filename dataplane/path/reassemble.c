@@ -23,6 +23,7 @@
 #define IPV4_MF     0x2000
 #define IPV4_OFFSET 0x1fff
 #define ECN_CE      3
+#define SPARE_BYTES 4 // behind each segment: the padding of a Data indication goes there
 
 struct piece {
 	struct rte_mbuf *m;
@@ -190,7 +191,10 @@ static bool read_fragment(const struct dp_packet *p, struct fragment *f)
 	};
 	memcpy(f->key.source, p->key.ip, sizeof(f->key.source));
 	// The parser has seen to it that all but the last carry a multiple of eight bytes.
-	return p->m->nb_segs == 1 && f->from + f->length <= BYTES_MOST;
+	// Extension headers behind the fragment header: steering leaves the later fragments of such
+	// a datagram to the kernel, so it never becomes whole.
+	return p->m->nb_segs == 1 && in->protocol == TP_PROTO_UDP &&
+	       f->from + f->length <= BYTES_MOST;
 }
 
 // The piece that the new one follows: NO_PIECE at the front. Returns 0, -EEXIST for an exact
@@ -273,7 +277,7 @@ static bool put(struct dp_worker *w, struct rte_mbuf *head, const uint8_t *bytes
 {
 	while (length != 0) {
 		uint32_t room = rte_pktmbuf_tailroom(rte_pktmbuf_lastseg(head));
-		if (room == 0) {
+		if (room <= SPARE_BYTES) {
 			struct rte_mbuf *segment = rte_pktmbuf_alloc(w->dp->pool);
 			if (segment == NULL || rte_pktmbuf_chain(head, segment) != 0) {
 				rte_pktmbuf_free(segment);
@@ -281,7 +285,7 @@ static bool put(struct dp_worker *w, struct rte_mbuf *head, const uint8_t *bytes
 			}
 			continue;
 		}
-		uint32_t n = RTE_MIN(room, length);
+		uint32_t n = RTE_MIN(room - SPARE_BYTES, length);
 		memcpy(rte_pktmbuf_append(head, (uint16_t)n), bytes, n);
 		bytes += n;
 		length -= n;

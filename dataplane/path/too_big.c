@@ -107,8 +107,9 @@ static struct rte_mbuf *make_error(struct dp_worker *w, const struct dp_packet *
 static void tell_sender(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 {
 	uint32_t mtu = p->mtu;
+	uint32_t most = p->in.family == TP_FAMILY_IPV4 ? ICMPV4_MOST : ICMPV6_MOST;
 
-	if (!dp_police(&w->icmp_out_level, DP_ICMP_KBYTES_PER_S, ICMPV4_MOST, b->now_ns))
+	if (!dp_police(&w->icmp_out_level, DP_ICMP_KBYTES_PER_S, most, b->now_ns))
 		return;
 	dp_reply_route(w, b, p);
 	dp_next_hop_resolve(w, p);

@@ -382,6 +382,76 @@ static void test_what_came_whole_over_ipv6_is_not_fragmented(void **state)
 	rig_end(s.rig);
 }
 
+// Padding of a Data indication finds its place wherever the last segment ends.
+static void test_every_end_of_a_segment_leaves_room_for_padding(void **state)
+{
+	static uint8_t data[4200], payload[ORACLE_MOST];
+	struct scene s = scene(IPV4);
+	struct frame last;
+
+	rig_random(data, sizeof(data));
+	s.peer.port = 6001; // no channel
+	for (size_t length = 1950; length < 4200; length += length == 2100 ? 1850 : 1) {
+		cut(&pieces, rig_frame(s.peer, s.relay, data, length), 1480);
+		for (unsigned int i = 0; i < pieces.n; i++)
+			rig_receive(s.rig, pieces.bytes[i], pieces.length[i]);
+		assert_in_range(s.rig->n_out, 2, 3);
+		size_t n = join(s.rig, payload, &last), padding = -length & 3;
+		assert_int_equal(n, 20 + 12 + 4 + length + padding);
+		assert_int_equal(oracle_get16(payload + 34), length);
+		assert_memory_equal(payload + 36, data, length);
+		for (size_t i = 0; i < padding; i++)
+			assert_int_equal(payload[36 + length + i], 0);
+		rig_forget(s.rig);
+	}
+	assert_int_equal(rig_drops(s.rig), 0);
+	rig_end(s.rig);
+}
+
+// The later fragments of such a datagram do not come here, and its first one is not UDP's.
+static void test_a_fragment_with_extension_headers_is_refused(void **state)
+{
+	struct scene s = scene(IPV6);
+	uint8_t bytes[2][200], l4[8 + 40] = {17, 0, 1, 4};
+	struct frame f = rig_frame(s.peer, s.relay, NULL, 0);
+
+	f.fragment = true;
+	f.id = 9;
+	f.protocol = 60; // destination options
+	f.more = true;
+	rig_receive(s.rig, bytes[0], oracle_ip(&f, bytes[0], l4, 24));
+	f.more = false;
+	f.offset = 24;
+	rig_receive(s.rig, bytes[1], oracle_ip(&f, bytes[1], l4 + 24, 24));
+	assert_int_equal(rig_drop(s.rig, fragment_refused), 2);
+	assert_int_equal(rig_stats(s.rig).held, 0);
+	assert_int_equal(s.rig->n_out, 0);
+	rig_end(s.rig);
+}
+
+// 64 kB a second, whatever the size of the single error.
+static void test_ipv6_errors_about_size_are_limited_by_their_own_size(void **state)
+{
+	uint8_t data[1452] = {0};
+	struct scene s = scene(IPV6);
+	struct frame f = rig_frame(s.peer, s.relay, data, sizeof(data));
+	uint64_t sent;
+
+	for (int i = 0; i < 1000; i++) {
+		rig_receive_frame(s.rig, &f);
+		rig_forget(s.rig);
+	}
+	sent = rig_counter(s.rig, too_big_sent);
+	for (int i = 0; i < 1000; i++) {
+		s.rig->now_ns += RIG_SECOND / 100;
+		rig_receive_frame(s.rig, &f);
+		rig_forget(s.rig);
+	}
+	sent = rig_counter(s.rig, too_big_sent) - sent;
+	assert_in_range(sent * 1280, 600000, 640000); // ten seconds
+	rig_end(s.rig);
+}
+
 static void test_errors_about_size_are_limited(void **state)
 {
 	uint8_t data[1472] = {0};
@@ -412,6 +482,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_without_df_what_grew_too_big_is_fragmented),
 	cmocka_unit_test(test_with_df_the_sender_is_told),
 	cmocka_unit_test(test_what_came_whole_over_ipv6_is_not_fragmented),
+	cmocka_unit_test(test_every_end_of_a_segment_leaves_room_for_padding),
+	cmocka_unit_test(test_a_fragment_with_extension_headers_is_refused),
+	cmocka_unit_test(test_ipv6_errors_about_size_are_limited_by_their_own_size),
 	cmocka_unit_test(test_errors_about_size_are_limited),
 };
 RIG_TESTS(tests)
