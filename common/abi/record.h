@@ -71,7 +71,8 @@ struct tp_alloc_record {
 	uint32_t granted_lifetime_s;
 	struct tp_alloc_counters_snapshot {
 		uint64_t up_packets, up_bytes, down_packets, down_bytes;
-	} snapshot; // last read from the dataplane
+	} snapshot; // totals as last read
+	struct tp_alloc_counters_snapshot carried; // what earlier runs of the dataplane counted
 	uint64_t snapshot_wall_ns;
 	uint16_t realm; // index into the config's realms, 0 today
 	uint16_t user_length;
@@ -79,7 +80,7 @@ struct tp_alloc_record {
 	uint8_t user[TP_RECORD_NAME_INLINE];
 	uint8_t transport;       // of the client's side: 0 UDP, 1 TCP, 2 TLS, 3 DTLS
 	uint8_t closed_families; // of a dual allocation, given up: bit 0 IPv4, bit 1 IPv6
-	uint8_t reserved[106];   // mobility, quota class, policer
+	uint8_t reserved[74];    // mobility, quota class, policer
 };
 
 enum tp_peer_kind {

@@ -113,6 +113,7 @@ static void write_record(struct ctl_store *s, uint32_t index, uint32_t name,
 	memcpy(r->transaction_id, q->transaction_id, sizeof(r->transaction_id));
 	r->granted_lifetime_s = q->lifetime_s;
 	memset(&r->snapshot, 0, sizeof(r->snapshot));
+	memset(&r->carried, 0, sizeof(r->carried));
 	r->snapshot_wall_ns = now.wall_ns;
 	r->realm = 0;
 	r->closed_families = 0;

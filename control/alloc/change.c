@@ -87,10 +87,10 @@ static void take_snapshot(struct ctl_store *s, const struct tp_ack *ack, struct 
 	if (r->state == TP_RECORD_FREE || r->self.generation != ack->alloc.generation)
 		return;
 	ctl_write_begin(&r->sequence);
-	r->snapshot.up_packets = ack->counters.up_packets;
-	r->snapshot.up_bytes = ack->counters.up_bytes;
-	r->snapshot.down_packets = ack->counters.down_packets;
-	r->snapshot.down_bytes = ack->counters.down_bytes;
+	r->snapshot.up_packets = r->carried.up_packets + ack->counters.up_packets;
+	r->snapshot.up_bytes = r->carried.up_bytes + ack->counters.up_bytes;
+	r->snapshot.down_packets = r->carried.down_packets + ack->counters.down_packets;
+	r->snapshot.down_bytes = r->carried.down_bytes + ack->counters.down_bytes;
 	r->snapshot_wall_ns = now.wall_ns;
 	ctl_write_end(&r->sequence);
 }

@@ -21,6 +21,10 @@ static uint32_t copy_records(struct ctl_store *to, const struct ctl_store *from)
 	memcpy(to->allocs, from->allocs, FEWER(alloc_capacity) * sizeof(*to->allocs));
 	memcpy(to->peers, from->peers, FEWER(peer_capacity) * sizeof(*to->peers));
 	memcpy(to->names, from->names, FEWER(name_capacity) * sizeof(*to->names));
+	// The new dataplane counts from zero: what was read so far is carried.
+	for (uint32_t i = 0; i < FEWER(alloc_capacity); i++)
+		if (to->allocs[i].state == TP_RECORD_LIVE)
+			to->allocs[i].carried = to->allocs[i].snapshot;
 	uint32_t lost = 0;
 	for (uint32_t i = FEWER(alloc_capacity); i < from->alloc_capacity; i++)
 		lost += from->allocs[i].state == TP_RECORD_LIVE;

@@ -103,6 +103,9 @@ bool ctl_session_work(struct ctl_session *s)
 	more = take_acks(s);
 	if (!s->attached)
 		return true;
+	// A roll-back that found the command queue full left something behind: compare anew.
+	if (s->sync.end_sequence != 0 && ctl_store_resync_due(s->store))
+		ctl_sync_start(&s->sync);
 	if (s->sync.end_sequence == 0)
 		ctl_sync_step(s->store, &s->sync, ctl_session_time(),
 			ROOM_KEPT_BY_REPLAY(s->attachment.command.size));

@@ -457,6 +457,29 @@ static void move_takes_all_along(void **state)
 	check_store(w, total);
 }
 
+// A new dataplane counts from zero; what was read of the one before stays in the totals.
+static void move_carries_counters(void **state)
+{
+	struct world *w = *state;
+	struct tp_alloc_ref ref = alloc_of(w, 9)->self;
+	struct tp_ack ack = {.type = TP_CMD_COUNTERS, .alloc = ref, .counters = {1, 100, 2, 200}};
+	ctl_store_ack(w->store, &ack, false, w->now);
+	size_t bytes = w->region_bytes;
+	void *fresh = aligned_alloc(64, (bytes + 63) / 64 * 64);
+	memset(fresh, 0, bytes);
+	assert_int_equal(ctl_region_format(fresh, bytes, ALLOCS, PEERS, NAMES, 8), 0);
+	assert_int_equal(ctl_store_move(w->store, fresh, bytes, w->now, NULL), 0);
+	free(w->region);
+	w->region = fresh;
+	ack.counters = (struct tp_alloc_counters){10, 1000, 20, 2000};
+	ctl_store_ack(w->store, &ack, false, w->now);
+	const struct tp_alloc_record *r = ctl_allocation_get(w->store, ref);
+	assert_int_equal(r->snapshot.up_packets, 11);
+	assert_int_equal(r->snapshot.up_bytes, 1100);
+	assert_int_equal(r->snapshot.down_packets, 22);
+	assert_int_equal(r->snapshot.down_bytes, 2200);
+}
+
 static void move_into_less_loses_what_does_not_fit(void **state)
 {
 	struct world *w = *state;
@@ -491,6 +514,7 @@ int main(void)
 		TEST(random_damage_never_breaks_the_store),
 		TEST(sync_tells_everything_once),
 		TEST(move_takes_all_along),
+		TEST(move_carries_counters),
 		TEST(move_into_less_loses_what_does_not_fit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
