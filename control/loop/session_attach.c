@@ -167,6 +167,7 @@ int ctl_session_attached(void *session, struct ctl_attachment *attachment)
 	s->attached = true;
 	s->in_step = false;
 	ctl_command_queue_attach(&s->commands, &s->attachment.command, s->attachment.ack.size);
+	ctl_store_resync_due(s->store); // the one that starts here serves
 	ctl_sync_start(&s->sync);
 	tp_notice("attached to dataplane %u, instance %016llx, %u workers", attachment->said.pid,
 		(unsigned long long)attachment->said.instance, attachment->said.workers);

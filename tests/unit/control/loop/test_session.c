@@ -8,6 +8,8 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "control/alloc/allocation.h"
+#include "control/alloc/permission.h"
 #include "control/alloc/store.h"
 #include "control/dpcmd/client.h"
 #include "control/loop/session.h"
@@ -274,6 +276,58 @@ static void a_new_region_takes_the_records_over(void **state)
 	assert_int_equal(after.instance, 2);
 }
 
+static struct tp_alloc_ref allocate(struct world *w, struct ctl_time now)
+{
+	struct ctl_allocation_request q = {.client = {.ip = tp_ip4(0xc612000a), .port = 1234},
+		.listener = w->fixture.message.listener[0],
+		.families = CTL_FAMILY_BIT_IPV4,
+		.user = (const uint8_t *)"u",
+		.user_length = 1,
+		.transaction_id = (const uint8_t *)"123456789012",
+		.lifetime_s = 600};
+	struct ctl_change change;
+
+	ctl_change_init(&change);
+	assert_int_equal(
+		ctl_allocation_create(ctl_session_store(w->ctl.session), &q, now, &change, NULL),
+		0);
+	return change.alloc;
+}
+
+// What a roll-back could not take back is swept by a synchronisation, as soon as there is room.
+static void a_rollback_without_room_is_made_good(void **state)
+{
+	struct ctl_time now = {.now_ns = tp_now_ns(), .wall_ns = tp_wall_ns()};
+	struct tp_ip peer = tp_ip4(0xc6120014);
+	struct world *w = *state;
+	struct ctl_change change;
+	struct tp_alloc_ref ref;
+	struct ctl_store *store;
+	unsigned int seen[TP_CMD_COUNTERS + 1] = {0};
+	uint16_t type;
+
+	attach(w, NULL, 1);
+	synchronise(w);
+	store = ctl_session_store(w->ctl.session);
+	ref = allocate(w, now);
+	ctl_change_init(&change);
+	assert_int_equal(ctl_permission_set(store, ref, &peer, now, &change), 0);
+	while (ctl_allocation_poll_counters(store, ref)) {
+	}
+	ctl_change_rollback(store, &change, now);
+	do {
+		ctl_session_work(w->ctl.session);
+		type = execute(w);
+		assert_in_range(type, 0, TP_CMD_COUNTERS);
+		seen[type]++;
+	} while (type);
+	assert_int_equal(seen[TP_CMD_PERMISSION_SET], 1);
+	assert_int_equal(seen[TP_CMD_PERMISSION_DELETE], 0);
+	assert_int_equal(seen[TP_CMD_SYNC_BEGIN], 1);
+	assert_int_equal(seen[TP_CMD_ALLOC_SET], 2);
+	assert_int_equal(seen[TP_CMD_SYNC_END], 1);
+}
+
 static void nobody(void *context, bool fresh)
 {
 	*(int *)context = fresh;
@@ -306,6 +360,7 @@ int main(void)
 		TEST(sleep_notices_what_came_meanwhile),
 		TEST(the_store_survives_an_end_and_the_same_region),
 		TEST(a_new_region_takes_the_records_over),
+		TEST(a_rollback_without_room_is_made_good),
 		TEST(without_a_dataplane_the_operator_is_told),
 	};
 
