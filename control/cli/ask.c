@@ -135,7 +135,8 @@ int cli_ask_control(const char *path, const char *method, json_t *params, json_t
 	question = ctl_rpc_line(json_pack("{s:s, s:i, s:s, s:O}", "jsonrpc", "2.0", "id", 1,
 		"method", method, "params", params));
 	rc = question ? write_all(fd, question, strlen(question), give_up_ns) : -ENOMEM;
-	if (rc == 0)
+	// Who takes no question may have said why before it hung up.
+	if (rc == 0 || rc == -EPIPE)
 		rc = read_line(fd, &line, &length, give_up_ns);
 	if (rc == 0)
 		rc = read_answer(line, length, result);

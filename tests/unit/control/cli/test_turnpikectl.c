@@ -29,6 +29,7 @@ struct world {
 	char directory[32], control_path[64], dataplane_path[64];
 	int control, dataplane; // listening, or -1
 	const char *answer;     // of control, a line; NULL: it closes the connection
+	bool hasty;             // control answers before it is asked
 	const struct tp_status_reply *reply;
 	char output[OUTPUT_BYTES];
 	pthread_t servers[2];
@@ -55,7 +56,7 @@ static void *serve_control(void *arg)
 	int fd;
 
 	while (next_client(w, w->control, &fd)) {
-		if (recv(fd, line, sizeof(line), 0) > 0 && w->answer)
+		if ((w->hasty || recv(fd, line, sizeof(line), 0) > 0) && w->answer)
 			send(fd, w->answer, strlen(w->answer), MSG_NOSIGNAL);
 		close(fd);
 	}
@@ -297,6 +298,19 @@ static void refusals_are_1(void **state)
 	assert_int_equal(RUN("allocation", "list"), 1);
 }
 
+// As control does when it has too many clients already.
+static void a_refusal_before_the_question_is_heard(void **state)
+{
+	struct world *w = *state;
+
+	w->hasty = true;
+	play_control(w, ERROR("-32003", "too many clients"));
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(RUN("allocation", "list"), 1);
+		assert_says(w, "too many clients");
+	}
+}
+
 static void wrong_usage_is_2(void **state)
 {
 	struct world *w = *state;
@@ -382,6 +396,7 @@ int main(int argc, char *argv[])
 		TEST(stats_without_anybody_is_3),
 		TEST(a_wrong_dataplane_is_no_answer),
 		TEST(refusals_are_1),
+		TEST(a_refusal_before_the_question_is_heard),
 		TEST(wrong_usage_is_2),
 		TEST(nobody_is_3),
 		TEST(old_counters_are_4),
