@@ -2,6 +2,8 @@
 #include "common/abi/ring.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define RING_MAX_BYTES (UINT64_C(1) << 30)
@@ -60,17 +62,36 @@ int tp_ring_consumer_init(struct tp_ring *r, void *memory, size_t memory_bytes, 
 	return 0;
 }
 
-void tp_ring_notify(struct tp_ring *r)
+void tp_event_signal(int event_fd)
 {
+	struct pollfd p = {.fd = event_fd, .events = POLLOUT};
 	const uint64_t one = 1;
 	ssize_t n;
 
-	if (r->event_fd < 0)
+	// Not writable is a counter at its end: readable all the same.
+	if (event_fd < 0 || poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0)
 		return;
-	// EAGAIN means a counter at its end: readable all the same.
 	do {
-		n = write(r->event_fd, &one, sizeof(one));
+		n = write(event_fd, &one, sizeof(one));
 	} while (n < 0 && errno == EINTR);
+}
+
+void tp_event_drain(int event_fd)
+{
+	uint64_t count;
+	struct iovec iov = {.iov_base = &count, .iov_len = sizeof(count)};
+	ssize_t n;
+
+	if (event_fd < 0)
+		return;
+	do {
+		n = preadv2(event_fd, &iov, 1, -1, RWF_NOWAIT);
+	} while (n < 0 && errno == EINTR);
+}
+
+void tp_ring_notify(struct tp_ring *r)
+{
+	tp_event_signal(r->event_fd);
 }
 
 bool tp_ring_sleep(struct tp_ring *r)
@@ -85,13 +106,6 @@ bool tp_ring_sleep(struct tp_ring *r)
 
 void tp_ring_wake(struct tp_ring *r)
 {
-	uint64_t count;
-	ssize_t n;
-
 	atomic_store_explicit(&r->shared->sleeping, 0, memory_order_relaxed);
-	if (r->event_fd < 0)
-		return;
-	do {
-		n = read(r->event_fd, &count, sizeof(count));
-	} while (n < 0 && errno == EINTR);
+	tp_event_drain(r->event_fd);
 }

@@ -50,6 +50,11 @@ int tp_ring_producer_init(struct tp_ring *r, void *memory, size_t memory_bytes, 
 int tp_ring_consumer_init(struct tp_ring *r, void *memory, size_t memory_bytes, uint32_t slots,
 	uint32_t slot_bytes, int event_fd);
 
+// Adds one to an eventfd, takes all that is in it. Both sides share its O_NONBLOCK and either may
+// clear it: nothing here relies on it. -1 is no eventfd. Any thread.
+void tp_event_signal(int event_fd);
+void tp_event_drain(int event_fd);
+
 // Writes the eventfd, whatever `sleeping` says. Called by tp_ring_flush.
 void tp_ring_notify(struct tp_ring *r);
 

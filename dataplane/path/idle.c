@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <errno.h>
 #include <poll.h>
-#include <unistd.h>
 
 #include "dataplane/path/count.h"
 #include "dataplane/path/handoff.h"
@@ -41,8 +40,6 @@ static void block(struct dp_worker *w)
 
 void dp_idle_block(struct dp_worker *w)
 {
-	uint64_t kicks;
-
 	if (announce(w)) {
 		dp_count(w, TP_COUNTER_sleeps, 1);
 		rte_rcu_qsbr_thread_offline(w->dp->qsbr, w->index);
@@ -55,7 +52,6 @@ void dp_idle_block(struct dp_worker *w)
 	struct dp_control_link *link = atomic_load_explicit(&w->published, memory_order_acquire);
 	if (link != NULL)
 		tp_ring_wake(&link->inject);
-	// Non-blocking: a kick that came while we were awake is taken back.
-	while (read(w->event_fd, &kicks, sizeof(kicks)) == (ssize_t)sizeof(kicks))
-		;
+	// A kick that came while we were awake is taken back.
+	tp_event_drain(w->event_fd);
 }

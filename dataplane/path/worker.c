@@ -214,10 +214,7 @@ int dp_worker_event_fd(const struct dp_worker *w)
 
 void dp_worker_kick(struct dp_worker *w)
 {
-	uint64_t one = 1;
-	// Only fails when the counter is full, and then the worker is woken already.
-	ssize_t ignored = write(w->event_fd, &one, sizeof(one));
-	(void)ignored;
+	tp_event_signal(w->event_fd);
 }
 
 void dp_worker_add_stats(const struct dp_worker *w, uint64_t counter[TP_COUNTERS],

@@ -395,10 +395,32 @@ static void sleeper_never_misses_a_wake(void **state)
 	assert_int_equal(f->producer.corrupt + f->consumer.corrupt, 0);
 }
 
+// O_NONBLOCK belongs to the file that both sides hold.
+static void a_blocking_eventfd_blocks_nobody(void **state)
+{
+	int fd = eventfd(UINT32_MAX, EFD_CLOEXEC);
+	const uint64_t most = UINT64_MAX - 1 - UINT32_MAX;
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	assert_true(fd >= 0);
+	alarm(10); // blocked for ever is the failure
+	assert_int_equal(write(fd, &most, sizeof(most)), sizeof(most));
+	tp_event_signal(fd);
+	assert_int_equal(poll(&p, 1, 0), 1);
+	tp_event_drain(fd);
+	assert_int_equal(poll(&p, 1, 0), 0);
+	tp_event_drain(fd);
+	tp_event_signal(fd);
+	assert_int_equal(poll(&p, 1, 0), 1);
+	alarm(0);
+	close(fd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(a_blocking_eventfd_blocks_nobody),
 		TEST(refuses_bad_geometry),
 		TEST(commit_is_unseen_until_flush),
 		TEST(full_takes_no_more_until_popped),
