@@ -89,6 +89,9 @@ void dp_manage_clients_tick(struct dp_manage *m);
 
 // ---- region.c
 int dp_manage_region_create(struct dp_manage *m);
+// What the dataplane writes of the header, for every control anew: one that went mad may have
+// written over it.
+void dp_manage_region_head(struct dp_manage *m);
 
 // ---- attach.c
 // Fresh rings for this client, sent to it and published to the workers. 0, -ENOMEM or -errno.

@@ -19,7 +19,6 @@ int dp_manage_region_create(struct dp_manage *m)
 	uint32_t allocations = m->dp->conf->limits.allocations;
 	uint32_t peers = allocations * PEERS_PER_ALLOCATION;
 	uint32_t names = allocations / ALLOCATIONS_PER_NAME + NAMES_AT_LEAST;
-	struct tp_region_header *header;
 	int rc;
 
 	if (allocations == 0 || allocations > UINT32_MAX / PEERS_PER_ALLOCATION)
@@ -31,13 +30,20 @@ int dp_manage_region_create(struct dp_manage *m)
 			strerror(-rc));
 		return rc;
 	}
-	header = m->region.base;
+	dp_manage_region_head(m);
+	return 0;
+}
+
+void dp_manage_region_head(struct dp_manage *m)
+{
+	struct tp_region_header *header = m->region.base;
+	uint32_t allocations = m->dp->conf->limits.allocations;
+
 	header->magic = TP_REGION_MAGIC;
 	header->major = TP_ABI_MAJOR;
 	header->minor = TP_ABI_MINOR;
 	header->alloc_capacity = allocations;
-	header->peer_capacity = peers;
-	header->name_capacity = names;
+	header->peer_capacity = allocations * PEERS_PER_ALLOCATION;
+	header->name_capacity = allocations / ALLOCATIONS_PER_NAME + NAMES_AT_LEAST;
 	header->instance = m->dp->instance;
-	return 0;
 }

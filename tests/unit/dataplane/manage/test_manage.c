@@ -430,6 +430,26 @@ static void test_a_successor_attaches_with_fresh_rings_after_the_drain(void **st
 	detach(-1, &a);
 }
 
+static void test_a_successor_finds_the_region_whatever_was_written_into_its_header(void **state)
+{
+	struct attached a, b;
+	struct tp_shm region;
+	struct tp_region_header before, *header;
+	int fd = dial_as(TP_ROLE_CONTROL);
+
+	attach(fd, &a);
+	assert_int_equal(tp_shm_open(dup(a.fds[0]), a.message.region_bytes, &region), 0);
+	header = region.base;
+	before = *header;
+	memset(header, 0xff, TP_REGION_HEADER_BYTES);
+	detach(fd, &a);
+	fd = dial_as(TP_ROLE_CONTROL);
+	attach(fd, &b);
+	assert_memory_equal(header, &before, offsetof(struct tp_region_header, node_id));
+	tp_shm_close(&region);
+	detach(fd, &b);
+}
+
 static void test_old_rings_live_until_the_workers_pass(void **state)
 {
 	struct attached a;
@@ -596,6 +616,7 @@ int main(void)
 		T(test_acks_that_are_not_read_hold_commands_up),
 		T(test_a_second_control_is_refused_while_the_first_lives),
 		T(test_a_successor_attaches_with_fresh_rings_after_the_drain),
+		T(test_a_successor_finds_the_region_whatever_was_written_into_its_header),
 		T(test_old_rings_live_until_the_workers_pass),
 		T(test_status_is_answered_with_and_without_control),
 		T(test_a_client_that_never_reads_is_dropped),
