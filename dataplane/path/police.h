@@ -22,7 +22,9 @@ static inline bool dp_police_level(
 	int64_t cost = (int64_t)bytes * DP_POLICE_UNITS_PER_BYTE;
 	int64_t credit = (int64_t)(present - *level);
 
-	if (credit > depth)
+	// A word of zero is a flow's first datagram: there is no level to be distant from, and the
+	// product itself is as often negative as not once it has wrapped.
+	if (credit > depth || *level == 0)
 		credit = depth;
 	else if (credit < 0)
 		credit = 0; // another worker's clock is a little ahead, or the rate was lowered

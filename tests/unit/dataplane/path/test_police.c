@@ -52,6 +52,20 @@ static void test_below_the_rate_nothing_is_lost(void **state)
 	assert_int_equal(passed(9, 172, 20000, 10000), 172 * 500);
 }
 
+// However far the product of time and rate has wrapped.
+static void test_a_flow_begins_with_a_full_bucket(void **state)
+{
+	static const uint32_t rates[] = {1, 12500, 1250000, UINT32_MAX};
+
+	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
+		for (uint64_t day = 1; day < 1000; day++) {
+			_Atomic uint64_t word = 0;
+			uint64_t now = day * 86400 * 1000 * MS;
+			for (int k = 0; k < 4; k++)
+				assert_true(dp_police(&word, rates[i], 1500, now));
+		}
+}
+
 static void test_a_lowered_or_raised_rate_takes_effect(void **state)
 {
 	_Atomic uint64_t word = 0;
@@ -99,6 +113,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_the_rate_holds_from_slow_to_fast),
 	cmocka_unit_test(test_zero_is_unlimited),
 	cmocka_unit_test(test_below_the_rate_nothing_is_lost),
+	cmocka_unit_test(test_a_flow_begins_with_a_full_bucket),
 	cmocka_unit_test(test_a_lowered_or_raised_rate_takes_effect),
 	cmocka_unit_test(test_another_workers_clock_a_little_behind_does_not_block),
 	cmocka_unit_test(test_owner_and_others_count_apart),
