@@ -108,7 +108,7 @@ static const struct conf_option schema[] = {
 	.help = "User name, at most what the USERNAME attribute holds."},
 {"auth.users[].password", CONF_STRING, .required = true, .secret = true, .min = 1, .max = 1024, USER(password),
 	.check = conf_check_printable, .help = "Password."},
-{"auth.rest_secrets", CONF_LIST, .max = 64, HEAP(auth.rest_secrets, auth.n_rest_secrets), .default_json = "[]",
+{"auth.rest_secrets", CONF_LIST, .max = CONF_MAX_REST_SECRETS, HEAP(auth.rest_secrets, auth.n_rest_secrets), .default_json = "[]",
 	.help = "Secrets shared with a service that hands out temporary credentials; each of them is tried, so one can replace another."},
 {"auth.rest_secrets[]", CONF_STRING, .secret = true, .min = 1, .max = 1024, .size = sizeof(char *), .check = conf_check_printable,
 	.help = "One secret."},

@@ -79,6 +79,8 @@ int ctl_policy_acl(
 	return rc;
 }
 
+static_assert(CONF_MAX_REST_SECRETS <= CTL_USER_KEYS);
+
 int ctl_policy_users(const struct conf *conf, struct ctl_user_store **out)
 {
 	*out = NULL;
