@@ -24,7 +24,7 @@ while [ $# -gt 0 ]; do
 	case $1 in
 	--down) action=down ;;
 	--interface)
-		[ $# -ge 2 ] || usage
+		[ -n "${2:-}" ] || usage
 		interface=$2
 		shift
 		;;
@@ -87,7 +87,7 @@ addresses() { # addresses of the interface that a peer can reach, one a line
 import json, sys
 for link in json.load(sys.stdin):
     for a in link.get("addr_info", []):
-        if not a.get("temporary") and not a.get("deprecated"):
+        if "local" in a and not a.get("temporary") and not a.get("deprecated"):
             print(a["local"])'
 }
 
@@ -126,8 +126,9 @@ dry_run() {
 	echo "Nothing was changed."
 }
 
-if [ -n "$interface" ] && [ ! -e "/sys/class/net/$interface" ]; then
-	ip link show dev "$interface" >/dev/null 2>&1 || die "there is no interface '$interface' (ip -brief link lists them)"
+if [ -n "$interface" ] && [ "$action" = up ]; then
+	ip link show dev "$interface" >/dev/null 2>&1 ||
+		die "there is no interface '$interface' (ip -brief link lists them)"
 fi
 if [ "$dry_run" = yes ]; then
 	dry_run

@@ -34,7 +34,7 @@ static void take_request(void *context, const struct ctl_request *request)
 static void synchronised(struct ctl_session *s, const struct tp_ack *ack)
 {
 	s->in_step = true;
-	tp_info("the dataplane is in step: %llu left-over objects deleted",
+	tp_notice("ready: the dataplane is in step, %llu left-over objects deleted",
 		(unsigned long long)ack->deleted);
 	tp_notify_service_manager("READY=1\nSTATUS=attached");
 }

@@ -45,6 +45,13 @@ def test_no_relay_socket_and_stop_stops_media():
         assert both_ways()
 
 
+def test_each_says_when_it_is_ready():
+    # Who has no service manager waits for these lines, as config/quickstart.sh does.
+    with h.relay() as relay:
+        for daemon in (relay.dataplane, relay.control):
+            h.wait_until(lambda d=daemon: " ready" in d.output(), 5, f"{daemon.name} says ready")
+
+
 def test_control_killed_media_goes_on():
     with h.relay() as relay:
         client, relayed, peer, both_ways = bound_client(relay)
