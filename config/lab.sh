@@ -66,7 +66,8 @@ up() {
 	# Where br_netfilter is loaded, every frame of the switch would go through iptables too.
 	in_ns "$relay" sysctl -qew net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0 \
 		net.bridge.bridge-nf-call-arptables=0
-	ip -n "$relay" link set switch up
+	# The relay's addresses are eth0's: the switch would answer ARP for them with its own address.
+	ip -n "$relay" link set switch arp off up
 
 	host "$client" 10
 	host "$relay" 2
