@@ -149,7 +149,7 @@ if [ ! -e "$build/build.ninja" ]; then
 	meson setup "$build" "$top" >"$top/.build.log" 2>&1 || { cat "$top/.build.log" >&2; die "meson setup failed"; }
 	rm -f "$top/.build.log"
 fi
-meson compile -C "$build"
+meson compile -C "$build" turnpike-dataplane turnpike-control turnpikectl turnpike-bench
 
 say "3. Relay"
 down "$interface"

@@ -26,6 +26,10 @@ trap 'finish ${1:+keep}' EXIT
 trap 'exit 130' INT TERM
 
 [ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase bookworm "$root" >/dev/null
+# ip-netns(8) wants its root to be a mount point.
+mount --bind "$root" "$root"
+mount --make-private "$root"
+mounts+=("$root")
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 mkdir -p "$root/src"
 git -C "$top" archive HEAD | tar -x -C "$root/src"
