@@ -78,7 +78,9 @@ int ctl_loop_run(struct ctl *ctl)
 
 		if (block)
 			arm(events.timer, ctl_session_deadline(ctl->session));
-		if (event_base_loop(ctl->base, block ? EVLOOP_ONCE : EVLOOP_NONBLOCK) < 0)
+		// ONCE with NONBLOCK, too: that alone goes on as long as anything is readable, and
+		// a wake-up that came late stays readable until the rings are looked at.
+		if (event_base_loop(ctl->base, EVLOOP_ONCE | (block ? 0 : EVLOOP_NONBLOCK)) < 0)
 			rc = -EIO;
 		if (block)
 			ctl_session_wake(ctl->session);

@@ -18,7 +18,7 @@
 #include "common/abi/ring.h"
 #include "common/abi/shm_map.h"
 
-#define FIXTURE_SLOTS 16
+#define FIXTURE_SLOTS 128
 
 struct attach_fixture {
 	struct tp_attached message;

@@ -12,6 +12,7 @@
 #include "control/alloc/permission.h"
 #include "control/alloc/store.h"
 #include "control/dpcmd/client.h"
+#include "control/loop/loop.h"
 #include "control/loop/session.h"
 
 struct world {
@@ -276,6 +277,48 @@ static void a_new_region_takes_the_records_over(void **state)
 	assert_int_equal(after.instance, 2);
 }
 
+struct watch {
+	struct world *world;
+	unsigned int calls, answers;
+};
+
+static void count_answers(evutil_socket_t fd, short events, void *arg)
+{
+	struct watch *watch = arg;
+
+	while (tp_ring_front(&watch->world->inject)) {
+		tp_ring_pop(&watch->world->inject);
+		watch->answers++;
+	}
+	if (watch->answers < 100 && ++watch->calls < 1000)
+		return;
+	watch->world->ctl.stop = true;
+	event_base_loopbreak(watch->world->ctl.base);
+}
+
+// A wake-up may come when nobody sleeps any more, in the middle of a round of much work.
+static void what_stays_readable_does_not_stop_the_rounds(void **state)
+{
+	struct watch watch = {.world = *state};
+	struct world *w = *state;
+	struct event *readable;
+	int ends[2];
+
+	attach(w, NULL, 1);
+	synchronise(w);
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	readable = event_new(w->ctl.base, ends[0], EV_READ | EV_PERSIST, count_answers, &watch);
+	event_add(readable, NULL);
+	for (int i = 0; i < 100; i++)
+		punt_binding(w);
+	assert_int_equal(ctl_loop_run(&w->ctl), 0);
+	assert_int_equal(watch.answers, 100);
+	event_free(readable);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static struct tp_alloc_ref allocate(struct world *w, struct ctl_time now)
 {
 	struct ctl_allocation_request q = {.client = {.ip = tp_ip4(0xc612000a), .port = 1234},
@@ -360,6 +403,7 @@ int main(void)
 		TEST(sleep_notices_what_came_meanwhile),
 		TEST(the_store_survives_an_end_and_the_same_region),
 		TEST(a_new_region_takes_the_records_over),
+		TEST(what_stays_readable_does_not_stop_the_rounds),
 		TEST(a_rollback_without_room_is_made_good),
 		TEST(without_a_dataplane_the_operator_is_told),
 	};
