@@ -141,7 +141,7 @@ static const struct conf_option schema[] = {
 {"lifetimes.channel_s", CONF_INTEGER, .min = 1, .max = 86400, TOP(lifetimes.channel_s), .default_json = "600", .unit = "seconds",
 	.help = "Of a channel binding."},
 {"lifetimes.port_rest_s", CONF_INTEGER, .min = 0, .max = 86400, TOP(lifetimes.port_rest_s), .default_json = "60", .unit = "seconds",
-	.help = "How long the port of an ended allocation is given to nobody else."},
+	.help = "How long the port of an ended allocation is given to nobody else, while others are free."},
 
 {"limits", CONF_OBJECT, .default_json = "{}", .help = "Sizes fixed when the dataplane starts; they decide its memory."},
 {"limits.allocations", CONF_INTEGER, .min = 1, .max = 16777216, TOP(limits.allocations), .default_json = "131072",

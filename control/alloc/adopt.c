@@ -66,8 +66,7 @@ static void rest_record(struct ctl_store *s, uint32_t index, uint8_t reason, uin
 	if (r->user_length > TP_RECORD_NAME_INLINE)
 		r->user_length = 0;
 	ctl_write_end(&r->sequence);
-	s->counts.resting++;
-	ctl_heap_set(&s->expiry, index, deadline_ns);
+	ctl_rest_add(s, index, deadline_ns);
 }
 
 static uint64_t rest_until(const struct ctl_store *s, struct ctl_time now)

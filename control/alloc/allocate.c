@@ -140,11 +140,15 @@ int ctl_allocation_create(struct ctl_store *s, const struct ctl_allocation_reque
 	if (rc)
 		return rc;
 	bool long_name = q->user_length > TP_RECORD_NAME_INLINE;
+	if (s->free_allocs.count == 0)
+		ctl_rest_yield(s);
 	if (s->free_allocs.count == 0 || (long_name && s->free_names.count == 0))
 		return -ENOSPC;
 
 	struct ctl_relay_port port[2], reserved;
-	rc = take_ports(s, q, port, &reserved);
+	do
+		rc = take_ports(s, q, port, &reserved);
+	while (rc == -ENOSPC && !q->token && ctl_rest_yield(s));
 	if (rc)
 		return rc;
 	uint32_t index = s->free_allocs.head;

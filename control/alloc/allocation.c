@@ -176,17 +176,15 @@ void ctl_alloc_end(struct ctl_store *s, uint32_t index, enum tp_end_reason reaso
 	ctl_write_end(&r->sequence);
 	s->counts.allocations--;
 	s->counts.ended[reason]++;
-	s->counts.resting++;
+	ctl_rest_add(s, index, rest_until_ns);
 	if (rest_until_ns == 0)
 		ctl_alloc_free(s, index);
-	else
-		ctl_heap_set(&s->expiry, index, rest_until_ns);
 }
 
 void ctl_alloc_free(struct ctl_store *s, uint32_t index)
 {
 	struct tp_alloc_record *r = &s->allocs[index];
-	ctl_heap_remove(&s->expiry, index);
+	ctl_rest_remove(s, index);
 	for (int i = 0; i < 2; i++) {
 		ctl_relays_release(&s->relays, s->slots[index].relay[i]);
 		s->slots[index].relay[i] = CTL_RELAY_NONE;
@@ -194,7 +192,6 @@ void ctl_alloc_free(struct ctl_store *s, uint32_t index)
 	ctl_write_begin(&r->sequence);
 	r->state = TP_RECORD_FREE;
 	ctl_write_end(&r->sequence);
-	s->counts.resting--;
 	ctl_free_list_put(&s->free_allocs, index);
 }
 

@@ -56,8 +56,8 @@ const struct tp_alloc_record *ctl_allocation_get(
 int ctl_allocation_refresh(struct ctl_store *store, struct tp_alloc_ref ref, uint32_t lifetime_s,
 	struct ctl_time now, struct ctl_change *change);
 
-// Ends it with all its permissions and channels; ALLOC_DELETE; its relay ports rest. `change` may
-// be NULL when nobody waits. 0, -ENOENT, -ENOBUFS.
+// Ends it with all its permissions and channels; ALLOC_DELETE; its relay ports rest as long as
+// there are others. `change` may be NULL when nobody waits. 0, -ENOENT, -ENOBUFS.
 int ctl_allocation_delete(struct ctl_store *store, struct tp_alloc_ref ref,
 	enum tp_end_reason reason, struct ctl_time now, struct ctl_change *change);
 

@@ -55,6 +55,7 @@ static int make_indexes(struct ctl_store *s)
 	s->bucket_mask = buckets - 1;
 	s->buckets = malloc(buckets * sizeof(*s->buckets));
 	s->slots = calloc(s->alloc_capacity, sizeof(*s->slots));
+	s->rest_first = s->rest_last = TP_INDEX_NONE;
 	if (!s->buckets || !s->slots)
 		return -ENOMEM;
 	memset(s->buckets, 0xff, buckets * sizeof(*s->buckets));

@@ -16,7 +16,8 @@
 
 // What is known of an allocation record besides the record.
 struct ctl_slot {
-	uint32_t hash_next;
+	uint32_t hash_next;                // while live
+	uint32_t rest_previous, rest_next; // while resting
 	uint32_t pad;
 	struct ctl_relay_port relay[2];
 	struct ctl_quota_user *user; // while live
@@ -31,6 +32,7 @@ struct ctl_reservation {
 
 struct ctl_store {
 	struct ctl_store_policy policy;
+	uint32_t rest_first, rest_last; // oldest and youngest resting record
 	struct ctl_commands commands;
 	struct ctl_draw draw;
 
@@ -104,6 +106,12 @@ void ctl_alloc_end(struct ctl_store *s, uint32_t index, enum tp_end_reason reaso
 	struct ctl_time now, uint64_t rest_until_ns);
 // A resting record becomes free.
 void ctl_alloc_free(struct ctl_store *s, uint32_t index);
+
+// ---- resting.c
+void ctl_rest_add(struct ctl_store *s, uint32_t index, uint64_t until_ns);
+void ctl_rest_remove(struct ctl_store *s, uint32_t index);
+// Frees the record that has rested longest; false when none rests.
+bool ctl_rest_yield(struct ctl_store *s);
 
 // ---- permission.c
 // Removes a peer record from its live allocation and frees it; no command.

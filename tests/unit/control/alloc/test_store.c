@@ -150,6 +150,41 @@ static void ports_of_ended_allocations_rest(void **state)
 	assert_int_equal(end.users, 0);
 }
 
+// Coming and going fills neither the records nor the ports: what rests longest gives way.
+static void resting_records_give_way(void **state)
+{
+	struct world *w = *state;
+	world_close(w);
+	w->policy.n_relays = 1;
+	w->policy.port_min = 50000;
+	w->policy.port_max = 50007;
+	for (int records_run_out = 0; records_run_out < 2; records_run_out++) {
+		world_open(w, records_run_out ? 4 : 64, 64, 4);
+		struct tp_alloc_ref kept = world_allocate(w, 1);
+		struct tp_addr first = {0};
+		for (uint32_t n = 2; n < 100; n++) {
+			struct tp_alloc_ref ref = world_allocate(w, n);
+			assert_non_null(ctl_allocation_get(w->store, ref));
+			if (n == 2)
+				first = ctl_allocation_get(w->store, ref)->relay[0];
+			else if (n == 4) // not yet: others are free
+				assert_false(tp_addr_equal(
+					&ctl_allocation_get(w->store, ref)->relay[0], &first));
+			assert_int_equal(ctl_allocation_delete(
+						 w->store, ref, TP_END_REFRESH_ZERO, w->now, NULL),
+				0);
+			world_forget(w);
+		}
+		assert_non_null(ctl_allocation_get(w->store, kept));
+		assert_int_equal(world_status(w).resting, records_run_out ? 3 : 7);
+		world_pass(w, 60 * TP_NS_PER_S);
+		ctl_store_expire(w->store, w->now, 100);
+		assert_int_equal(world_status(w).resting, 0);
+		if (!records_run_out)
+			world_close(w);
+	}
+}
+
 static void quota_of_all_and_of_a_user(void **state)
 {
 	struct world *w = *state;
@@ -496,6 +531,7 @@ int main(void)
 		TEST(ids_are_unique_and_rise),
 		TEST(generation_rises_with_each_reuse),
 		TEST(ports_of_ended_allocations_rest),
+		TEST(resting_records_give_way),
 		TEST(quota_of_all_and_of_a_user),
 		TEST(long_user_names_come_back),
 		TEST(families),
