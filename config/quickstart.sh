@@ -62,6 +62,7 @@ stop() {
 down() {
 	stop control
 	stop dataplane
+	rm -f "$run_directory/quickstart.json"
 	[ -z "${1:-}" ] || return 0
 	"$top/config/lab.sh" down
 }

@@ -173,11 +173,6 @@ class Relay:
     def write_config(self):
         self.config_path.write_text(json.dumps(self.config, indent=1))
 
-    def start(self):
-        self.start_dataplane()
-        self.start_control()
-        return self
-
     def start_dataplane(self, **kw):
         self.dataplane = Daemon(self, DATAPLANE, "dataplane", **kw).wait_ready()
         return self.dataplane
