@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Building and sending responses. An authenticated request's response carries MESSAGE-INTEGRITY and
 // is remembered for its retransmissions; FINGERPRINT is there when the request had it.
+#include "common/wire/challenge.h"
 #include "control/turn/turn_private.h"
+
+#define FINGERPRINT_BYTES (STUN_ATTR_HEADER_BYTES + 4)
 
 static void begin(struct ctl_transaction *t, enum stun_class class)
 {
@@ -9,12 +12,12 @@ static void begin(struct ctl_transaction *t, enum stun_class class)
 		t->message.transaction_id);
 }
 
-// SOFTWARE, MESSAGE-INTEGRITY, FINGERPRINT, in this order.
+// SOFTWARE (not in a challenge: it is kept short), MESSAGE-INTEGRITY, FINGERPRINT, in this order.
 static void finish(struct ctl_transaction *t)
 {
 	struct ctl_turn *turn = t->turn;
 	t->response_length = 0;
-	if (turn->software[0])
+	if (turn->software[0] && !t->challenge)
 		stun_write_attr(
 			&t->writer, STUN_ATTR_SOFTWARE, turn->software, strlen(turn->software));
 	if (t->authenticated &&
@@ -92,14 +95,16 @@ void ctl_response_unknown(struct ctl_transaction *t, const uint16_t *types, size
 void ctl_response_challenge(struct ctl_transaction *t, enum stun_err code)
 {
 	struct ctl_turn *turn = t->turn;
-	char nonce[CTL_NONCE_CHARS + 1];
-	ctl_nonce_write(ctl_store_nonce_keys(turn->store), turn->now.wall_ns, &t->request.client,
-		&t->request.listener, nonce);
+	const uint32_t features = 0;
+	char nonce[TP_NONCE_CHARS];
+	ctl_nonce_write(ctl_store_nonce_keys(turn->store), turn->now.wall_ns, features,
+		&t->request.client, &t->request.listener, nonce);
 	t->authenticated = false;
+	t->challenge = true;
 	begin(t, STUN_ERROR);
-	stun_write_error(&t->writer, code);
-	stun_write_attr(&t->writer, STUN_ATTR_REALM, turn->realm, strlen(turn->realm));
-	stun_write_attr(&t->writer, STUN_ATTR_NONCE, nonce, CTL_NONCE_CHARS);
+	stun_write_challenge(&t->writer, code, turn->realm, nonce, features,
+		stun_has_fingerprint(&t->message) ? FINGERPRINT_BYTES : 0,
+		STUN_CHALLENGE_MAX_BYTES(t->request.length));
 	count_error(t, code);
 	finish(t);
 	send(t);

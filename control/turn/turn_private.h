@@ -41,6 +41,7 @@ struct ctl_transaction {
 
 	// Set by authentication.
 	bool authenticated;
+	bool challenge; // the response is a 401 or 438
 	struct ctl_key key;
 	struct stun_attr user;
 
@@ -108,7 +109,7 @@ void ctl_response_release(struct ctl_transaction *t);
 // Sends an error response at once.
 void ctl_response_error(struct ctl_transaction *t, enum stun_err code);
 void ctl_response_unknown(struct ctl_transaction *t, const uint16_t *types, size_t count);
-// 401 and 438: with REALM and a fresh NONCE, without integrity.
+// 401 and 438: with REALM and a fresh NONCE, without integrity and SOFTWARE.
 void ctl_response_challenge(struct ctl_transaction *t, enum stun_err code);
 
 // ---- authenticate.c

@@ -282,7 +282,7 @@ static void other_five_tuples_do_not_wait(void **state)
 	relay_challenge(r);
 	struct tp_addr first = r->client;
 	r->client.port++;
-	char nonce[CTL_NONCE_CHARS];
+	char nonce[TP_NONCE_CHARS];
 	memcpy(nonce, r->nonce, sizeof(nonce));
 	relay_challenge(r);
 	r->hold_acks = true;

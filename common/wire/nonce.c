@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "common/wire/nonce.h"
+
+#include <assert.h>
+
+#include "common/base/bytes.h"
+
+#define COOKIE_CONSTANT       "obMatJos2"
+#define COOKIE_CONSTANT_CHARS 9
+#define BODY_BYTES            12 // time and tag
+static_assert(COOKIE_CONSTANT_CHARS + 4 == TP_NONCE_COOKIE_CHARS);
+static_assert(TP_NONCE_COOKIE_CHARS + BODY_BYTES / 3 * 4 == TP_NONCE_CHARS);
+
+// Base64 (RFC 4648 section 4) of whole groups of three bytes: every text has one reading.
+static void write_base64(const uint8_t *bytes, size_t n, char *out)
+{
+	static const char digit[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	for (size_t i = 0; i < n; i += 3) {
+		uint32_t group =
+			(uint32_t)bytes[i] << 16 | (uint32_t)bytes[i + 1] << 8 | bytes[i + 2];
+		for (int shift = 18; shift >= 0; shift -= 6)
+			*out++ = digit[group >> shift & 63];
+	}
+}
+
+static int base64_value(uint8_t c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+// n bytes from n / 3 * 4 characters.
+static bool read_base64(const uint8_t *text, uint8_t *out, size_t n)
+{
+	for (size_t i = 0; i < n; i += 3) {
+		uint32_t group = 0;
+		for (int j = 0; j < 4; j++) {
+			int value = base64_value(*text++);
+			if (value < 0)
+				return false;
+			group = group << 6 | (uint32_t)value;
+		}
+		out[i] = (uint8_t)(group >> 16);
+		out[i + 1] = (uint8_t)(group >> 8);
+		out[i + 2] = (uint8_t)group;
+	}
+	return true;
+}
+
+static bool read_cookie(const uint8_t *text, size_t len, uint32_t *features)
+{
+	uint8_t bits[3];
+	if (len < TP_NONCE_COOKIE_CHARS ||
+		memcmp(text, COOKIE_CONSTANT, COOKIE_CONSTANT_CHARS) != 0 ||
+		!read_base64(text + COOKIE_CONSTANT_CHARS, bits, sizeof(bits)))
+		return false;
+	*features = (uint32_t)bits[0] << 16 | (uint32_t)bits[1] << 8 | bits[2];
+	return true;
+}
+
+uint64_t tp_nonce_tag(const struct tp_siphash_key *key, const struct tp_nonce *nonce)
+{
+	uint8_t bytes[8 + 2 * sizeof(struct tp_addr)];
+	tp_wr32(bytes, nonce->features);
+	tp_wr32(bytes + 4, nonce->time_s);
+	memcpy(bytes + 8, &nonce->client, sizeof(nonce->client));
+	memcpy(bytes + 8 + sizeof(nonce->client), &nonce->listener, sizeof(nonce->listener));
+	return tp_siphash(key, bytes, sizeof(bytes));
+}
+
+void tp_nonce_write(
+	const struct tp_siphash_key *key, const struct tp_nonce *nonce, char out[TP_NONCE_CHARS])
+{
+	uint8_t body[BODY_BYTES];
+	uint64_t tag = tp_nonce_tag(key, nonce);
+	const uint8_t bits[3] = {(uint8_t)(nonce->features >> 16), (uint8_t)(nonce->features >> 8),
+		(uint8_t)nonce->features};
+	tp_wr32(body, nonce->time_s);
+	tp_wr32(body + 4, (uint32_t)(tag >> 32));
+	tp_wr32(body + 8, (uint32_t)tag);
+	memcpy(out, COOKIE_CONSTANT, COOKIE_CONSTANT_CHARS);
+	write_base64(bits, sizeof(bits), out + COOKIE_CONSTANT_CHARS);
+	write_base64(body, sizeof(body), out + TP_NONCE_COOKIE_CHARS);
+}
+
+bool tp_nonce_read(const void *text, size_t len, struct tp_nonce *nonce, uint64_t *tag)
+{
+	uint8_t body[BODY_BYTES];
+	if (len != TP_NONCE_CHARS || !read_cookie(text, len, &nonce->features) ||
+		!read_base64((const uint8_t *)text + TP_NONCE_COOKIE_CHARS, body, sizeof(body)))
+		return false;
+	nonce->time_s = tp_rd32(body);
+	*tag = (uint64_t)tp_rd32(body + 4) << 32 | tp_rd32(body + 8);
+	return true;
+}
+
+uint32_t tp_nonce_features(const void *text, size_t len)
+{
+	uint32_t features;
+	return read_cookie(text, len, &features) ? features : 0;
+}
