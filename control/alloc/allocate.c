@@ -58,6 +58,9 @@ static int check_quota(const struct ctl_store *s, const struct ctl_allocation_re
 	if (p->allocations_per_user &&
 		ctl_quota_count(&s->quota, q->user, q->user_length) >= p->allocations_per_user)
 		return -EDQUOT;
+	if (q->even_port == CTL_PORT_RESERVE &&
+		ctl_reservation_count(s, q->user, q->user_length) >= CTL_RESERVATIONS_USER)
+		return -EDQUOT;
 	return 0;
 }
 
@@ -155,7 +158,7 @@ int ctl_allocation_create(struct ctl_store *s, const struct ctl_allocation_reque
 	uint32_t generation = s->allocs[index].self.generation + 1;
 	struct tp_alloc_ref ref = {.index = index, .generation = generation ? generation : 1};
 	if (reserved.address != TP_INDEX_NONE) {
-		rc = ctl_reservation_make(s, reserved, ref, now, token_out);
+		rc = ctl_reservation_make(s, reserved, ref, q, now, token_out);
 		if (rc)
 			goto fail_ports;
 	}

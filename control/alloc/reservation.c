@@ -6,8 +6,18 @@
 #include "common/base/clock.h"
 #include "control/alloc/store_private.h"
 
+uint32_t ctl_reservation_count(const struct ctl_store *s, const void *user, size_t user_length)
+{
+	uint64_t hash = tp_siphash(&s->key, user, user_length);
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < CTL_RESERVATIONS; i++)
+		n += s->reservations[i].used && s->reservations[i].user == hash;
+	return n;
+}
+
 int ctl_reservation_make(struct ctl_store *s, struct ctl_relay_port port, struct tp_alloc_ref maker,
-	struct ctl_time now, uint8_t token[CTL_RESERVATION_TOKEN_BYTES])
+	const struct ctl_allocation_request *q, struct ctl_time now,
+	uint8_t token[CTL_RESERVATION_TOKEN_BYTES])
 {
 	for (uint32_t i = 0; i < CTL_RESERVATIONS; i++) {
 		struct ctl_reservation *r = &s->reservations[i];
@@ -19,6 +29,7 @@ int ctl_reservation_make(struct ctl_store *s, struct ctl_relay_port port, struct
 		r->used = true;
 		r->port = port;
 		r->maker = maker;
+		r->user = tp_siphash(&s->key, q->user, q->user_length);
 		memcpy(token, r->token, sizeof(r->token));
 		ctl_heap_set(&s->expiry, ctl_heap_of_reservation(s, i),
 			now.now_ns + CTL_RESERVATION_S * TP_NS_PER_S);

@@ -11,6 +11,7 @@
 #include "control/alloc/relay_address.h"
 
 #define CTL_RESERVATIONS       256
+#define CTL_RESERVATIONS_USER  8               // at once, so that no user takes them all
 #define CTL_RESERVATION_S      30              // RFC 8656 section 7.2: at least 30 seconds
 #define CTL_PLAUSIBLE_LIFETIME UINT64_C(86400) // seconds; longer ones in a region are damage
 
@@ -27,6 +28,7 @@ struct ctl_reservation {
 	bool used;
 	struct ctl_relay_port port;
 	struct tp_alloc_ref maker;
+	uint64_t user; // hash of the maker's name
 	uint8_t token[CTL_RESERVATION_TOKEN_BYTES];
 };
 
@@ -121,8 +123,12 @@ void ctl_peer_set_deadline(struct ctl_store *s, uint32_t peer, uint64_t deadline
 void ctl_send_peer(struct ctl_store *s, uint32_t peer, bool set, struct ctl_change *change);
 
 // ---- reservation.c
+// How many the user has that nobody has taken yet.
+uint32_t ctl_reservation_count(const struct ctl_store *s, const void *user, size_t user_length);
+// 0; -ENOSPC all are used; errors of the random source.
 int ctl_reservation_make(struct ctl_store *s, struct ctl_relay_port port, struct tp_alloc_ref maker,
-	struct ctl_time now, uint8_t token[CTL_RESERVATION_TOKEN_BYTES]);
+	const struct ctl_allocation_request *q, struct ctl_time now,
+	uint8_t token[CTL_RESERVATION_TOKEN_BYTES]);
 // Takes the reserved port out; none when there is no such token.
 struct ctl_relay_port ctl_reservation_take(
 	struct ctl_store *s, const uint8_t token[CTL_RESERVATION_TOKEN_BYTES]);

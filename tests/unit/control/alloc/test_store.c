@@ -455,6 +455,39 @@ static void reservations_hold_the_next_port(void **state)
 	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), -ENOSPC);
 }
 
+// A reservation outlives the allocation that made it (RFC 8656 section 7.2), so a user who makes
+// and drops allocations could take them all.
+static void reservations_of_one_user_are_bounded(void **state)
+{
+	struct world *w = *state;
+	struct ctl_change change;
+	ctl_change_init(&change);
+	uint8_t token[8];
+	for (uint32_t i = 0; i < 8; i++) {
+		struct ctl_allocation_request q = world_request(5 * i); // u0
+		q.even_port = CTL_PORT_RESERVE;
+		assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, token), 0);
+		assert_int_equal(ctl_allocation_delete(
+					 w->store, change.alloc, TP_END_OPERATOR, w->now, NULL),
+			0);
+	}
+	struct ctl_allocation_request q = world_request(40);
+	q.even_port = CTL_PORT_RESERVE;
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, token), -EDQUOT);
+	// Without one, or as somebody else, it goes on.
+	q.even_port = CTL_PORT_EVEN;
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), 0);
+	q = world_request(41);
+	q.even_port = CTL_PORT_RESERVE;
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, token), 0);
+	// They are the user's again when their time is up.
+	world_pass(w, 30 * TP_NS_PER_S);
+	ctl_store_expire(w->store, w->now, 100);
+	q = world_request(45);
+	q.even_port = CTL_PORT_RESERVE;
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, token), 0);
+}
+
 static void counters_of_acknowledgements_are_kept(void **state)
 {
 	struct world *w = *state;
@@ -543,6 +576,7 @@ int main(void)
 		TEST(rollback_of_a_refused_creation_leaves_nothing),
 		TEST(rollback_restores_old_deadlines),
 		TEST(reservations_hold_the_next_port),
+		TEST(reservations_of_one_user_are_bounded),
 		TEST(counters_of_acknowledgements_are_kept),
 		TEST(an_allocation_the_dataplane_does_not_take_ends),
 		TEST(bad_regions_and_policies_are_refused),
