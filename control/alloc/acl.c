@@ -50,7 +50,7 @@ static const struct ctl_acl_prefix special[] = {
 
 // ---- Embedded addresses.
 
-#define MAX_FORMS 3
+#define MAX_FORMS 4
 
 static struct tp_ip embedded4(const uint8_t *at, uint8_t mask)
 {
@@ -71,16 +71,18 @@ static size_t canonical_forms(const struct tp_ip *ip, struct tp_ip form[MAX_FORM
 	static const uint8_t zero[12], mapped[12] = {[10] = 0xff, [11] = 0xff};
 	static const uint8_t six_to_four[2] = {0x20, 0x02}, teredo[4] = {0x20, 0x01};
 	static const uint8_t nat64[12] = {0, 0x64, 0xff, 0x9b};
+	static const uint8_t translated[12] = {[8] = 0xff, [9] = 0xff};
+	static const uint8_t isatap[4] = {0, 0, 0x5e, 0xfe};
 	static const uint8_t nat64_local[6] = {0, 0x64, 0xff, 0x9b, 0, 1};
 	size_t n = 0;
 	form[n++] = *ip;
 	if (ip->family != TP_FAMILY_IPV6)
 		return n;
-	// RFC 4291 2.5.5: mapped ::ffff:a.b.c.d and compatible ::a.b.c.d (not :: and ::1); RFC 6052
-	// and RFC 8215: NAT64.
+	// RFC 4291 2.5.5: mapped ::ffff:a.b.c.d and compatible ::a.b.c.d (not :: and ::1); RFC
+	// 2765: translated ::ffff:0:a.b.c.d; RFC 6052 and RFC 8215: NAT64.
 	bool compatible = starts(ip, zero, 12) && tp_rd32(ip->bytes + 12) > 1;
-	if (compatible || starts(ip, mapped, 12) || starts(ip, nat64, 12) ||
-		starts(ip, nat64_local, 6))
+	if (compatible || starts(ip, mapped, 12) || starts(ip, translated, 12) ||
+		starts(ip, nat64, 12) || starts(ip, nat64_local, 6))
 		form[n++] = embedded4(ip->bytes + 12, 0);
 	// RFC 3056: 2002:a.b.c.d::/48.
 	if (starts(ip, six_to_four, 2))
@@ -90,6 +92,9 @@ static size_t canonical_forms(const struct tp_ip *ip, struct tp_ip form[MAX_FORM
 		form[n++] = embedded4(ip->bytes + 4, 0);
 		form[n++] = embedded4(ip->bytes + 12, 0xff);
 	}
+	// RFC 5214: interface identifier [02]00:5efe:a.b.c.d under any prefix.
+	if ((ip->bytes[8] & ~2) == isatap[0] && memcmp(ip->bytes + 9, isatap + 1, 3) == 0)
+		form[n++] = embedded4(ip->bytes + 12, 0);
 	return n;
 }
 

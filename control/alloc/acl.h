@@ -43,7 +43,8 @@ int ctl_acl_create(const struct ctl_acl_options *options, struct ctl_acl **out);
 void ctl_acl_destroy(struct ctl_acl *acl);
 
 // Judges a peer; port 0 means any (a permission). Every form of the address must pass: itself, and
-// each IPv4 address embedded in it (mapped, compatible, 6to4, Teredo server and client, NAT64).
+// each IPv4 address embedded in it (mapped, compatible, translated, 6to4,
+// Teredo server and client, NAT64, ISATAP).
 // For each form the first rule that fits decides:
 //   1. a listener's address and port: denied, whatever the configuration says
 //   2. peers.deny: denied
