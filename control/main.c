@@ -23,6 +23,7 @@
 #include "control/loop/session.h"
 
 #define WRITE_TIMEOUT_S 10 // an operator's tool that reads nothing for so long is cut off
+#define IDLE_TIMEOUT_S  60 // and one that asks nothing
 
 static int take_lock(const struct conf *conf)
 {
@@ -55,7 +56,8 @@ static int create_api(struct ctl *ctl)
 	struct ctl_api_options options = {.base = ctl->base,
 		.run = ctl_operations_run(),
 		.context = ctl,
-		.write_timeout = {.tv_sec = WRITE_TIMEOUT_S}};
+		.write_timeout = {.tv_sec = WRITE_TIMEOUT_S},
+		.idle_timeout = {.tv_sec = IDLE_TIMEOUT_S}};
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/control.sock", ctl->conf->run_directory);

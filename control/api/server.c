@@ -25,6 +25,7 @@ struct client {
 	bool reading_lines; // guards against answers that come within read_lines
 	bool eof;           // sends nothing more, but may wait for answers
 	bool last_words;    // no line of it is run any more
+	struct event *idle; // since its last request
 };
 
 struct ctl_call {
@@ -37,7 +38,7 @@ struct ctl_api {
 	char *path;
 	int fd;
 	struct event *acceptable;
-	TAILQ_HEAD(, client) clients;
+	TAILQ_HEAD(client_list, client) clients; // by their last request, longest ago first
 	unsigned int n_clients;
 };
 
@@ -53,6 +54,9 @@ static void client_close(struct client *c)
 	if (c->stream)
 		bufferevent_free(c->stream);
 	c->stream = NULL;
+	if (c->idle)
+		event_free(c->idle);
+	c->idle = NULL;
 	if (c->under_way == 0 && !c->reading_lines)
 		client_free(c);
 }
@@ -72,6 +76,31 @@ static bool paused(const struct client *c)
 	       evbuffer_get_length(bufferevent_get_output(c->stream)) >= CTL_API_PAUSE_BYTES;
 }
 
+// It asked something: its time runs anew.
+static void touch(struct client *c)
+{
+	TAILQ_REMOVE(&c->api->clients, c, entry);
+	TAILQ_INSERT_TAIL(&c->api->clients, c, entry);
+	event_add(c->idle, &c->api->options.idle_timeout);
+}
+
+// Waits for no answer of ours, written or to come.
+static bool silent(const struct client *c)
+{
+	return c->stream && c->under_way == 0 &&
+	       evbuffer_get_length(bufferevent_get_output(c->stream)) == 0;
+}
+
+static void on_idle(evutil_socket_t fd, short events, void *arg)
+{
+	struct client *c = arg;
+
+	if (silent(c))
+		client_close(c);
+	else
+		event_add(c->idle, &c->api->options.idle_timeout);
+}
+
 static void run_line(struct client *c, const char *line, size_t length)
 {
 	struct ctl_rpc_request request;
@@ -89,6 +118,7 @@ static void run_line(struct client *c, const char *line, size_t length)
 		ctl_rpc_request_fini(&request);
 		return;
 	}
+	touch(c);
 	call->client = c;
 	call->id = json_incref(request.id);
 	c->under_way++;
@@ -210,8 +240,12 @@ static int client_create(struct ctl_api *api, int fd)
 	if (!c)
 		return -ENOMEM;
 	c->api = api;
-	c->stream = bufferevent_socket_new(api->options.base, fd, BEV_OPT_CLOSE_ON_FREE);
+	c->idle = evtimer_new(api->options.base, on_idle, c);
+	if (c->idle && event_add(c->idle, &api->options.idle_timeout) == 0)
+		c->stream = bufferevent_socket_new(api->options.base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!c->stream) {
+		if (c->idle)
+			event_free(c->idle);
 		free(c);
 		return -ENOMEM;
 	}
@@ -225,6 +259,20 @@ static int client_create(struct ctl_api *api, int fd)
 	return 0;
 }
 
+// Closes the client that has been silent longest; false when all wait for answers.
+static bool make_room(struct ctl_api *api)
+{
+	struct client *c;
+
+	TAILQ_FOREACH(c, &api->clients, entry) {
+		if (!silent(c))
+			continue;
+		client_close(c);
+		return true;
+	}
+	return false;
+}
+
 static void on_accept(evutil_socket_t listener, short events, void *arg)
 {
 	struct ctl_api *api = arg;
@@ -232,7 +280,7 @@ static void on_accept(evutil_socket_t listener, short events, void *arg)
 
 	if (fd < 0)
 		return;
-	if (api->n_clients >= CTL_API_MAX_CLIENTS)
+	if (api->n_clients >= CTL_API_MAX_CLIENTS && !make_room(api))
 		refuse(fd);
 	else if (client_create(api, fd))
 		close(fd);

@@ -23,9 +23,10 @@ struct ctl_api_options {
 	const ctl_operation_fn *run; // CTL_OPERATIONS of them, static
 	void *context;
 	struct timeval write_timeout; // a client that reads nothing for so long is cut off
+	struct timeval idle_timeout; // one that asks nothing and waits for nothing for so long, too
 };
 
-#define CTL_API_MAX_CLIENTS   32
+#define CTL_API_MAX_CLIENTS   32           // one more: the longest silent one has to go
 #define CTL_API_MAX_UNDER_WAY 16           // requests of one client
 #define CTL_API_PAUSE_BYTES   (256 * 1024) // unread answers: no further requests are read
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "control/api/jsonrpc.h"
 #include "control/api/status.h"
 #include "control/api/text.h"
 #include "control/cli/ask.h"
@@ -98,6 +99,12 @@ static enum cli_exit status_exit(const json_t *status)
 					     : CLI_REFUSED;
 }
 
+// Its refusal of one client too many says nothing about the appliance.
+static bool too_busy(const json_t *error)
+{
+	return json_integer_value(json_object_get(error, "code")) == CTL_RPC_BUSY;
+}
+
 enum cli_exit cli_status(const struct cli_args *args)
 {
 	struct tp_status_reply reply;
@@ -106,10 +113,12 @@ enum cli_exit cli_status(const struct cli_args *args)
 	int rc;
 
 	rc = cli_ask_control(args->control_socket, "status", args->params, &status);
-	if (rc == -EREMOTEIO)
+	if (rc == -EREMOTEIO && !too_busy(status))
 		return cli_explain(rc, status, args->control_socket);
 	if (rc) {
-		fprintf(stderr, "turnpikectl: control is not answering (%s)", strerror(-rc));
+		fprintf(stderr, "turnpikectl: control is not answering (%s)",
+			rc == -EREMOTEIO ? "too many clients" : strerror(-rc));
+		json_decref(status);
 		rc = cli_ask_dataplane(args->dataplane_socket, &reply);
 		if (rc)
 			fprintf(stderr, ", nor is the dataplane (%s)\n", strerror(-rc));

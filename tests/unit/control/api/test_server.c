@@ -61,11 +61,13 @@ static void run_long(void *context, struct ctl_call *call, const json_t *params)
 static const ctl_operation_fn run[CTL_OPERATIONS] = {
 	[CTL_OP_STATUS] = run_at_once, [CTL_OP_STATS] = run_held, [CTL_OP_HELP] = run_long};
 
-static int setup(void **state)
+static int setup_with(void **state, struct timeval idle_timeout)
 {
 	struct world *w = calloc(1, sizeof(*w));
-	struct ctl_api_options options = {
-		.run = run, .context = w, .write_timeout = {.tv_sec = 60}};
+	struct ctl_api_options options = {.run = run,
+		.context = w,
+		.write_timeout = {.tv_sec = 60},
+		.idle_timeout = idle_timeout};
 
 	strcpy(w->directory, "/tmp/tp-api-XXXXXX");
 	assert_non_null(mkdtemp(w->directory));
@@ -76,6 +78,17 @@ static int setup(void **state)
 	assert_int_equal(ctl_api_create(&options, &w->api), 0);
 	*state = w;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_with(state, (struct timeval){.tv_sec = 3600});
+}
+
+// Whoever is silent has been so for long enough.
+static int setup_impatient(void **state)
+{
+	return setup_with(state, (struct timeval){.tv_usec = 1});
 }
 
 static int teardown(void **state)
@@ -96,7 +109,7 @@ static void turn_over(struct world *w)
 		event_base_loop(w->base, EVLOOP_NONBLOCK);
 }
 
-static int dial(struct world *w)
+static int dial_only(struct world *w)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -104,6 +117,13 @@ static int dial(struct world *w)
 	strcpy(sa.sun_path, w->path);
 	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	return fd;
+}
+
+static int dial(struct world *w)
+{
+	int fd = dial_only(w);
+
 	turn_over(w);
 	return fd;
 }
@@ -331,12 +351,18 @@ static void one_client_too_many_is_told_so(void **state)
 	int fds[CTL_API_MAX_CLIENTS + 1];
 	char text[256];
 
-	for (int i = 0; i <= CTL_API_MAX_CLIENTS; i++)
+	for (int i = 0; i <= CTL_API_MAX_CLIENTS; i++) {
 		fds[i] = dial(w);
+		if (i < CTL_API_MAX_CLIENTS)
+			say(w, fds[i], STATS);
+	}
+	assert_int_equal(w->n_held, CTL_API_MAX_CLIENTS);
 	assert_true(hear(w, fds[CTL_API_MAX_CLIENTS], text, sizeof(text)) > 0);
 	assert_non_null(strstr(text, "too many clients"));
 	close(fds[0]);
 	close(fds[CTL_API_MAX_CLIENTS]);
+	for (int i = 0; i < CTL_API_MAX_CLIENTS; i++)
+		ctl_call_reply(w->held[i], json_null());
 	turn_over(w);
 	fds[0] = dial(w); // a place is free again
 	say(w, fds[0], STATUS);
@@ -345,6 +371,73 @@ static void one_client_too_many_is_told_so(void **state)
 	for (int i = 0; i < CTL_API_MAX_CLIENTS; i++)
 		close(fds[i]);
 	turn_over(w);
+}
+
+static void the_longest_silent_client_makes_room(void **state)
+{
+	struct world *w = *state;
+	int fds[CTL_API_MAX_CLIENTS + 1];
+	char text[256];
+
+	for (int i = 0; i < CTL_API_MAX_CLIENTS; i++)
+		fds[i] = dial(w);
+	say(w, fds[0], STATS);  // waits for its answer
+	say(w, fds[1], STATUS); // the youngest but for the answer
+	fds[CTL_API_MAX_CLIENTS] = dial(w);
+	say(w, fds[CTL_API_MAX_CLIENTS], STATUS);
+	assert_true(hear(w, fds[CTL_API_MAX_CLIENTS], text, sizeof(text)) > 0);
+	assert_non_null(strstr(text, "done"));
+	assert_int_equal(hear(w, fds[0], text, sizeof(text)), 0);
+	assert_true(hear(w, fds[1], text, sizeof(text)) > 0);
+	assert_int_equal(hear(w, fds[2], text, sizeof(text)), -1);
+	for (int i = 3; i < CTL_API_MAX_CLIENTS; i++)
+		assert_int_equal(hear(w, fds[i], text, sizeof(text)), 0);
+	ctl_call_reply(w->held[0], json_null());
+	for (int i = 0; i <= CTL_API_MAX_CLIENTS; i++)
+		close(fds[i]);
+	turn_over(w);
+}
+
+// Turns the loop until its clock, a coarse one, has moved on.
+static bool ends(struct world *w, int fd)
+{
+	char text[256];
+	ssize_t n = 0;
+
+	for (int i = 0; i < 1000000 && n == 0; i++) {
+		turn_over(w);
+		n = hear(w, fd, text, sizeof(text));
+	}
+	return n == -1;
+}
+
+static void a_silent_client_is_closed(void **state)
+{
+	struct world *w = *state;
+	int fd = dial(w);
+
+	assert_true(ends(w, fd));
+	close(fd);
+}
+
+static void a_client_that_waits_for_its_answer_is_not(void **state)
+{
+	struct world *w = *state;
+	int fd = dial_only(w);
+	char text[256];
+
+	assert_int_equal(send(fd, STATS, strlen(STATS), 0), strlen(STATS));
+	turn_over(w);
+	assert_int_equal(w->n_held, 1);
+	for (int i = 0; i < 5; i++)
+		event_base_loop(w->base, EVLOOP_ONCE); // its timer
+	assert_int_equal(hear(w, fd, text, sizeof(text)), 0);
+	ctl_call_reply(w->held[0], json_integer(5));
+	turn_over(w);
+	assert_true(hear(w, fd, text, sizeof(text)) > 0);
+	assert_non_null(strstr(text, "\"result\":5"));
+	assert_true(ends(w, fd));
+	close(fd);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -364,6 +457,11 @@ int main(void)
 		TEST(requests_under_way_are_bounded),
 		TEST(unread_answers_are_bounded),
 		TEST(one_client_too_many_is_told_so),
+		TEST(the_longest_silent_client_makes_room),
+		cmocka_unit_test_setup_teardown(
+			a_silent_client_is_closed, setup_impatient, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_client_that_waits_for_its_answer_is_not, setup_impatient, teardown),
 	};
 
 	signal(SIGPIPE, SIG_IGN); // as main does

@@ -252,6 +252,21 @@ static void status_asks_the_dataplane_when_control_hangs_up(void **state)
 	assert_says(w, "pid 77");
 }
 
+static void the_dataplane_is_asked_when_control_has_too_many_clients(void **state)
+{
+	struct tp_status_reply reply = good_reply();
+	struct world *w = *state;
+
+	w->hasty = true;
+	play_control(w, ERROR("-32003", "too many clients"));
+	play_dataplane(w, &reply);
+	assert_int_equal(RUN("status"), 1);
+	assert_says(w, "too many clients");
+	assert_says(w, "pid 77");
+	assert_int_equal(RUN("stats", "interval=0"), 0);
+	assert_says(w, "figures from the dataplane");
+}
+
 static void stats_come_from_the_dataplane_and_show_the_difference(void **state)
 {
 	struct tp_status_reply reply = good_reply();
@@ -392,6 +407,7 @@ int main(int argc, char *argv[])
 		TEST(status_down_is_2),
 		TEST(status_asks_the_dataplane_when_control_is_dead),
 		TEST(status_asks_the_dataplane_when_control_hangs_up),
+		TEST(the_dataplane_is_asked_when_control_has_too_many_clients),
 		TEST(stats_come_from_the_dataplane_and_show_the_difference),
 		TEST(stats_without_anybody_is_3),
 		TEST(a_wrong_dataplane_is_no_answer),
