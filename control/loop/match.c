@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include "common/base/log.h"
 #include "control/turn/policy.h"
@@ -140,15 +141,14 @@ void ctl_match_warn_transports(const struct conf *conf)
 }
 
 // Addresses of the interfaces, loopback too: no peer of a client may be this machine.
-static size_t own_addresses(struct tp_ip *out, size_t capacity)
+// How many, or -errno.
+static ssize_t own_addresses(struct tp_ip *out, size_t capacity)
 {
 	struct ifaddrs *list, *i;
 	size_t n = 0;
 
-	if (getifaddrs(&list) < 0) {
-		tp_warning("cannot list the addresses of this machine: %s", strerror(errno));
-		return 0;
-	}
+	if (getifaddrs(&list) < 0)
+		return -errno;
 	for (i = list; i && n < capacity; i = i->ifa_next) {
 		struct sockaddr_storage sa = {0};
 		struct tp_addr addr;
@@ -164,17 +164,19 @@ static size_t own_addresses(struct tp_ip *out, size_t capacity)
 			out[n++] = addr.ip;
 	}
 	freeifaddrs(list);
-	return n;
+	return (ssize_t)n;
 }
 
 int ctl_match_acl(const struct conf *conf, struct ctl_acl **out)
 {
 	struct tp_ip *own = calloc(OWN_MAX, sizeof(*own));
+	ssize_t n;
 	int rc;
 
 	if (!own)
 		return -ENOMEM;
-	rc = ctl_policy_acl(conf, own, own_addresses(own, OWN_MAX), out);
+	n = own_addresses(own, OWN_MAX);
+	rc = n < 0 ? (int)n : ctl_policy_acl(conf, own, (size_t)n, out);
 	free(own);
 	return rc;
 }

@@ -21,6 +21,7 @@
 #define ROOM_FOR_REQUEST(slots)    ((slots) / 16)
 #define ROOM_KEPT_BY_REPLAY(slots) ((slots) / 8)
 #define TICK_NS                    TP_NS_PER_S
+#define ACL_NS                     (10 * TP_NS_PER_S) // how late a new address of ours may be seen
 
 static void take_request(void *context, const struct ctl_request *request)
 {
@@ -81,6 +82,34 @@ static bool expire(struct ctl_session *s)
 	       ctl_command_queue_room(&s->commands) > 0;
 }
 
+int ctl_session_renew_acl(struct ctl_session *s)
+{
+	struct ctl_acl *fresh;
+	int rc = ctl_match_acl(s->ctl->conf, &fresh);
+
+	if (rc)
+		return rc;
+	if (s->turn)
+		ctl_turn_set_acl(s->turn, fresh);
+	ctl_acl_destroy(s->acl);
+	s->acl = fresh;
+	return 0;
+}
+
+// Addresses come and go while we run. Without memory or netlink the last ones stay in force.
+static void renew_acl(struct ctl_session *s, uint64_t now_ns)
+{
+	int rc;
+
+	if (now_ns < s->next_acl_ns)
+		return;
+	s->next_acl_ns = now_ns + ACL_NS;
+	rc = ctl_session_renew_acl(s);
+	if (rc)
+		tp_warning("the addresses of this machine stay as they were read last: %s",
+			strerror(-rc));
+}
+
 static void tick(struct ctl_session *s)
 {
 	struct ctl_time now = ctl_session_time();
@@ -89,6 +118,7 @@ static void tick(struct ctl_session *s)
 	if (now.now_ns < s->next_tick_ns)
 		return;
 	s->next_tick_ns = now.now_ns + TICK_NS;
+	renew_acl(s, now.now_ns);
 	if (s->turn)
 		ctl_turn_tick(s->turn, now);
 }
@@ -219,6 +249,7 @@ int ctl_session_create(struct ctl *ctl, struct ctl_session **out)
 		ctl_session_destroy(s);
 		return rc;
 	}
+	s->next_acl_ns = tp_now_ns() + ACL_NS;
 	*out = s;
 	return 0;
 }

@@ -12,6 +12,9 @@ struct ctl_session;
 // Prepares users and peer ACL from the configuration; attaches when ctl_session_attached comes.
 // 0 or -errno.
 int ctl_session_create(struct ctl *ctl, struct ctl_session **out);
+// Reads this machine's addresses again and judges peers by them from now on; _work does it every
+// ten seconds. 0 or -errno: then the earlier ones stay in force.
+int ctl_session_renew_acl(struct ctl_session *s);
 // Leaves allocations as they are: they outlive this process.
 void ctl_session_destroy(struct ctl_session *s);
 

@@ -26,7 +26,7 @@ struct ctl_session {
 	struct ctl_punt_in punt_in;
 	struct ctl_sync sync;
 	bool in_step;
-	uint64_t next_tick_ns;
+	uint64_t next_tick_ns, next_acl_ns;
 	TAILQ_HEAD(, counters_waiter) waiters; // by sequence
 };
 

@@ -2,9 +2,13 @@
 // The session against a dataplane that the test plays on the other side of the rings.
 #include "../dpcmd/attach_fixture.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -13,7 +17,8 @@
 #include "control/alloc/store.h"
 #include "control/dpcmd/client.h"
 #include "control/loop/loop.h"
-#include "control/loop/session.h"
+#include "control/loop/session_impl.h"
+#include "control/turn/turn_private.h"
 
 struct world {
 	struct conf conf;
@@ -394,18 +399,54 @@ static void without_a_dataplane_the_operator_is_told(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+// The verdict after the round in which the addresses are due to be read again.
+static enum ctl_acl_verdict verdict_now(struct world *w, uint32_t address)
+{
+	struct tp_addr peer = {.ip = tp_ip4(address), .port = 50000};
+	struct ctl_session *s = w->ctl.session;
+
+	s->next_tick_ns = s->next_acl_ns = 0;
+	ctl_session_work(s);
+	assert_true(s->next_acl_ns > 0);
+	return ctl_acl_check(s->turn->acl, &peer);
+}
+
+static void addresses_of_this_machine_are_read_again(void **state)
+{
+	const uint32_t address = 0xc6120505;
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(address)};
+	struct ifreq request = {.ifr_name = "lo"};
+	struct world *w = *state;
+	int fd;
+
+	if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+		skip(); // no right to a network of our own
+	attach(w, NULL, 1);
+	synchronise(w);
+	assert_int_equal(verdict_now(w, address), CTL_ACL_ALLOWED);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	memcpy(&request.ifr_addr, &sa, sizeof(sa));
+	assert_int_equal(ioctl(fd, SIOCSIFADDR, &request), 0);
+	assert_int_equal(verdict_now(w, address), CTL_ACL_OWN);
+	sa.sin_addr.s_addr = htonl(address + 1);
+	memcpy(&request.ifr_addr, &sa, sizeof(sa));
+	assert_int_equal(ioctl(fd, SIOCSIFADDR, &request), 0);
+	assert_int_equal(verdict_now(w, address), CTL_ACL_ALLOWED);
+	assert_int_equal(verdict_now(w, address + 1), CTL_ACL_OWN);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(an_attachment_begins_with_a_synchronisation),
-		TEST(a_request_is_answered),
-		TEST(requests_wait_for_the_replay),
-		TEST(sleep_notices_what_came_meanwhile),
+		TEST(an_attachment_begins_with_a_synchronisation), TEST(a_request_is_answered),
+		TEST(requests_wait_for_the_replay), TEST(sleep_notices_what_came_meanwhile),
 		TEST(the_store_survives_an_end_and_the_same_region),
 		TEST(a_new_region_takes_the_records_over),
 		TEST(what_stays_readable_does_not_stop_the_rounds),
 		TEST(a_rollback_without_room_is_made_good),
 		TEST(without_a_dataplane_the_operator_is_told),
+		TEST(addresses_of_this_machine_are_read_again), // last: it leaves the network
 	};
 
 	tp_log_init("test", TP_LOG_ERROR);
