@@ -13,6 +13,7 @@
 #include "common/abi/ring.h"
 #include "common/abi/stats.h"
 #include "config/conf.h"
+#include "dataplane/path/nonce_key.h"
 #include "dataplane/table/flow_table.h"
 #include "dataplane/table/locals.h"
 #include "dataplane/table/next_hop.h"
@@ -63,6 +64,8 @@ struct dp {
 	struct dp_worker *workers[TP_MAX_WORKERS];
 	uint16_t n_workers;
 	_Atomic bool stop; // w: signal path of the manager r: workers
+
+	struct dp_nonce_key nonce_key; // w: manager r: workers
 
 	struct dp_locals *locals;
 	struct dp_flow_table *flows;

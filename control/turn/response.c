@@ -95,14 +95,13 @@ void ctl_response_unknown(struct ctl_transaction *t, const uint16_t *types, size
 void ctl_response_challenge(struct ctl_transaction *t, enum stun_err code)
 {
 	struct ctl_turn *turn = t->turn;
-	const uint32_t features = 0;
 	char nonce[TP_NONCE_CHARS];
-	ctl_nonce_write(ctl_store_nonce_keys(turn->store), turn->now.wall_ns, features,
-		&t->request.client, &t->request.listener, nonce);
+	ctl_nonce_write(ctl_store_nonce_keys(turn->store), turn->now.wall_ns,
+		STUN_CHALLENGE_FEATURES, &t->request.client, &t->request.listener, nonce);
 	t->authenticated = false;
 	t->challenge = true;
 	begin(t, STUN_ERROR);
-	stun_write_challenge(&t->writer, code, turn->realm, nonce, features,
+	stun_write_challenge(&t->writer, code, turn->realm, nonce, STUN_CHALLENGE_FEATURES,
 		stun_has_fingerprint(&t->message) ? FINGERPRINT_BYTES : 0,
 		STUN_CHALLENGE_MAX_BYTES(t->request.length));
 	count_error(t, code);

@@ -117,6 +117,7 @@ void dp_manage_tick(struct dp_manage *m, uint64_t now_ns)
 	uint16_t late = dp_manage_workers_late(m, now_ns);
 
 	m->ticks++;
+	dp_manage_nonce_key(m);
 	dp_manage_clients_tick(m);
 	if (m->dp->net)
 		dp_net_tick(m->dp->net, now_ns);

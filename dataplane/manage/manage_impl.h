@@ -92,6 +92,9 @@ int dp_manage_region_create(struct dp_manage *m);
 // What the dataplane writes of the header, for every control anew: one that went mad may have
 // written over it.
 void dp_manage_region_head(struct dp_manage *m);
+// Gives the workers the key that control signs nonces with; the last one stays while none is
+// attached.
+void dp_manage_nonce_key(struct dp_manage *m);
 
 // ---- attach.c
 // Fresh rings for this client, sent to it and published to the workers. 0, -ENOMEM or -errno.

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/abi/record.h"
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "dataplane/manage/manage_impl.h"
 
@@ -46,4 +47,22 @@ void dp_manage_region_head(struct dp_manage *m)
 	header->peer_capacity = allocations * PEERS_PER_ALLOCATION;
 	header->name_capacity = allocations / ALLOCATIONS_PER_NAME + NAMES_AT_LEAST;
 	header->instance = m->dp->instance;
+}
+
+// Control writes the key without a lock. A key read half written signs nonces that are answered 438
+// with a fresh one, until the next call.
+void dp_manage_nonce_key(struct dp_manage *m)
+{
+	const struct tp_region_header *header = m->region.base;
+	const volatile struct tp_nonce_key *key = &header->nonce_key[0];
+	struct dp_nonce_sign sign = {.wall_offset_ns = tp_wall_ns() - tp_now_ns()};
+
+	if (key->created_wall_ns == 0) {
+		dp_nonce_publish(&m->dp->nonce_key, NULL);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(sign.key); i++)
+		sign.key[i] = key->key[i];
+	dp_nonce_publish(&m->dp->nonce_key, &sign);
+	explicit_bzero(&sign, sizeof(sign));
 }

@@ -4,30 +4,11 @@
 // that the answer to a forged source stays small.
 #include "common/wire/stun.h"
 #include "common/wire/stun_write.h"
-#include "dataplane/path/checksum.h"
+#include "dataplane/path/answer.h"
 #include "dataplane/path/count.h"
-#include "dataplane/path/link.h"
 #include "dataplane/path/steps.h"
 
 #define ANSWER_BYTES (STUN_HEADER_BYTES + 24 + 8)
-
-// A one-segment packet of ours in the place of the request; headers stay, encap replaces them.
-static uint8_t *make_place(struct dp_packet *p)
-{
-	struct rte_mbuf *m = p->m;
-
-	if (m->nb_segs > 1) {
-		rte_pktmbuf_free(m->next);
-		m->next = NULL;
-		m->nb_segs = 1;
-	}
-	uint32_t room = (uint32_t)m->buf_len - m->data_off;
-	if (room < p->payload + (uint32_t)ANSWER_BYTES)
-		return NULL;
-	m->data_len = (uint16_t)(p->payload + ANSWER_BYTES);
-	m->pkt_len = m->data_len;
-	return dp_packet_at(p, p->payload);
-}
 
 static void answer(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 {
@@ -39,7 +20,7 @@ static void answer(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 	};
 	bool fingerprint = (p->flags & DP_PACKET_FINGERPRINT) != 0;
 
-	uint8_t *at = make_place(p);
+	uint8_t *at = dp_answer_begin(p, ANSWER_BYTES);
 	if (at == NULL) {
 		dp_packet_drop(b, p, TP_DROP_no_headroom);
 		return;
@@ -55,17 +36,7 @@ static void answer(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 		dp_packet_drop(b, p, TP_DROP_no_headroom);
 		return;
 	}
-	p->payload_length = (uint16_t)length;
-	p->sum = dp_sum_mbuf(p->m, p->payload, p->payload_length);
-	p->flags = DP_PACKET_MADE;
-	dp_reply_route(w, b, p);
-	p->prefix = DP_PREFIX_NONE;
-	p->out_family = p->in.family;
-	p->out_local = p->local;
-	p->out_source_port = p->in.dst_port;
-	p->out_destination_port = p->in.src_port;
-	p->out_ip = p->key.ip;
-	dp_packet_next(b, p, DP_VERDICT_FORWARD);
+	dp_answer_send(w, b, p, (uint32_t)length);
 }
 
 void dp_step_binding(struct dp_worker *w, struct dp_batch *b)

@@ -14,7 +14,7 @@ void dp_step_classify(struct dp_worker *w, struct dp_batch *b);
 void dp_step_lookup(struct dp_worker *w, struct dp_batch *b, uint32_t verdicts);
 // CHANNEL -> FORWARD or HAIRPIN (RFC 8656 section 12.6).
 void dp_step_channel_up(struct dp_worker *w, struct dp_batch *b);
-// STUN -> SEND with the key of the permission, BINDING, PUNT (RFC 8489 section 6.3).
+// STUN -> SEND with the key of the permission, BINDING, CHALLENGE, PUNT (RFC 8489 section 6.3).
 void dp_step_stun(struct dp_worker *w, struct dp_batch *b);
 // SEND -> FORWARD or HAIRPIN (RFC 8656 section 11.2).
 void dp_step_send(struct dp_worker *w, struct dp_batch *b);
@@ -29,6 +29,8 @@ void dp_step_icmp_quote(struct dp_worker *w, struct dp_batch *b);
 void dp_step_icmp_relay(struct dp_worker *w, struct dp_batch *b);
 // BINDING -> FORWARD (RFC 8489 section 7).
 void dp_step_binding(struct dp_worker *w, struct dp_batch *b);
+// CHALLENGE -> FORWARD, or PUNT when there is no nonce key (RFC 8489 section 9.2.4).
+void dp_step_challenge(struct dp_worker *w, struct dp_batch *b);
 // FRAGMENT -> HELD; completed datagrams go to w->whole.
 void dp_step_reassemble(struct dp_worker *w, struct dp_batch *b);
 // FORWARD -> ENCAP, OVERSIZE, TOO_BIG.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// STUN of a client: Send indications are relayed here, plain Binding requests answered here, other
-// requests are control's. Indications are never answered (RFC 8656 section 11.2).
+// STUN of a client: Send indications are relayed here, plain Binding requests and Allocates without
+// integrity answered here, other requests are control's. Indications are never answered (RFC 8656
+// section 11.2).
 #include "common/wire/stun_read.h"
 #include "dataplane/path/checksum.h"
 #include "dataplane/path/count.h"
@@ -146,6 +147,8 @@ static void classify(struct dp_worker *w, struct dp_batch *b, struct dp_packet *
 		dp_packet_drop(b, p, TP_DROP_bad_source);
 	else if (method == STUN_BINDING && !s.any_required)
 		dp_packet_next(b, p, DP_VERDICT_BINDING);
+	else if (method == STUN_ALLOCATE && !s.integrity && !s.unknown_required)
+		dp_packet_next(b, p, DP_VERDICT_CHALLENGE);
 	else
 		dp_packet_next(b, p, DP_VERDICT_PUNT);
 }

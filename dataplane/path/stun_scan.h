@@ -19,6 +19,7 @@ struct stun_scan {
 	bool unknown_required; // a comprehension-required attribute that stun_attr.def does not
 			       // list
 	bool any_required;     // any comprehension-required attribute at all
+	bool integrity;        // MESSAGE-INTEGRITY of either kind
 	bool fingerprint;      // FINGERPRINT is the last attribute
 };
 
@@ -48,6 +49,10 @@ static inline void stun_scan_attr(struct stun_scan *s, uint16_t type, uint16_t a
 			s->data = at;
 			s->data_length = length;
 		}
+	} else if (type == STUN_ATTR_MESSAGE_INTEGRITY ||
+		   type == STUN_ATTR_MESSAGE_INTEGRITY_SHA256) {
+		s->integrity = true;
+		s->unknown_required |= (stun_scan_known >> type & 1) == 0;
 	} else if (type == STUN_ATTR_DONT_FRAGMENT) {
 		s->dont_fragment = true;
 	} else if (type >= 64 || (stun_scan_known >> type & 1) == 0) {

@@ -430,6 +430,33 @@ static void test_a_successor_attaches_with_fresh_rings_after_the_drain(void **st
 	detach(-1, &a);
 }
 
+static void test_workers_get_the_key_that_control_signs_with(void **state)
+{
+	struct attached a;
+	struct dp_nonce_sign sign;
+	struct tp_shm region;
+	int fd = dial_as(TP_ROLE_CONTROL);
+
+	attach(fd, &a);
+	assert_int_equal(tp_shm_open(dup(a.fds[0]), a.message.region_bytes, &region), 0);
+	struct tp_region_header *header = region.base;
+	dp_manage_tick(t.m, tp_now_ns());
+	assert_false(dp_nonce_take(&t.dp.nonce_key, &sign)); // control has drawn none yet
+	memset(header->nonce_key[0].key, 0x5a, sizeof(sign.key));
+	header->nonce_key[0].created_wall_ns = 1;
+	dp_manage_tick(t.m, tp_now_ns());
+	assert_true(dp_nonce_take(&t.dp.nonce_key, &sign));
+	assert_memory_equal(sign.key, header->nonce_key[0].key, sizeof(sign.key));
+	// The distance of two clocks that are read one after the other: far less than an hour off.
+	assert_true(tp_wall_ns() - tp_now_ns() - sign.wall_offset_ns + 3600 * TP_NS_PER_S <
+		    7200 * TP_NS_PER_S);
+	// It stays when control goes.
+	detach(fd, &a);
+	dp_manage_tick(t.m, tp_now_ns());
+	assert_true(dp_nonce_take(&t.dp.nonce_key, &sign));
+	tp_shm_close(&region);
+}
+
 static void test_a_successor_finds_the_region_whatever_was_written_into_its_header(void **state)
 {
 	struct attached a, b;
@@ -616,6 +643,7 @@ int main(void)
 		T(test_acks_that_are_not_read_hold_commands_up),
 		T(test_a_second_control_is_refused_while_the_first_lives),
 		T(test_a_successor_attaches_with_fresh_rings_after_the_drain),
+		T(test_workers_get_the_key_that_control_signs_with),
 		T(test_a_successor_finds_the_region_whatever_was_written_into_its_header),
 		T(test_old_rings_live_until_the_workers_pass),
 		T(test_status_is_answered_with_and_without_control),

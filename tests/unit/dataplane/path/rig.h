@@ -66,6 +66,8 @@ static inline void rig_config(struct conf *conf)
 			(struct conf_relay){.address = rig_addr(relays[i][0], 0).ip,
 				.public_address = rig_addr(relays[i][1], 0).ip,
 				.prefix_bits = i == 2 ? 128 : 32};
+	static char realm[] = "example.org";
+	conf->realm = realm;
 	conf->relay.port_min = 49152;
 	conf->relay.port_max = 65535;
 	conf->listeners[0] = (struct conf_listener){rig_addr("198.18.0.2", 0).ip, 3478, 1};
