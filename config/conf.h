@@ -54,6 +54,21 @@ struct conf_listener {
 	uint32_t transports; // enum conf_transport bits
 };
 
+// NAT behaviour discovery (RFC 5780) in one address family: two addresses and two ports make four
+// listeners. Index 0 is the primary one, that of the first UDP listener of the family; 1 the
+// alternate one.
+struct conf_discovery {
+	struct tp_ip address[2];        // family none: no discovery in this family
+	struct tp_ip public_address[2]; // as clients know them
+	uint16_t port[2];
+};
+
+// One of the four.
+struct conf_discovery_place {
+	const struct conf_discovery *of;
+	uint8_t address, port; // indices
+};
+
 struct conf_relay {
 	struct tp_ip address;        // or the prefix' network address
 	struct tp_ip public_address; // equal to `address` without "public"
@@ -94,6 +109,15 @@ struct conf {
 
 	struct conf_listener listeners[CONF_MAX_LISTENERS];
 	size_t n_listeners;
+
+	struct {
+		struct tp_ip alternate_address, alternate_address6; // family none: not given
+		uint16_t alternate_port;                            // 0: no discovery
+		// Derived when the document is checked.
+		struct conf_discovery families[2]; // IPv4, IPv6
+		size_t n_listeners; // of the four each, not in the document: the last of
+				    // `listeners`
+	} nat_discovery;
 
 	struct {
 		struct conf_relay addresses[CONF_MAX_RELAYS];
@@ -165,6 +189,11 @@ struct conf {
 int conf_load(const char *path, struct conf **out, FILE *errors);
 
 void conf_free(struct conf *conf);
+
+// Whether a listener takes part in NAT behaviour discovery, and as which of the four. `out` points
+// into `families`.
+bool conf_discovery_find(const struct conf_discovery families[2], const struct tp_addr *listener,
+	struct conf_discovery_place *out);
 
 // Prints the schema: as a table for people (help, man page), or as JSON Schema.
 void conf_print_options(FILE *out);

@@ -153,6 +153,7 @@ void conf_check(struct conf *conf, unsigned int cores, struct conf_report *repor
 	check_ports(conf, report);
 	check_cores(conf, cores, report);
 	conf_check_relays(conf, report);
+	conf_check_discovery(conf, report);
 	conf_check_listeners(conf, report);
 	conf_check_metrics(conf, report);
 	check_users(conf, report);

@@ -9,5 +9,8 @@
 
 // In this order: relays first, which completes what the others look at. (conf_check_address.c)
 void conf_check_relays(struct conf *conf, struct conf_report *report);
+// Derives the listeners of NAT behaviour discovery and appends those that the document lacks.
+// (conf_check_discovery.c)
+void conf_check_discovery(struct conf *conf, struct conf_report *report);
 void conf_check_listeners(const struct conf *conf, struct conf_report *report);
 void conf_check_metrics(const struct conf *conf, struct conf_report *report);

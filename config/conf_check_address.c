@@ -31,18 +31,53 @@ static bool relay_covers(const struct conf_relay *relay, const struct tp_ip *ip)
 static void check_listener_in_range(const struct conf *conf, size_t i, struct conf_report *report)
 {
 	const struct conf_listener *l = &conf->listeners[i];
-	char path[CONF_PATH_BYTES];
+	char path[CONF_PATH_BYTES], address[TP_ADDR_STRLEN];
+	const struct tp_addr at = {.ip = l->address, .port = l->port};
+	bool written = i < conf->n_listeners - conf->nat_discovery.n_listeners;
 
 	if (l->address.family == TP_FAMILY_NONE || !(l->transports & DATAGRAM_TRANSPORTS) ||
 		l->port < conf->relay.port_min || l->port > conf->relay.port_max)
 		return;
 	for (size_t j = 0; j < conf->relay.n_addresses; j++) {
-		if (relay_covers(&conf->relay.addresses[j], &l->address))
+		if (!relay_covers(&conf->relay.addresses[j], &l->address))
+			continue;
+		if (written)
 			conf_problem(report, conf_path(path, "listeners[%zu].port", i),
 				"%u lies in relay.port_range, and the address is of "
 				"relay.addresses[%zu]",
 				l->port, j);
+		else
+			conf_problem(report, "nat_discovery",
+				"%s lies in relay.port_range, and the address is of "
+				"relay.addresses[%zu]",
+				tp_addr_format(&at, address), j);
 	}
+}
+
+// The dataplane keeps every address of its own in a table of TP_MAX_LOCALS.
+static void check_address_count(const struct conf *conf, struct conf_report *report)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < conf->relay.n_addresses; i++) {
+		const struct conf_relay *r = &conf->relay.addresses[i];
+		size_t host_bits = tp_ip_length(&r->address) * 8 - r->prefix_bits;
+
+		count += host_bits < 32 ? UINT64_C(1) << host_bits : UINT64_C(1) << 32;
+	}
+	for (size_t i = 0; i < conf->n_listeners; i++) {
+		const struct tp_ip *ip = &conf->listeners[i].address;
+		bool seen = false;
+
+		for (size_t j = 0; j < conf->relay.n_addresses && !seen; j++)
+			seen = relay_covers(&conf->relay.addresses[j], ip);
+		for (size_t j = 0; j < i && !seen; j++)
+			seen = tp_ip_equal(ip, &conf->listeners[j].address);
+		count += !seen;
+	}
+	if (count > TP_MAX_LOCALS)
+		conf_problem(report, "relay.addresses",
+			"all prefixes and listeners make more than %u addresses", TP_MAX_LOCALS);
 }
 
 void conf_check_listeners(const struct conf *conf, struct conf_report *report)
@@ -66,6 +101,7 @@ void conf_check_listeners(const struct conf *conf, struct conf_report *report)
 				"tls and dtls need the section \"tls\" with certificate and key");
 		check_listener_in_range(conf, i, report);
 	}
+	check_address_count(conf, report);
 }
 
 static void check_relay_public(struct conf_relay *relay, size_t i, struct conf_report *report)
@@ -106,32 +142,6 @@ static void check_relay_pair(
 			report, path, "its public address is one of relay.addresses[%zu] too", j);
 }
 
-// The dataplane keeps every address of its own in a table of TP_MAX_LOCALS.
-static void check_address_count(const struct conf *conf, struct conf_report *report)
-{
-	uint64_t count = 0;
-
-	for (size_t i = 0; i < conf->relay.n_addresses; i++) {
-		const struct conf_relay *r = &conf->relay.addresses[i];
-		size_t host_bits = tp_ip_length(&r->address) * 8 - r->prefix_bits;
-
-		count += host_bits < 32 ? UINT64_C(1) << host_bits : UINT64_C(1) << 32;
-	}
-	for (size_t i = 0; i < conf->n_listeners; i++) {
-		const struct tp_ip *ip = &conf->listeners[i].address;
-		bool seen = false;
-
-		for (size_t j = 0; j < conf->relay.n_addresses && !seen; j++)
-			seen = relay_covers(&conf->relay.addresses[j], ip);
-		for (size_t j = 0; j < i && !seen; j++)
-			seen = tp_ip_equal(ip, &conf->listeners[j].address);
-		count += !seen;
-	}
-	if (count > TP_MAX_LOCALS)
-		conf_problem(report, "relay.addresses",
-			"all prefixes and listeners make more than %u addresses", TP_MAX_LOCALS);
-}
-
 void conf_check_relays(struct conf *conf, struct conf_report *report)
 {
 	for (size_t i = 0; i < conf->relay.n_addresses; i++) {
@@ -139,7 +149,6 @@ void conf_check_relays(struct conf *conf, struct conf_report *report)
 		for (size_t j = 0; j < i; j++)
 			check_relay_pair(conf, i, j, report);
 	}
-	check_address_count(conf, report);
 }
 
 void conf_check_metrics(const struct conf *conf, struct conf_report *report)

@@ -208,10 +208,17 @@ static void host_check_addresses(struct host *h)
 	const struct conf *conf = h->conf;
 	char path[64];
 
-	for (size_t i = 0; i < conf->n_listeners; i++) {
+	// Those of discovery stand on addresses checked above and below.
+	for (size_t i = 0; i < conf->n_listeners - conf->nat_discovery.n_listeners; i++) {
 		snprintf(path, sizeof(path), "listeners[%zu].address", i);
 		host_check_address(h, path, &conf->listeners[i].address);
 	}
+	if (conf->nat_discovery.alternate_address.family != TP_FAMILY_NONE)
+		host_check_address(h, "nat_discovery.alternate_address",
+			&conf->nat_discovery.alternate_address);
+	if (conf->nat_discovery.alternate_address6.family != TP_FAMILY_NONE)
+		host_check_address(h, "nat_discovery.alternate_address6",
+			&conf->nat_discovery.alternate_address6);
 	for (size_t i = 0; i < conf->relay.n_addresses; i++) {
 		const struct conf_relay *relay = &conf->relay.addresses[i];
 		bool single = relay->prefix_bits == tp_ip_length(&relay->address) * 8;

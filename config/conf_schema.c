@@ -75,6 +75,15 @@ static const struct conf_option schema[] = {
 {"listeners[].transports", CONF_CHOICES, LSTN(transports), .choices = transports, .default_json = "[\"udp\"]",
 	.help = "What clients may speak there."},
 
+{"nat_discovery", CONF_OBJECT, .check = conf_check_nat_discovery,
+	.help = "NAT behaviour discovery (RFC 5780) over UDP; without this section its attributes are unknown ones. The primary address and port are those of the first udp listener of a family; with the alternate ones they make four udp listeners, and those that the document does not list are added. They serve TURN like any other."},
+{"nat_discovery.alternate_address", CONF_ADDRESS, TOP(nat_discovery.alternate_address), .check = conf_check_unicast,
+	.help = "Second IPv4 address of this host. One of the two alternate addresses is needed."},
+{"nat_discovery.alternate_address6", CONF_ADDRESS, TOP(nat_discovery.alternate_address6), .check = conf_check_unicast,
+	.help = "Second IPv6 address of this host."},
+{"nat_discovery.alternate_port", CONF_INTEGER, .min = 1, .max = 65535, TOP(nat_discovery.alternate_port), .default_json = "3479",
+	.help = "Second UDP port, on all these addresses."},
+
 {"relay", CONF_OBJECT, .required = true, .help = "Where relayed transport addresses come from."},
 {"relay.addresses", CONF_LIST, .required = true, .min = 1, .max = CONF_MAX_RELAYS, INLINE(relay.addresses, relay.n_addresses),
 	.help = "Addresses that peers see. All prefixes and listeners together make at most 4096 addresses."},

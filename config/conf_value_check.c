@@ -72,6 +72,14 @@ void conf_check_port(struct conf_check_context *context)
 			alien, mode);
 }
 
+void conf_check_nat_discovery(struct conf_check_context *context)
+{
+	if (!json_object_get(context->value, "alternate_address") &&
+		!json_object_get(context->value, "alternate_address6"))
+		conf_problem(context->report, context->path,
+			"needs \"alternate_address\" or \"alternate_address6\"");
+}
+
 // What kind of address no host can be reached by, or NULL.
 static const char *address_kind(const struct tp_ip *ip)
 {

@@ -18,6 +18,7 @@ void conf_check_word(struct conf_check_context *context);      // letters, digit
 void conf_check_interface(struct conf_check_context *context); // what the kernel takes as a name
 void conf_check_absolute_path(struct conf_check_context *context);
 void conf_check_port(struct conf_check_context *context); // element of "ports": keys fit the mode
+void conf_check_nat_discovery(struct conf_check_context *context); // one alternate address at least
 
 // Addresses: what a host can have and be reached by from elsewhere.
 void conf_check_unicast(struct conf_check_context *context);

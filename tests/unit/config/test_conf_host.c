@@ -153,6 +153,23 @@ static void address_elsewhere_is_named(void **state)
 		"address)\n");
 }
 
+// The relay addresses, and behind them the section in question.
+#define DISCOVERY(members) AT("198.18.0.3") "]},'nat_discovery':{" members "},'peers':{'allow':["
+
+static void alternate_addresses_are_looked_for(void **state)
+{
+	const char *both = AT("198.18.0.2") "," AT("fd00:198:18::2");
+
+	host_gives(ETH0, both, DISCOVERY("'alternate_address':'198.18.0.3'"), 0, "");
+	host_gives(ETH0, both,
+		DISCOVERY("'alternate_address':'198.18.0.9','alternate_address6':'fd00:198:18::9'"),
+		-EINVAL,
+		"t.json: nat_discovery.alternate_address: 198.18.0.9 is on no interface of a port "
+		"(eth0 has 198.18.0.2, 198.18.0.3)\n"
+		"t.json: nat_discovery.alternate_address6: fd00:198:18::9 is on no interface of a "
+		"port (eth0 has fd00:198:18::2)\n");
+}
+
 static void prefix_with_a_hole_is_named(void **state)
 {
 	host_gives(ETH0, AT("198.18.0.2"), "{'prefix':'198.18.8.0/30'}", -EINVAL,
@@ -183,6 +200,7 @@ int main(void)
 		cmocka_unit_test(local_routes_cover_prefixes),
 		cmocka_unit_test(missing_interface_is_named),
 		cmocka_unit_test(address_elsewhere_is_named),
+		cmocka_unit_test(alternate_addresses_are_looked_for),
 		cmocka_unit_test(prefix_with_a_hole_is_named),
 		cmocka_unit_test(bench_ports_have_no_addresses),
 	};

@@ -148,6 +148,45 @@ static void examples_load(void **state)
 	}
 }
 
+// The four of each family, those that the document has not twice.
+static void discovery_adds_its_listeners(void **state)
+{
+	static const struct {
+		const char *address;
+		uint16_t port;
+	} expected[] = {{"192.0.2.9", 5000}, {"10.0.0.5", 3478}, {"10.0.0.6", 3480},
+		{"2001:db8::1", 3478}, {"10.0.0.5", 3480}, {"10.0.0.6", 3478},
+		{"2001:db8::1", 3480}, {"2001:db8::2", 3478}, {"2001:db8::2", 3480}};
+	struct conf *c = load_good(
+		"{\"realm\":\"r\",\"ports\":[{\"name\":\"p\",\"interface\":\"eth0\"}],"
+		"\"listeners\":[{\"address\":\"192.0.2.9\",\"port\":5000,\"transports\":[\"tcp\"]},"
+		"{\"address\":\"10.0.0.5\"},{\"address\":\"10.0.0.6\",\"port\":3480},"
+		"{\"address\":\"2001:db8::1\"}],\"relay\":{\"addresses\":["
+		"{\"address\":\"10.0.0.5\",\"public\":\"203.0.113.5\"}]},"
+		"\"nat_discovery\":{\"alternate_address\":\"10.0.0.6\","
+		"\"alternate_address6\":\"2001:db8::2\",\"alternate_port\":3480}}");
+	struct conf_discovery_place at;
+
+	assert_int_equal(c->n_listeners, 9);
+	assert_int_equal(c->nat_discovery.n_listeners, 5);
+	for (size_t i = 0; i < 9; i++) {
+		const struct conf_listener *l = &c->listeners[i];
+		struct tp_addr addr = {.ip = l->address, .port = l->port};
+
+		assert_ip(&l->address, expected[i].address);
+		assert_int_equal(l->port, expected[i].port);
+		assert_int_equal(l->transports, i == 0 ? CONF_TRANSPORT_TCP : CONF_TRANSPORT_UDP);
+		assert_int_equal(conf_discovery_find(c->nat_discovery.families, &addr, &at), i > 0);
+		if (i == 0)
+			continue;
+		assert_ip(&at.of->address[at.address], expected[i].address);
+		assert_int_equal(at.of->port[at.port], expected[i].port);
+	}
+	assert_ip(&c->nat_discovery.families[0].public_address[0], "203.0.113.5");
+	assert_ip(&c->nat_discovery.families[0].public_address[1], "10.0.0.6");
+	conf_free(c);
+}
+
 // ---- what is wrong: keys of a good document replaced, and all that is then printed
 
 struct mistake {
@@ -286,6 +325,43 @@ static const struct mistake mistakes[] = {
 	{"{'listeners':[{'address':'192.0.2.1','port':55555}]}",
 		"t.json: listeners[0].port: 55555 lies in relay.port_range, and the address is of "
 		"relay.addresses[0]\n"},
+	// NAT behaviour discovery.
+	{"{'nat_discovery':{}}", "t.json: nat_discovery: needs \"alternate_address\" or "
+				 "\"alternate_address6\"\n"},
+	{"{'nat_discovery':{'alternate_address':'192.0.2.1'}}",
+		"t.json: nat_discovery.alternate_address: must differ from the address of "
+		"listeners[0]\n"},
+	{"{'nat_discovery':{'alternate_address':'192.0.2.2','alternate_port':3478}}",
+		"t.json: nat_discovery.alternate_port: must differ from the port of "
+		"listeners[0]\n"},
+	{"{'nat_discovery':{'alternate_address':'192.0.2.2','alternate_port':0}}",
+		"t.json: nat_discovery.alternate_port: must be an integer from 1 to 65535, is 0\n"},
+	{"{'nat_discovery':{'alternate_address':'2001:db8::2'}}",
+		"t.json: nat_discovery.alternate_address: is IPv6, must be IPv4\n"},
+	{"{'nat_discovery':{'alternate_address6':'192.0.2.2'}}",
+		"t.json: nat_discovery.alternate_address6: is IPv4, must be IPv6\n"},
+	{"{'nat_discovery':{'alternate_address6':'2001:db8::2'}}",
+		"t.json: nat_discovery.alternate_address6: there is no IPv6 listener with udp "
+		"beside it\n"},
+	{"{'listeners':[{'address':'192.0.2.1','transports':['tcp']}],"
+	 "'nat_discovery':{'alternate_address':'192.0.2.2'}}",
+		"t.json: nat_discovery.alternate_address: there is no IPv4 listener with udp "
+		"beside it\n"},
+	{"{'nat_discovery':{'alternate_address':'192.0.2.2','alternate_port':50001}}",
+		"t.json: nat_discovery: 192.0.2.1:50001 lies in relay.port_range, and the address "
+		"is of relay.addresses[0]\n"},
+	{"{'listeners':[{'address':'192.0.2.1','port':50001}],"
+	 "'relay':{'addresses':[{'address':'192.0.2.2'}],'port_range':[50000,60000]},"
+	 "'nat_discovery':{'alternate_address':'192.0.2.2'}}",
+		"t.json: nat_discovery: 192.0.2.2:50001 lies in relay.port_range, and the address "
+		"is of relay.addresses[0]\n"},
+	{"{'listeners':[{'address':'192.0.2.1'},{'address':'192.0.2.2','port':3479,"
+	 "'transports':['dtls']}],'tls':{'certificate':'c','key':'k'},"
+	 "'nat_discovery':{'alternate_address':'192.0.2.2'}}",
+		"t.json: nat_discovery: needs UDP 192.0.2.2:3479, which listeners[1] takes for "
+		"dtls\n"},
+	{"{'nat_discovery':{'alternate_address':'127.0.0.1'}}",
+		"t.json: nat_discovery.alternate_address: 127.0.0.1 is a loopback address\n"},
 	// Relay.
 	{"{'relay':{}}", "t.json: relay.addresses: is required\n"},
 	{"{'relay':{'addresses':[]}}",
@@ -631,6 +707,7 @@ int main(void)
 		cmocka_unit_test(stable_example_loads_as_it_stands),
 		cmocka_unit_test(all_else_has_defaults),
 		cmocka_unit_test(examples_load),
+		cmocka_unit_test(discovery_adds_its_listeners),
 		cmocka_unit_test(base_of_the_mistakes_is_good),
 		cmocka_unit_test(every_mistake_has_its_message),
 		cmocka_unit_test(all_that_is_missing_is_named),
