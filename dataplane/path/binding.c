@@ -1,14 +1,26 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A Binding request that asks for nothing but its address is answered on the spot (RFC 8489
 // section 7.3.1): XOR-MAPPED-ADDRESS, and FINGERPRINT when the request had one. Nothing else, so
-// that the answer to a forged source stays small.
+// that the answer to a forged source stays small; but a listener of NAT behaviour discovery must
+// tell its addresses as well (RFC 5780 section 6.1).
 #include "common/wire/stun.h"
 #include "common/wire/stun_write.h"
 #include "dataplane/path/answer.h"
 #include "dataplane/path/count.h"
 #include "dataplane/path/steps.h"
 
-#define ANSWER_BYTES (STUN_HEADER_BYTES + 24 + 8)
+#define ADDRESS_BYTES (STUN_ATTR_HEADER_BYTES + 20)
+#define ANSWER_BYTES  (STUN_HEADER_BYTES + 4 * ADDRESS_BYTES + 8)
+
+static void write_discovery(struct stun_writer *writer, const struct dp_discovery *discovery,
+	const struct tp_addr *mapped)
+{
+	if (discovery->other.ip.family == TP_FAMILY_NONE)
+		return;
+	stun_write_address(writer, STUN_ATTR_MAPPED_ADDRESS, mapped);
+	stun_write_address(writer, STUN_ATTR_RESPONSE_ORIGIN, &discovery->origin);
+	stun_write_address(writer, STUN_ATTR_OTHER_ADDRESS, &discovery->other);
+}
 
 static void answer(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 {
@@ -29,6 +41,7 @@ static void answer(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 	memcpy(transaction_id, at + 8, sizeof(transaction_id));
 	stun_write_begin(&writer, at, ANSWER_BYTES, STUN_SUCCESS, STUN_BINDING, transaction_id);
 	stun_write_xor_address(&writer, STUN_ATTR_XOR_MAPPED_ADDRESS, &mapped);
+	write_discovery(&writer, dp_listener_discovery(w->locals, p->listener), &mapped);
 	if (fingerprint)
 		stun_write_fingerprint(&writer);
 	int length = stun_write_finish(&writer);

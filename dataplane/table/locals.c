@@ -40,6 +40,7 @@ struct dp_locals {
 	struct listener_slot listener_slots[LISTENER_SLOTS];
 	struct tp_addr listener[TP_MAX_LISTENERS];
 	uint16_t listener_local[TP_MAX_LISTENERS];
+	struct dp_discovery listener_discovery[TP_MAX_LISTENERS];
 };
 
 static uint32_t address_tag(uint8_t family, const uint8_t *ip)
@@ -125,6 +126,11 @@ uint16_t dp_listener_find(const struct dp_locals *l, uint16_t local, rte_be16_t 
 uint16_t dp_listener_count(const struct dp_locals *l)
 {
 	return l->n_listeners;
+}
+
+const struct dp_discovery *dp_listener_discovery(const struct dp_locals *l, uint16_t listener)
+{
+	return &l->listener_discovery[listener];
 }
 
 const struct tp_addr *dp_listener_at(const struct dp_locals *l, uint16_t listener, uint16_t *local)
@@ -220,6 +226,19 @@ static int add_relays(struct dp_locals *l, uint32_t capacity, const struct conf 
 	return 0;
 }
 
+static void add_discovery(
+	struct dp_discovery *out, const struct conf *conf, const struct tp_addr *listener)
+{
+	struct conf_discovery_place at;
+
+	if (!conf_discovery_find(conf->nat_discovery.families, listener, &at))
+		return;
+	out->origin.ip = at.of->public_address[at.address];
+	out->origin.port = at.of->port[at.port];
+	out->other.ip = at.of->public_address[!at.address];
+	out->other.port = at.of->port[!at.port];
+}
+
 static int add_listeners(struct dp_locals *l, uint32_t capacity, const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->n_listeners; i++) {
@@ -240,6 +259,8 @@ static int add_listeners(struct dp_locals *l, uint32_t capacity, const struct co
 		l->listener[l->n_listeners] =
 			(struct tp_addr){.ip = listener->address, .port = listener->port};
 		l->listener_local[l->n_listeners] = index;
+		add_discovery(
+			&l->listener_discovery[l->n_listeners], conf, &l->listener[l->n_listeners]);
 		l->n_listeners++;
 	}
 	return 0;

@@ -21,6 +21,13 @@ struct dp_local {
 	uint32_t source_sum;
 };
 
+// What the answer to a plain Binding request tells of discovery (RFC 5780 section 6.1), in public
+// form; no families when the listener takes no part in it.
+struct dp_discovery {
+	struct tp_addr origin; // RESPONSE-ORIGIN
+	struct tp_addr other;  // OTHER-ADDRESS
+};
+
 struct dp_locals;
 
 // NULL and rte_errno E2BIG when the prefixes expand beyond TP_MAX_LOCALS, ENOMEM without memory.
@@ -41,5 +48,7 @@ uint16_t dp_listener_find(const struct dp_locals *l, uint16_t local, rte_be16_t 
 uint16_t dp_listener_count(const struct dp_locals *l);
 // Address and port of a listener, and its local index.
 const struct tp_addr *dp_listener_at(const struct dp_locals *l, uint16_t listener, uint16_t *local);
+// By listener index; never NULL.
+const struct dp_discovery *dp_listener_discovery(const struct dp_locals *l, uint16_t listener);
 // Whether the port (network order) is in the relay range.
 bool dp_local_relay_port(const struct dp_locals *l, rte_be16_t port);

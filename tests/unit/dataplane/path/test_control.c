@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Binding answers, requests to control, datagrams of control.
 #include "tests/unit/dataplane/path/rig.h"
+// After cmocka's headers.
+#include "dataplane/path/state.h"
 
 static const uint8_t transaction[12] = "abcdefghijkl";
 
@@ -62,6 +64,42 @@ static void test_binding_is_answered_with_the_address(void **state)
 		assert_int_equal(rig_counter(rig, binding), 1);
 		rig_end(rig);
 	}
+}
+
+// RFC 5780 section 6.1: a listener of discovery tells its addresses too.
+static void test_binding_tells_of_discovery(void **state)
+{
+	struct rig *rig = rig_make();
+	const struct dp_locals *before = rig->w->locals;
+	struct tp_addr from = rig_addr("198.18.1.1", 40000), to = rig_addr("198.18.0.2", 3478);
+	struct tp_addr expected[] = {from, to, rig_addr("198.18.0.3", 3479)}, told;
+	static const uint16_t types[] = {
+		STUN_ATTR_MAPPED_ADDRESS, STUN_ATTR_RESPONSE_ORIGIN, STUN_ATTR_OTHER_ADDRESS};
+	struct stun_message m;
+	struct stun_attr attr;
+	uint8_t buffer[600];
+
+	rig->conf.nat_discovery.families[0] =
+		(struct conf_discovery){.address = {to.ip, expected[2].ip},
+			.public_address = {to.ip, expected[2].ip},
+			.port = {3478, 3479}};
+	struct dp_locals *locals = dp_locals_create(&rig->conf, SOCKET_ID_ANY);
+	rig->w->locals = locals;
+	struct frame f = request(from, to, STUN_BINDING, buffer, true, 0);
+	rig_receive_frame(rig, &f);
+	struct frame out = rig_only(rig);
+	assert_int_equal(out.damage, 0);
+	assert_int_equal(stun_read(out.payload, out.length, &m), STUN_READ_OK);
+	for (size_t i = 0; i < RTE_DIM(types); i++) {
+		assert_true(stun_find(&m, types[i], &attr));
+		assert_true(stun_read_address(&attr, &told));
+		assert_true(tp_addr_equal(&told, &expected[i]));
+	}
+	assert_true(stun_find(&m, STUN_ATTR_XOR_MAPPED_ADDRESS, &attr));
+	assert_true(stun_fingerprint_ok(&m));
+	rig->w->locals = before;
+	dp_locals_destroy(locals);
+	rig_end(rig);
 }
 
 static void test_binding_with_wishes_is_for_control(void **state)
@@ -269,6 +307,7 @@ static void test_a_long_datagram_of_control_is_fragmented(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_binding_is_answered_with_the_address),
+	cmocka_unit_test(test_binding_tells_of_discovery),
 	cmocka_unit_test(test_binding_with_wishes_is_for_control),
 	cmocka_unit_test(test_nothing_answers_a_source_that_no_client_has),
 	cmocka_unit_test(test_what_no_client_sends_is_dropped),

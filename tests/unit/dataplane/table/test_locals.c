@@ -136,6 +136,33 @@ static void test_source_sum(void **state)
 	dp_locals_destroy(l);
 }
 
+static void test_discovery(void **state)
+{
+	static struct conf conf;
+	struct conf_discovery *d = &conf.nat_discovery.families[0];
+
+	memset(&conf, 0, sizeof(conf));
+	add_listener(&conf, "198.18.0.9", 3478, CONF_TRANSPORT_TLS);
+	add_listener(&conf, "10.0.0.5", 3478, CONF_TRANSPORT_UDP);
+	add_listener(&conf, "10.0.0.6", 3478, CONF_TRANSPORT_UDP);
+	add_listener(&conf, "10.0.0.5", 4000, CONF_TRANSPORT_UDP);
+	*d = (struct conf_discovery){.address = {ip("10.0.0.5"), ip("10.0.0.6")},
+		.public_address = {ip("203.0.113.5"), ip("203.0.113.6")},
+		.port = {3478, 3479}};
+	struct dp_locals *l = dp_locals_create(&conf, SOCKET_ID_ANY);
+	assert_non_null(l);
+	const struct dp_discovery *at = dp_listener_discovery(l, 0);
+	assert_true(tp_ip_equal(&at->origin.ip, &d->public_address[0]));
+	assert_int_equal(at->origin.port, 3478);
+	assert_true(tp_ip_equal(&at->other.ip, &d->public_address[1]));
+	assert_int_equal(at->other.port, 3479);
+	at = dp_listener_discovery(l, 1);
+	assert_true(tp_ip_equal(&at->origin.ip, &d->public_address[1]));
+	assert_true(tp_ip_equal(&at->other.ip, &d->public_address[0]));
+	assert_int_equal(dp_listener_discovery(l, 2)->other.ip.family, TP_FAMILY_NONE);
+	dp_locals_destroy(l);
+}
+
 static void test_too_many_addresses(void **state)
 {
 	static struct conf conf;
@@ -166,6 +193,7 @@ int main(void)
 		cmocka_unit_test(test_listeners_that_speak_udp),
 		cmocka_unit_test(test_relay_range),
 		cmocka_unit_test(test_source_sum),
+		cmocka_unit_test(test_discovery),
 		cmocka_unit_test(test_too_many_addresses),
 	};
 
