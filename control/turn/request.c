@@ -34,10 +34,13 @@ static const struct method *find_method(uint16_t stun)
 static bool comprehensible(struct ctl_transaction *t)
 {
 	uint16_t types[UNKNOWN_MAX];
-	size_t n = stun_unknown_required(&t->message, types, UNKNOWN_MAX);
+	size_t found = stun_unknown_required(&t->message, types, UNKNOWN_MAX), n = 0;
+	for (size_t i = 0; i < found && i < UNKNOWN_MAX; i++)
+		if (!ctl_discovery_understood(t, types[i]))
+			types[n++] = types[i];
 	if (n == 0)
 		return true;
-	ctl_response_unknown(t, types, n < UNKNOWN_MAX ? n : UNKNOWN_MAX);
+	ctl_response_unknown(t, types, n);
 	return false;
 }
 

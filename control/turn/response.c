@@ -38,8 +38,8 @@ static void send(struct ctl_transaction *t)
 	if (t->authenticated)
 		ctl_replay_add(&turn->replay, &t->replay_key, t->response, t->response_length,
 			turn->now.now_ns);
-	turn->send(turn->send_context, &t->request.reply_to, &t->request.listener,
-		&t->request.client, t->response, t->response_length);
+	turn->send(turn->send_context, &t->request.reply_to, &t->respond_from, &t->respond_to,
+		t->response, t->response_length);
 }
 
 // ---- Success.

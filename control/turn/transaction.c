@@ -26,6 +26,8 @@ struct ctl_transaction *ctl_transaction_new(
 	t->request = *request;
 	memcpy(t->bytes, request->bytes, request->length);
 	t->request.bytes = t->bytes;
+	t->respond_from = request->listener;
+	t->respond_to = request->client;
 	turn->counters.pending++;
 	return t;
 }

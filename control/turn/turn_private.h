@@ -39,6 +39,10 @@ struct ctl_transaction {
 	struct stun_message message;
 	enum ctl_turn_method_index method;
 
+	// Where the response leaves from and goes to; as the request came, unless it asked for
+	// something else (RFC 5780).
+	struct tp_addr respond_from, respond_to;
+
 	// Set by authentication.
 	bool authenticated;
 	bool challenge; // the response is a 401 or 438
@@ -68,6 +72,7 @@ struct ctl_turn {
 	uint32_t nonce_lifetime_s;
 	uint32_t allocation_default_s;
 	uint32_t allocation_max_s;
+	struct conf_discovery discovery[2];
 
 	uint32_t max_pending;
 	struct tp_siphash_key key;
@@ -121,11 +126,20 @@ void ctl_request_authenticated(struct ctl_transaction *t);
 
 // ---- method_*.c: an authenticated, comprehensible request; STUN_OK when ctl_response_success was
 // called, else the error to send (changes so far are rolled back by the caller).
+// A comprehensible Binding request, which needs no authentication.
 enum stun_err ctl_method_binding(struct ctl_transaction *t);
 enum stun_err ctl_method_allocate(struct ctl_transaction *t);
 enum stun_err ctl_method_refresh(struct ctl_transaction *t);
 enum stun_err ctl_method_create_permission(struct ctl_transaction *t);
 enum stun_err ctl_method_channel_bind(struct ctl_transaction *t);
+
+// ---- discovery.c: NAT behaviour discovery (RFC 5780), for Binding requests.
+// Whether an attribute of discovery is understood at the request's listener.
+bool ctl_discovery_understood(const struct ctl_transaction *t, uint16_t type);
+// Decides where the response goes; 400. Nothing to do at listeners that take no part.
+enum stun_err ctl_discovery_direct(struct ctl_transaction *t);
+// Adds to the begun success response what discovery asks for.
+void ctl_discovery_write(struct ctl_transaction *t);
 
 // ---- common.c: what several methods need.
 // The allocation of the request's five-tuple: 437 when there is none, 441 when it is another

@@ -185,6 +185,10 @@ void fuzz_one(const uint8_t *data, size_t size)
 	struct ctl_acl_options no_rules = {};
 	struct ctl_acl *acl;
 	conf.auth.nonce_lifetime_s = 600;
+	conf.nat_discovery.families[0] =
+		(struct conf_discovery){.address = {tp_ip4(0xc6120002), tp_ip4(0xc6120003)},
+			.public_address = {tp_ip4(0xc6120002), tp_ip4(0xc6120003)},
+			.port = {3478, 3479}};
 	conf.lifetimes.allocation_default_s = 600;
 	conf.lifetimes.allocation_max_s = 3600;
 	struct ctl_store_policy policy = make_policy();
