@@ -45,6 +45,8 @@ static const struct ctl_acl_prefix special[] = {
 	{IP6(0xfe, 0xc0), 10},                // site-local, RFC 3879
 	{IP6(0xfc), 7},                       // unique local, RFC 4193
 	{IP6(0xff), 8},                       // multicast
+	{IP6(0x20, 0x01, 0, 0), 32},          // Teredo, RFC 8656 section 21.4
+	{IP6(0x20, 0x02), 16},                // 6to4, likewise
 	{IP6(0, 0x64, 0xff, 0x9b, 0, 1), 48}, // local-use NAT64, RFC 8215: made for private hosts
 };
 
@@ -159,6 +161,13 @@ enum ctl_acl_verdict ctl_acl_check(const struct ctl_acl *acl, const struct tp_ad
 			return verdict;
 	}
 	return CTL_ACL_ALLOWED;
+}
+
+bool ctl_acl_tunnelled(const struct tp_ip *ip)
+{
+	static const uint8_t teredo[4] = {0x20, 0x01}, six_to_four[2] = {0x20, 0x02};
+	return ip->family == TP_FAMILY_IPV6 &&
+	       (starts(ip, teredo, 4) || starts(ip, six_to_four, 2));
 }
 
 const char *ctl_acl_verdict_text(enum ctl_acl_verdict verdict)

@@ -51,8 +51,13 @@ void ctl_acl_destroy(struct ctl_acl *acl);
 //   3. a relay address, private or public form, any port or one of the relay range: allowed
 //   4. any other address of this appliance: denied
 //   5. peers.allow: allowed
-//   6. special ranges (unspecified, loopback, link-local, private, multicast, broadcast): denied
+//   6. special ranges (unspecified, loopback, link-local, private, multicast, broadcast, 6to4 and
+//      Teredo): denied
 //   7. allowed
 enum ctl_acl_verdict ctl_acl_check(const struct ctl_acl *acl, const struct tp_addr *peer);
+
+// A Teredo or 6to4 address: no client may allocate from one, as a peer it is special (RFC 8656
+// section 21.4).
+bool ctl_acl_tunnelled(const struct tp_ip *ip);
 
 const char *ctl_acl_verdict_text(enum ctl_acl_verdict verdict);

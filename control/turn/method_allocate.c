@@ -2,6 +2,7 @@
 // Allocate, RFC 8656 section 7.2, steps numbered as there.
 #include <errno.h>
 
+#include "control/alloc/acl.h"
 #include "control/turn/turn_private.h"
 
 #define PROTOCOL_UDP 17
@@ -130,6 +131,9 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t)
 	}
 	if (r)
 		return STUN_ERR_ALLOCATION_MISMATCH;
+	// RFC 8656 section 21.4: a loop of tunnels must not begin here.
+	if (ctl_acl_tunnelled(&q.client.ip))
+		return STUN_ERR_FORBIDDEN;
 	enum stun_err code = check_transport(t);
 	if (code != STUN_OK)
 		return code;

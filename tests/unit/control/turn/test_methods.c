@@ -242,6 +242,20 @@ static void allocate_succeeds(void **state)
 	assert_int_equal(r->w.n_commands, 1);
 }
 
+// RFC 8656 section 21.4.
+static void no_allocation_from_a_tunnel(void **state)
+{
+	static const char *const tunnelled[] = {"2002:808:808::1", "2001:0:102:304::fefd:fcfb"};
+	struct relay *r = *state;
+	for (size_t i = 0; i < 2; i++) {
+		r->client = addr(tunnelled[i], 4000);
+		relay_challenge(r);
+		request_allocate(r);
+		assert_int_equal(request_code(r), 403);
+		assert_null(relay_allocation(r));
+	}
+}
+
 // One row: attributes of an Allocate and the answer.
 static const struct {
 	const char *what;
@@ -691,6 +705,7 @@ int main(void)
 		TEST(somebody_elses_allocation_441),
 		TEST(without_allocation_437),
 		TEST(allocate_succeeds),
+		TEST(no_allocation_from_a_tunnel),
 		cmocka_unit_test(allocate_by_the_table),
 		TEST(lifetimes_are_clamped),
 		TEST(even_port_with_reservation),
