@@ -377,7 +377,8 @@ def embedded(host):
     high, low = f"{a:02x}{b:02x}", f"{c:02x}{d:02x}"
     inverted = f"{a ^ 255:02x}{b ^ 255:02x}:{c ^ 255:02x}{d ^ 255:02x}"
     return (f"::ffff:{high}:{low}", f"::{high}:{low}", f"2002:{high}:{low}::1",
-            f"2001:0:c612:5:0:0:{inverted}", f"2001:0:{high}:{low}::", f"64:ff9b::{high}:{low}")
+            f"2001:0:c612:5:0:0:{inverted}", f"2001:0:{high}:{low}::", f"64:ff9b::{high}:{low}",
+            f"::ffff:0:{high}:{low}", f"2a01::5efe:{high}:{low}", f"2a01::200:5efe:{high}:{low}")
 
 
 def test_permissions_and_channels():
