@@ -173,6 +173,13 @@ struct conf {
 		uint16_t port;
 	} metrics;
 
+	// What is done a second for clients that have no allocation; 0: no limit.
+	struct {
+		uint32_t per_address; // answers and punts, IPv4 /32, IPv6 /64
+		uint32_t per_network; // IPv4 /24, IPv6 /56
+		uint32_t punts;       // of all together, to control, each worker
+	} unauthenticated;
+
 	struct {
 		uint32_t hop_limit; // 0: decrement (default), else set to this value
 	} forwarding;

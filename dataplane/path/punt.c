@@ -43,6 +43,10 @@ static void punt(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 		dp_packet_drop(b, p, TP_DROP_punt_too_long);
 		return;
 	}
+	if (p->alloc == NULL && !dp_budget_punt(w->budget, b->now_ns)) {
+		dp_packet_drop(b, p, TP_DROP_budget_punt);
+		return;
+	}
 	struct tp_punt *slot = tp_ring_reserve(&w->link->punt);
 	if (slot == NULL) {
 		dp_packet_drop(b, p, TP_DROP_punt_full);

@@ -2,6 +2,7 @@
 // What a worker owns. Private to path/; everything else uses worker.h and pipeline.h.
 #pragma once
 
+#include "dataplane/path/budget.h"
 #include "dataplane/path/packet.h"
 #include "dataplane/path/police.h"
 #include "dataplane/path/worker.h"
@@ -59,6 +60,7 @@ struct dp_worker {
 	struct dp_tx tx[TP_MAX_PORTS];
 	struct dp_rx_queue rx[TP_MAX_PORTS * CONF_MAX_CORES];
 
+	struct dp_budget *budget; // of five-tuples without an allocation
 	struct dp_reassembly *reassembly;
 	struct dp_whole whole[DP_BURST];
 	uint16_t n_whole;

@@ -124,6 +124,26 @@ static bool source_possible(const struct dp_worker *w, const struct dp_packet *p
 	return dp_local_find(w->locals, p->in.family, ip) == DP_LOCAL_NONE;
 }
 
+// Who answers a request, and whether its five-tuple has an allocation or its source a budget left.
+static void request(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p, uint16_t method,
+	const struct stun_scan *s)
+{
+	enum dp_verdict verdict = DP_VERDICT_PUNT;
+	enum tp_drop_reason over = TP_DROP_budget_punt;
+
+	if (method == STUN_BINDING && !s->any_required) {
+		verdict = DP_VERDICT_BINDING;
+		over = TP_DROP_budget_binding;
+	} else if (method == STUN_ALLOCATE && !s->integrity && !s->unknown_required) {
+		verdict = DP_VERDICT_CHALLENGE;
+		over = TP_DROP_budget_allocate;
+	}
+	if (p->alloc == NULL && !dp_budget_source(w->budget, p->in.family, p->key.ip, b->now_ns))
+		dp_packet_drop(b, p, over);
+	else
+		dp_packet_next(b, p, verdict);
+}
+
 static void classify(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 {
 	const uint8_t *bytes = message(w, p);
@@ -145,12 +165,8 @@ static void classify(struct dp_worker *w, struct dp_batch *b, struct dp_packet *
 		dp_packet_drop(b, p, TP_DROP_stun_unexpected);
 	else if (!source_possible(w, p))
 		dp_packet_drop(b, p, TP_DROP_bad_source);
-	else if (method == STUN_BINDING && !s.any_required)
-		dp_packet_next(b, p, DP_VERDICT_BINDING);
-	else if (method == STUN_ALLOCATE && !s.integrity && !s.unknown_required)
-		dp_packet_next(b, p, DP_VERDICT_CHALLENGE);
 	else
-		dp_packet_next(b, p, DP_VERDICT_PUNT);
+		request(w, b, p, method, &s);
 }
 
 void dp_step_stun(struct dp_worker *w, struct dp_batch *b)

@@ -85,6 +85,13 @@ int dp_worker_create(struct dp *dp, uint16_t index, unsigned int lcore, struct d
 	w->scratch = rte_malloc_socket("scratch", DP_SCRATCH_BYTES, RTE_CACHE_LINE_SIZE, socket);
 	if (w->scratch == NULL)
 		goto fail;
+	w->budget = dp_budget_create(
+		&(struct dp_budget_rates){.per_address = dp->conf->unauthenticated.per_address,
+			.per_network = dp->conf->unauthenticated.per_network,
+			.punts = dp->conf->unauthenticated.punts},
+		socket);
+	if (w->budget == NULL)
+		goto fail;
 	ret = dp_reassembly_create(w);
 	if (ret < 0)
 		goto fail;
@@ -109,6 +116,7 @@ void dp_worker_destroy(struct dp_worker *w)
 		rte_pktmbuf_free_bulk(w->tx[p].frame, w->tx[p].n);
 	dp_handoff_fini(w);
 	dp_reassembly_destroy(w);
+	dp_budget_destroy(w->budget);
 	rte_free(w->scratch);
 	if (w->event_fd >= 0)
 		close(w->event_fd);

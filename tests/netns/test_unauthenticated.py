@@ -2,6 +2,11 @@
 """What the relay answers to those who have not shown who they are."""
 
 
+import socket
+import struct
+import time
+
+import frames
 import harness as h
 import turn
 
@@ -107,3 +112,87 @@ def test_answers_stay_small():
                     got = answer(client, data)
                     assert ip_bytes(host, len(got.bytes)) <= most * ip_bytes(host, len(data)), \
                         (host, fingerprint, len(got.bytes), len(data))
+
+
+def relay_mac():
+    text = h.run_in("relay", "cat", "/sys/class/net/eth0/address").stdout
+    return bytes.fromhex(text.strip().replace(":", ""))
+
+
+def flood(stream):
+    """Sends frames through a packet socket of the client's namespace, as fast as it takes them."""
+    with h.inside("client"):
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        sock.bind(("eth0", 0))
+    for frame in stream:
+        sock.send(frame)
+    sock.close()
+
+
+def spoofed(relay_mac, count):
+    """First Allocates from all over 198.19.0.0/16, without UDP checksums."""
+    payload = first_allocate()
+    for i in range(count):
+        source = f"198.19.{i >> 8 & 255}.{i & 255}"
+        udp = struct.pack("!HHHH", 1024 + (i >> 16), 3478, 8 + len(payload), 0) + payload
+        yield frames.ethernet(relay_mac, frames.ip(source, h.RELAY4, frames.UDP, udp))
+
+
+def test_a_flood_of_forged_sources_keeps_nobody_out():
+    with h.relay(unauthenticated={"requests_per_network": 100}) as relay:
+        key_published(relay)
+        mac = relay_mac()
+        caller = h.client()
+        caller.allocate()
+        caller.permit(h.PEER4)
+        peer = h.udp("peer", h.PEER4)
+        caller.bind(0x4001, peer.getsockname()[:2])
+        count = 100_000
+        before = relay.counter("rx")
+        flooding = h.in_thread(flood, spoofed(mac, count))
+        fresh, echoes = [], 0
+        while relay.counter("rx") - before < count * 9 // 10 and len(fresh) < 60:
+            client = h.client()
+            client.allocate(timeout=0.45)  # less than the first retransmission takes
+            fresh.append(client)
+            caller.send_channel(0x4001, b"up")
+            got = h.receive(peer)
+            assert got and got[0] == b"up"
+            peer.sendto(b"down", got[1])
+            assert caller.receive() == ("channel", 0x4001, b"down")
+            echoes += 1
+        flooding.result()
+        assert len(fresh) >= 10 and echoes == len(fresh), len(fresh)
+        # What the packet socket or the veth pair lost never came.
+        arrived = relay.counter("rx") - before
+        assert arrived > count // 2, arrived
+        assert relay.drops("budget_allocate") > 1000
+        assert relay.drops("budget_punt") == 0
+
+
+def test_two_hundred_clients_behind_one_address():
+    with h.relay() as relay:
+        key_published(relay)
+        begin = time.monotonic()
+        clients = [h.client() for _ in range(200)]
+        for client in clients:
+            client.allocate()
+        assert time.monotonic() - begin < 5
+        stats = relay.stats()["drops"]
+        assert stats["budget_allocate"] == stats["budget_punt"] == 0
+
+
+def test_suppressed_answers_are_counted_by_kind():
+    with h.relay(unauthenticated={"requests_per_address": 20}) as relay:
+        client, known = h.client(), h.client(h.CLIENT6)
+        known.allocate()
+        binding = turn.Message(turn.REQUEST, turn.BINDING).encode()
+        for _ in range(200):
+            client.sock.send(binding)
+            client.sock.send(first_allocate())
+            client.sock.send(turn.Message(turn.REQUEST, turn.REFRESH).encode())
+        h.wait_until(lambda: relay.drops("budget_binding") > 100
+                     and relay.drops("budget_allocate") > 100
+                     and relay.drops("budget_punt") > 100, 5, "counted by kind")
+        for _ in range(100):
+            known.refresh()  # its five-tuple is known: no budget is asked
