@@ -141,9 +141,9 @@ static const struct conf_option schema[] = {
 	.help = "Rate of each direction of an allocation; 0: unlimited."},
 
 {"unauthenticated", CONF_OBJECT, .default_json = "{}", .help = "What each worker does for clients that have no allocation yet, in requests a second. A budget holds one second's worth; 0: no limit. Raise them where thousands of allocations a second come from one address."},
-{"unauthenticated.requests_per_address", CONF_INTEGER, .max = 100000000, TOP(unauthenticated.per_address), .default_json = "2000", .unit = "1/s",
+{"unauthenticated.requests_per_address", CONF_INTEGER, .max = 100000000, TOP(unauthenticated.per_address), .default_json = "50000", .unit = "1/s",
 	.help = "Of one IPv4 address or IPv6 /64. An allocation takes two."},
-{"unauthenticated.requests_per_network", CONF_INTEGER, .max = 100000000, TOP(unauthenticated.per_network), .default_json = "8000", .unit = "1/s",
+{"unauthenticated.requests_per_network", CONF_INTEGER, .max = 100000000, TOP(unauthenticated.per_network), .default_json = "200000", .unit = "1/s",
 	.help = "Of one IPv4 /24 or IPv6 /56."},
 {"unauthenticated.requests_to_control", CONF_INTEGER, .max = 100000000, TOP(unauthenticated.punts), .default_json = "20000", .unit = "1/s",
 	.help = "Of all of them together, those that control must answer."},

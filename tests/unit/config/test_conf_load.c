@@ -117,8 +117,8 @@ static void all_else_has_defaults(void **state)
 	assert_int_equal(c->streams.processes, 1);
 	assert_int_equal(c->auth.n_users + c->auth.n_rest_secrets, 0);
 	assert_int_equal(c->auth.nonce_lifetime_s, 600);
-	assert_int_equal(c->unauthenticated.per_address, 2000);
-	assert_int_equal(c->unauthenticated.per_network, 8000);
+	assert_int_equal(c->unauthenticated.per_address, 50000);
+	assert_int_equal(c->unauthenticated.per_network, 200000);
 	assert_int_equal(c->unauthenticated.punts, 20000);
 	assert_int_equal(c->lifetimes.allocation_default_s, 600);
 	assert_int_equal(c->lifetimes.allocation_max_s, 3600);
