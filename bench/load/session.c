@@ -64,7 +64,7 @@ static void request_send(struct load *l, struct load_client *c, uint64_t now_ns)
 		stun_write_attr(&w, STUN_ATTR_USERNAME, l->options.user, strlen(l->options.user));
 		stun_write_attr(&w, STUN_ATTR_REALM, l->realm, strlen(l->realm));
 		stun_write_attr(&w, STUN_ATTR_NONCE, l->nonce, strlen(l->nonce));
-		ctl_integrity_append(l->crypto, &w, l->key.bytes, sizeof(l->key.bytes));
+		ctl_integrity_append(l->crypto, &w, l->key.bytes, l->key.length);
 	}
 	int bytes = stun_write_finish(&w);
 	if (bytes < 0)

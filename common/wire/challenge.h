@@ -13,8 +13,9 @@
 #define STUN_PASSWORD_ALGORITHMS_BYTES 8
 void stun_password_algorithms(uint8_t out[STUN_PASSWORD_ALGORITHMS_BYTES]);
 
-// The security features in the nonce cookie of every challenge, whoever writes it: none.
-#define STUN_CHALLENGE_FEATURES UINT32_C(0)
+// The security features in the nonce cookie of every challenge, whoever writes it. No username
+// anonymity: it would oblige clients to USERHASH, which cannot find time-limited users.
+#define STUN_CHALLENGE_FEATURES STUN_FEATURE_PASSWORD_ALGORITHMS
 
 // A 401 to `request_bytes` of STUN is at most 2.5 times as long, IPv4 and UDP headers included.
 #define STUN_CHALLENGE_MAX_BYTES(request_bytes) (((request_bytes) + 28) * 5 / 2 - 28)

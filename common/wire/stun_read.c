@@ -124,9 +124,6 @@ size_t stun_unknown_required(const struct stun_message *m, uint16_t *types, size
 	while (stun_walk_next(m, &walk, &a)) {
 		if (a.type >= 0x8000 || stun_attr_understood(a.type))
 			continue;
-		// Follows MESSAGE-INTEGRITY lawfully; who does not understand it is to ignore it.
-		if (a.type == STUN_ATTR_MESSAGE_INTEGRITY_SHA256 && walk.integrity)
-			continue;
 		if (stun_type_in(a.type, types, found < max ? found : max))
 			continue;
 		if (found < max)

@@ -9,51 +9,60 @@
 
 #include "common/base/bytes.h"
 
-#define INTEGRITY_ATTR_BYTES (STUN_ATTR_HEADER_BYTES + CTL_INTEGRITY_BYTES)
-
 struct ctl_crypto {
-	EVP_MD *md5;
+	EVP_MD *md5, *sha256;
 	EVP_MD_CTX *md_ctx;
 	EVP_MAC *hmac;
-	EVP_MAC_CTX *mac_ctx; // HMAC with SHA-1
+	EVP_MAC_CTX *mac_sha1, *mac_sha256;
 };
 
 void ctl_crypto_destroy(struct ctl_crypto *c)
 {
 	if (!c)
 		return;
-	EVP_MAC_CTX_free(c->mac_ctx);
+	EVP_MAC_CTX_free(c->mac_sha1);
+	EVP_MAC_CTX_free(c->mac_sha256);
 	EVP_MAC_free(c->hmac);
 	EVP_MD_CTX_free(c->md_ctx);
 	EVP_MD_free(c->md5);
+	EVP_MD_free(c->sha256);
 	free(c);
+}
+
+static int create_hmac(struct ctl_crypto *c, char *digest, EVP_MAC_CTX **out)
+{
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_end(),
+	};
+	*out = EVP_MAC_CTX_new(c->hmac);
+	if (!*out)
+		return -ENOMEM;
+	return EVP_MAC_CTX_set_params(*out, params) == 1 ? 0 : -ENOTSUP;
 }
 
 int ctl_crypto_create(struct ctl_crypto **out)
 {
+	char sha1[] = "SHA1", sha256[] = "SHA256";
 	*out = NULL;
 	struct ctl_crypto *c = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
 	int rc = -ENOTSUP;
 	c->md5 = EVP_MD_fetch(NULL, "MD5", NULL);
+	c->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	c->hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	if (!c->md5 || !c->hmac)
+	if (!c->md5 || !c->sha256 || !c->hmac)
 		goto fail;
 	rc = -ENOMEM;
 	c->md_ctx = EVP_MD_CTX_new();
-	c->mac_ctx = EVP_MAC_CTX_new(c->hmac);
-	if (!c->md_ctx || !c->mac_ctx)
+	if (!c->md_ctx)
 		goto fail;
-	char digest[] = "SHA1";
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-		OSSL_PARAM_construct_end(),
-	};
-	if (EVP_MAC_CTX_set_params(c->mac_ctx, params) != 1) {
-		rc = -ENOTSUP;
+	rc = create_hmac(c, sha1, &c->mac_sha1);
+	if (!rc)
+		rc = create_hmac(c, sha256, &c->mac_sha256);
+	if (rc)
 		goto fail;
-	}
 	*out = c;
 	return 0;
 fail:
@@ -61,10 +70,13 @@ fail:
 	return rc;
 }
 
-int ctl_crypto_long_term_key(struct ctl_crypto *c, const void *user, size_t user_length,
-	const char *realm, const void *password, size_t password_length, struct ctl_key *out)
+int ctl_crypto_password_key(struct ctl_crypto *c, enum ctl_password_algorithm algorithm,
+	const void *user, size_t user_length, const char *realm, const void *password,
+	size_t password_length, struct ctl_key *out)
 {
-	bool ok = EVP_DigestInit_ex2(c->md_ctx, c->md5, NULL) == 1 &&
+	const EVP_MD *md = algorithm == CTL_PASSWORD_SHA256 ? c->sha256 : c->md5;
+	*out = (struct ctl_key){.length = algorithm == CTL_PASSWORD_SHA256 ? 32 : 16};
+	bool ok = EVP_DigestInit_ex2(c->md_ctx, md, NULL) == 1 &&
 		  EVP_DigestUpdate(c->md_ctx, user, user_length) == 1 &&
 		  EVP_DigestUpdate(c->md_ctx, ":", 1) == 1 &&
 		  EVP_DigestUpdate(c->md_ctx, realm, strlen(realm)) == 1 &&
@@ -74,44 +86,66 @@ int ctl_crypto_long_term_key(struct ctl_crypto *c, const void *user, size_t user
 	return ok ? 0 : -EIO;
 }
 
+int ctl_crypto_long_term_key(struct ctl_crypto *c, const void *user, size_t user_length,
+	const char *realm, const void *password, size_t password_length, struct ctl_key *out)
+{
+	return ctl_crypto_password_key(
+		c, CTL_PASSWORD_MD5, user, user_length, realm, password, password_length, out);
+}
+
+int ctl_crypto_userhash(struct ctl_crypto *c, const void *user, size_t user_length,
+	const char *realm, uint8_t out[CTL_USERHASH_BYTES])
+{
+	bool ok = EVP_DigestInit_ex2(c->md_ctx, c->sha256, NULL) == 1 &&
+		  EVP_DigestUpdate(c->md_ctx, user, user_length) == 1 &&
+		  EVP_DigestUpdate(c->md_ctx, ":", 1) == 1 &&
+		  EVP_DigestUpdate(c->md_ctx, realm, strlen(realm)) == 1 &&
+		  EVP_DigestFinal_ex(c->md_ctx, out, NULL) == 1;
+	return ok ? 0 : -EIO;
+}
+
 void ctl_key_cleanse(struct ctl_key *key)
 {
 	OPENSSL_cleanse(key, sizeof(*key));
 }
 
-// HMAC-SHA1 over two pieces.
-static int hmac_two(struct ctl_crypto *c, const void *key, size_t key_length, const void *first,
-	size_t first_length, const void *second, size_t second_length,
-	uint8_t out[CTL_INTEGRITY_BYTES])
+// HMAC over two pieces; `size` is that of the whole digest.
+static int hmac_two(EVP_MAC_CTX *ctx, const void *key, size_t key_length, const void *first,
+	size_t first_length, const void *second, size_t second_length, uint8_t *out, size_t size)
 {
 	size_t written;
-	bool ok = EVP_MAC_init(c->mac_ctx, key, key_length, NULL) == 1 &&
-		  EVP_MAC_update(c->mac_ctx, first, first_length) == 1 &&
-		  EVP_MAC_update(c->mac_ctx, second, second_length) == 1 &&
-		  EVP_MAC_final(c->mac_ctx, out, &written, CTL_INTEGRITY_BYTES) == 1;
-	return ok && written == CTL_INTEGRITY_BYTES ? 0 : -EIO;
+	bool ok = EVP_MAC_init(ctx, key, key_length, NULL) == 1 &&
+		  EVP_MAC_update(ctx, first, first_length) == 1 &&
+		  EVP_MAC_update(ctx, second, second_length) == 1 &&
+		  EVP_MAC_final(ctx, out, &written, size) == 1;
+	return ok && written == size ? 0 : -EIO;
 }
 
 int ctl_crypto_hmac_sha1(struct ctl_crypto *c, const void *key, size_t key_length, const void *data,
 	size_t len, uint8_t out[CTL_INTEGRITY_BYTES])
 {
-	return hmac_two(c, key, key_length, data, len, data, 0, out);
+	return hmac_two(c->mac_sha1, key, key_length, data, len, data, 0, out, CTL_INTEGRITY_BYTES);
 }
 
-// RFC 8489 section 14.5: over the message up to the attribute, with a Message Length that ends with
-// the attribute, whatever follows it.
+// RFC 8489 sections 14.5 and 14.6: over the message up to the attribute, with a Message Length that
+// ends with the attribute, whatever follows it.
 bool ctl_integrity_ok(struct ctl_crypto *c, const struct stun_message *m,
 	const struct stun_attr *mi, const void *key, size_t key_length)
 {
-	if (mi->length != CTL_INTEGRITY_BYTES)
+	bool is_sha256 = mi->type == STUN_ATTR_MESSAGE_INTEGRITY_SHA256;
+	size_t size = is_sha256 ? CTL_INTEGRITY_SHA256_BYTES : CTL_INTEGRITY_BYTES;
+	size_t least = is_sha256 ? CTL_INTEGRITY_SHA256_MIN : CTL_INTEGRITY_BYTES;
+	if (mi->length < least || mi->length > size || mi->length % 4 != 0)
 		return false;
-	uint8_t header[STUN_HEADER_BYTES], right[CTL_INTEGRITY_BYTES];
+	uint8_t header[STUN_HEADER_BYTES], right[CTL_INTEGRITY_SHA256_BYTES];
 	memcpy(header, m->bytes, sizeof(header));
-	tp_wr16(header + 2, (uint16_t)(mi->offset + INTEGRITY_ATTR_BYTES - STUN_HEADER_BYTES));
-	if (hmac_two(c, key, key_length, header, sizeof(header), m->bytes + sizeof(header),
-		    mi->offset - sizeof(header), right))
+	tp_wr16(header + 2,
+		(uint16_t)(mi->offset + STUN_ATTR_HEADER_BYTES + mi->length - STUN_HEADER_BYTES));
+	if (hmac_two(is_sha256 ? c->mac_sha256 : c->mac_sha1, key, key_length, header,
+		    sizeof(header), m->bytes + sizeof(header), mi->offset - sizeof(header), right,
+		    size))
 		return false;
-	bool ok = CRYPTO_memcmp(right, mi->value, sizeof(right)) == 0;
+	bool ok = CRYPTO_memcmp(right, mi->value, mi->length) == 0;
 	OPENSSL_cleanse(right, sizeof(right));
 	return ok;
 }
@@ -124,4 +158,16 @@ int ctl_integrity_append(
 	if (!value)
 		return 0;
 	return ctl_crypto_hmac_sha1(c, key, key_length, w->buffer, before, value);
+}
+
+int ctl_integrity_sha256_append(
+	struct ctl_crypto *c, struct stun_writer *w, const void *key, size_t key_length)
+{
+	size_t before = w->length;
+	uint8_t *value = stun_write_reserve(
+		w, STUN_ATTR_MESSAGE_INTEGRITY_SHA256, CTL_INTEGRITY_SHA256_BYTES);
+	if (!value)
+		return 0;
+	return hmac_two(c->mac_sha256, key, key_length, w->buffer, before, w->buffer, 0, value,
+		CTL_INTEGRITY_SHA256_BYTES);
 }

@@ -12,6 +12,17 @@ struct ctl_user_answer {
 	int result; // 0: one of the keys must fit; -ENOENT unknown or expired; else store is down
 	uint32_t n_keys; // with -ENOENT too: keys that fit nobody, so that the work is the same
 	struct ctl_key key[CTL_USER_KEYS];
+	const uint8_t *user; // with 0: the name, which a USERHASH does not tell
+	size_t user_length;
+};
+
+// Who asks: by name, or by hash when `userhash` is there.
+struct ctl_user_query {
+	const uint8_t *user;
+	size_t user_length;
+	const uint8_t *userhash; // CTL_USERHASH_BYTES, or NULL
+	enum ctl_password_algorithm algorithm;
+	uint64_t wall_ns;
 };
 
 // The callee copies what it needs; the answer is cleansed afterwards.
@@ -19,9 +30,9 @@ typedef void (*ctl_user_answer_fn)(void *context, const struct ctl_user_answer *
 
 struct ctl_user_store {
 	// Looks a user up and calls `answer` exactly once, before or after it returns, in the same
-	// thread. `user` is valid until it returns.
-	void (*lookup)(struct ctl_user_store *store, const uint8_t *user, size_t user_length,
-		uint64_t wall_ns, ctl_user_answer_fn answer, void *context);
+	// thread. The query and what it points to are valid until it returns.
+	void (*lookup)(struct ctl_user_store *store, const struct ctl_user_query *query,
+		ctl_user_answer_fn answer, void *context);
 	void (*destroy)(struct ctl_user_store *store);
 };
 

@@ -12,6 +12,15 @@ static void begin(struct ctl_transaction *t, enum stun_class class)
 		t->message.transaction_id);
 }
 
+// RFC 8489 section 9.2.4: of the kind that the request's password algorithms ask for.
+static int append_integrity(struct ctl_transaction *t)
+{
+	struct ctl_crypto *crypto = t->turn->crypto;
+	return t->sha256 ? ctl_integrity_sha256_append(
+				   crypto, &t->writer, t->key.bytes, t->key.length)
+			 : ctl_integrity_append(crypto, &t->writer, t->key.bytes, t->key.length);
+}
+
 // SOFTWARE (not in a challenge: it is kept short), MESSAGE-INTEGRITY, FINGERPRINT, in this order.
 static void finish(struct ctl_transaction *t)
 {
@@ -20,8 +29,7 @@ static void finish(struct ctl_transaction *t)
 	if (turn->software[0] && !t->challenge)
 		stun_write_attr(
 			&t->writer, STUN_ATTR_SOFTWARE, turn->software, strlen(turn->software));
-	if (t->authenticated &&
-		ctl_integrity_append(turn->crypto, &t->writer, t->key.bytes, sizeof(t->key.bytes)))
+	if (t->authenticated && append_integrity(t))
 		return;
 	if (stun_has_fingerprint(&t->message))
 		stun_write_fingerprint(&t->writer);

@@ -47,13 +47,15 @@ struct ctl_transaction {
 	bool authenticated;
 	bool challenge; // the response is a 401 or 438
 	struct ctl_key key;
-	struct stun_attr user;
+	bool sha256; // the answer carries MESSAGE-INTEGRITY-SHA256
+	struct stun_attr user; // value and length: the copy below
 
 	struct ctl_change change;
 	struct ctl_replay_key replay_key;
 	struct stun_writer writer;
 	size_t response_length; // finished; 0: could not be built
 	uint8_t response[CTL_RESPONSE_MAX_BYTES];
+	uint8_t user_name[CTL_USER_MAX_BYTES];
 	uint8_t bytes[CTL_REQUEST_MAX_BYTES];
 };
 

@@ -31,7 +31,7 @@ struct fuzz_relay {
 	uint8_t draw;
 };
 
-static const struct ctl_key key = {"0123456789abcde"};
+static const struct ctl_key key = {.bytes = "0123456789abcde", .length = 16};
 static const uint8_t transaction_id[12] = {
 	0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab};
 
@@ -57,10 +57,11 @@ static uint32_t room(void *context)
 	return 2 * PEERS - ((struct fuzz_relay *)context)->n_commands;
 }
 
-static void lookup(struct ctl_user_store *store, const uint8_t *user, size_t length,
-	uint64_t wall_ns, ctl_user_answer_fn answer, void *context)
+static void lookup(struct ctl_user_store *store, const struct ctl_user_query *q,
+	ctl_user_answer_fn answer, void *context)
 {
-	struct ctl_user_answer a = {.n_keys = 1, .key = {key}};
+	struct ctl_user_answer a = {
+		.n_keys = 1, .key = {key}, .user = (const uint8_t *)"user", .user_length = 4};
 	answer(context, &a);
 }
 
@@ -120,7 +121,8 @@ static void send_signed(
 	stun_write_begin(&w, bytes, sizeof(bytes), STUN_REQUEST, method, transaction_id);
 	memcpy(bytes + w.length, attrs, length);
 	w.length += length;
-	ctl_nonce_write(ctl_store_nonce_keys(f->store), f->now.wall_ns, 0, &client, &listener, nonce);
+	ctl_nonce_write(ctl_store_nonce_keys(f->store), f->now.wall_ns,
+		STUN_FEATURE_PASSWORD_ALGORITHMS, &client, &listener, nonce);
 	stun_write_attr(&w, STUN_ATTR_USERNAME, "user", 4);
 	stun_write_attr(&w, STUN_ATTR_REALM, "example.org", 11);
 	stun_write_attr(&w, STUN_ATTR_NONCE, nonce, TP_NONCE_CHARS);

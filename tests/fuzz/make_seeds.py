@@ -52,6 +52,9 @@ def stun_seeds():
     save("stun_read", "allocate", stun(0x0003, attr(0x0019, b"\x11\0\0\0"), attr(0x001A), attr(0x000D, b"\0\0\2\x58")))
     save("stun_read", "allocate-auth", stun(0x0003, attr(0x0019, b"\x11\0\0\0"), *auth, fingerprint=True))
     save("stun_read", "after-integrity", stun(0x0003, *auth, attr(0x001C, bytes(32)), attr(0x7FFE, b"x"), fingerprint=True))
+    save("stun_read", "sha256", stun(0x0003, attr(0x0019, b"\x11\0\0\0"), attr(0x001E, bytes(32)), attr(0x0014, b"example.org"),
+                                    attr(0x0015, b"obMatJos2wAAAabcdefghijklmnop"), attr(0x8002, b"\0\2\0\0\0\1\0\0"),
+                                    attr(0x001D, b"\0\2\0\0"), attr(0x001C, bytes(32)), fingerprint=True))
     save("stun_read", "refresh", stun(0x0004, attr(0x000D, bytes(4)), *auth))
     save("stun_read", "permission", stun(0x0008, attr(0x0012, peer4), attr(0x0012, peer6), *auth))
     save("stun_read", "channel-bind", stun(0x0009, attr(0x000C, b"\x40\0\0\0"), attr(0x0012, peer6), *auth))
@@ -184,6 +187,10 @@ def turn_seeds():
     seed("channel-range", channel, attr(0x000C, b"\x50\0\0\0"), attr(0x0012, public))
     save("turn", "binding", stun(0x0001, fingerprint=True))
     save("turn", "unsigned", stun(0x0003, udp))
+    seed("algorithms", allocate, udp, attr(0x8002, b"\0\2\0\0\0\1\0\0"), attr(0x001D, b"\0\2\0\0"))
+    seed("algorithms-altered", allocate, udp, attr(0x8002, b"\0\1\0\0"), attr(0x001D, b"\0\1\0\0"))
+    seed("userhash-too", refresh, attr(0x001E, bytes(32)))
+    save("turn", "sha256-unsigned", stun(0x0003, udp, attr(0x001E, bytes(32)), attr(0x001C, bytes(16))))
 
 
 def adopt_seeds():

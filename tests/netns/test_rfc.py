@@ -190,7 +190,7 @@ def test_long_term_credentials():
 
         # A nonce that is none of ours, or of another client: 438 with a fresh nonce. Only now,
         # with the right key.
-        for nonce in (b"x", bytes(763), client.nonce[:-1] + b"g", client.nonce + b"0",
+        for nonce in (b"x", bytes(763), client.nonce[:-1] + b"-", client.nonce + b"0",
                       known().nonce):
             answer = answer_of(client, signed(client, turn.REFRESH, nonce=nonce)[0])
             assert turn.error_of(answer)[0] == 438, nonce
@@ -249,6 +249,58 @@ def test_long_term_credentials():
                      "9" * 40 + ":a", "0x7fffffff:a", f" {until}:a", "alice"):
             assert rest(b"first", user) == 401, user
         assert rest(b"third", f"{until}:alice") == 401
+
+
+def sha256_client(**kw):
+    client = h.client(**kw)
+    client.sha256 = True
+    return client
+
+
+def test_credentials_of_rfc8489():
+    with h.relay():
+        # Section 9.2: the nonce cookie; 9.2.4: SHA-256 before MD5. At most 2.5 times the request.
+        client = sha256_client()
+        least = turn.Message(turn.REQUEST, turn.ALLOCATE, [UDP]).encode()
+        first = answer_of(client, least)
+        assert turn.error_of(first)[0] == 401
+        assert first.get(turn.NONCE).startswith(b"obMatJos2gAAA")
+        assert first.get(turn.PASSWORD_ALGORITHMS) == bytes((0, 2, 0, 0, 0, 1, 0, 0))
+        assert len(first.bytes) + 28 <= 2.5 * (len(least) + 28)
+
+        # SHA-256 and MESSAGE-INTEGRITY-SHA256, there and back.
+        client.allocate()
+        client.permit(h.PEER4)
+        client.bind(0x4000, PEER)
+        assert client.refresh(700) == 700
+        # The same user by USERHASH owns the same allocation.
+        userhash = turn.USERHASH, hashlib.sha256(b"u:example.org").digest()
+        m = turn.Message(turn.REQUEST, turn.REFRESH, [userhash] + client.credentials()[1:])
+        answer = answer_of(client, m.encode(client.key, sha256=True))
+        assert answer.klass == turn.SUCCESS and answer.integrity_ok(client.key, sha256=True)
+
+        # Section 9.2.4: the list as it was sent, and one of it: else 400.
+        for kind, value in ((turn.PASSWORD_ALGORITHMS, bytes((0, 1, 0, 0))),
+                            (turn.PASSWORD_ALGORITHM, bytes((0, 9, 0, 0)))):
+            m = turn.Message(turn.REQUEST, turn.REFRESH,
+                             [(k, value if k == kind else v) for k, v in client.credentials()])
+            assert turn.error_of(answer_of(client, m.encode(client.key, sha256=True)))[0] == 400
+
+        # The bid-down: a client that was shown no algorithms, and a cookie without their bit.
+        down = known()
+        nonce = b"obMatJos2AAAA" + down.nonce[13:]
+        answer = answer_of(down, signed(down, turn.REFRESH, nonce=nonce)[0])
+        assert turn.error_of(answer)[0] == 438 and answer.get(turn.PASSWORD_ALGORITHMS)
+
+    config = copy.deepcopy(h.CONFIG)
+    config["auth"]["rest_secrets"] = ["first"]
+    with h.relay(config):
+        # Time-limited credentials with SHA-256.
+        client = sha256_client()
+        client.user = f"{int(time.time()) + 100}:alice"
+        client.password = base64.b64encode(
+            hmac.new(b"first", client.user.encode(), hashlib.sha1).digest()).decode()
+        client.allocate()
 
 
 def test_allocate():

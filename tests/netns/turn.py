@@ -2,6 +2,7 @@
 """A TURN client over real sockets, written from RFC 8489 and RFC 8656 alone, so that the relay is
 judged by a second reading of them. Blocking, one socket a client, every wait has a deadline."""
 
+import base64
 import hashlib
 import hmac
 import ipaddress
@@ -20,6 +21,8 @@ UNKNOWN_ATTRIBUTES, CHANNEL_NUMBER, LIFETIME = 0x000A, 0x000C, 0x000D
 XOR_PEER_ADDRESS, DATA_ATTR, REALM, NONCE = 0x0012, 0x0013, 0x0014, 0x0015
 XOR_RELAYED_ADDRESS, REQUESTED_ADDRESS_FAMILY, EVEN_PORT = 0x0016, 0x0017, 0x0018
 REQUESTED_TRANSPORT, DONT_FRAGMENT, XOR_MAPPED_ADDRESS = 0x0019, 0x001A, 0x0020
+MESSAGE_INTEGRITY_SHA256, PASSWORD_ALGORITHM, USERHASH = 0x001C, 0x001D, 0x001E
+PASSWORD_ALGORITHMS = 0x8002
 ADDITIONAL_ADDRESS_FAMILY, ICMP, SOFTWARE, FINGERPRINT = 0x8000, 0x8004, 0x8022, 0x8028
 
 
@@ -63,7 +66,7 @@ class Message:
         self.attributes = list(attributes)
         self.transaction = transaction or os.urandom(12)
 
-    def encode(self, key=None, fingerprint=False):
+    def encode(self, key=None, fingerprint=False, sha256=False):
         body = b"".join(attribute(k, v) for k, v in self.attributes)
 
         def head(length):
@@ -71,8 +74,9 @@ class Message:
                                COOKIE) + self.transaction
 
         if key is not None:
-            mac = hmac.new(key, head(len(body) + 24) + body, hashlib.sha1).digest()
-            body += attribute(MESSAGE_INTEGRITY, mac)
+            kind, digest, size = (MESSAGE_INTEGRITY_SHA256, hashlib.sha256, 36) if sha256 \
+                else (MESSAGE_INTEGRITY, hashlib.sha1, 24)
+            body += attribute(kind, hmac.new(key, head(len(body) + size) + body, digest).digest())
         if fingerprint:
             crc = zlib.crc32(head(len(body) + 8) + body) ^ 0x5354554E
             body += attribute(FINGERPRINT, struct.pack("!I", crc))
@@ -103,12 +107,14 @@ class Message:
         value = self.get(kind)
         return value and read_xor_address(value, self.transaction)
 
-    def integrity_ok(self, key):
+    def integrity_ok(self, key, sha256=False):
+        kind, digest = (MESSAGE_INTEGRITY_SHA256, hashlib.sha256) if sha256 else \
+            (MESSAGE_INTEGRITY, hashlib.sha1)
         at = 20
         for k, v in self.attributes:
-            if k == MESSAGE_INTEGRITY:
-                head = self.bytes[:2] + struct.pack("!H", at + 24 - 20) + self.bytes[4:20]
-                return hmac.new(key, head + self.bytes[20:at], hashlib.sha1).digest() == v
+            if k == kind:
+                head = self.bytes[:2] + struct.pack("!H", at + 4 + len(v) - 20) + self.bytes[4:20]
+                return hmac.new(key, head + self.bytes[20:at], digest).digest() == v
             at += 4 + len(v) + -len(v) % 4
         return False
 
@@ -121,9 +127,12 @@ def error_of(message):
 class Client:
     """A client behind one UDP socket. `sock` is bound, unconnected or connected, and stays ours."""
 
-    def __init__(self, sock, server, user="u", password="p", timeout=8.0):
+    def __init__(self, sock, server, user="u", password="p", timeout=8.0,
+                 sha256=False):
         self.sock, self.server = sock, server
         self.user, self.password, self.timeout = user, password, timeout
+        self.sha256 = sha256  # a client of RFC 8489, else of RFC 5389
+        self.algorithms = None
         self.realm = self.nonce = self.key = None
         self.pending = []  # what arrived while an answer was awaited
         self.relayed = self.mapped = None
@@ -165,14 +174,14 @@ class Client:
         for _ in range(3):
             message = Message(REQUEST, method, attributes, transaction)
             if authenticate and self.nonce is not None:
-                message.attributes += [(USERNAME, self.user.encode()), (REALM, self.realm),
-                                       (NONCE, self.nonce)]
-                answer = self.exchange(message.encode(self.key), message.transaction, timeout)
+                message.attributes += self.credentials()
+                answer = self.exchange(message.encode(self.key, sha256=self.sha256),
+                                       message.transaction, timeout)
             else:
                 answer = self.exchange(message.encode(), message.transaction, timeout)
             if answer.klass == SUCCESS:
                 if authenticate and self.key and method != BINDING:
-                    assert answer.integrity_ok(self.key), "answer without valid MESSAGE-INTEGRITY"
+                    assert answer.integrity_ok(self.key, self.sha256), "answer without valid MESSAGE-INTEGRITY"
                 return answer
             code, reason = error_of(answer)
             if not authenticate or raw or code not in (401, 438) or \
@@ -180,8 +189,23 @@ class Client:
                 raise TurnError(code, reason, answer)
             self.realm, self.nonce = answer.get(REALM), answer.get(NONCE)
             secret = b":".join((self.user.encode(), self.realm, self.password.encode()))
-            self.key = hashlib.md5(secret).digest()
+            self.algorithms = answer.get(PASSWORD_ALGORITHMS)
+            self.key = (hashlib.sha256 if self.sha256 else hashlib.md5)(secret).digest()
         raise TurnError(code, reason, answer)
+
+    def credentials(self):
+        user = (USERNAME, self.user.encode())
+        if not self.sha256:
+            return [user, (REALM, self.realm), (NONCE, self.nonce)]
+        # RFC 8489 section 9.2.5; the cookie's second bit is "Username anonymity".
+        assert self.nonce.startswith(b"obMatJos2"), "no nonce cookie"
+        features = base64.b64decode(self.nonce[9:13])
+        assert features[0] & 0x80 and self.algorithms, "no PASSWORD-ALGORITHMS offered"
+        if features[0] & 0x40:
+            user = (USERHASH, hashlib.sha256(self.user.encode() + b":" + self.realm).digest())
+        return [user, (REALM, self.realm), (NONCE, self.nonce),
+                (PASSWORD_ALGORITHMS, self.algorithms),
+                (PASSWORD_ALGORITHM, struct.pack("!HH", 2, 0))]
 
     def binding(self, attributes=()):
         answer = self.request(BINDING, attributes, authenticate=False)

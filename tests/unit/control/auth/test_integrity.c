@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/auth/integrity.h"
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
 #include "tests/rfc/rfc5769.h"
+#include "tests/rfc/rfc8489.h"
 #include "tests/unit/control/world.h"
+// After cmocka's headers.
+#include "common/base/bytes.h"
 
 static int setup(void **state)
 {
@@ -99,6 +105,67 @@ static void what_is_appended_verifies(void **state)
 	assert_int_equal(stun_write_finish(&w), -ENOBUFS);
 }
 
+// Appendix B.1: USERHASH, and the SHA-256 key under which its HMAC was made.
+static void rfc8489_userhash_and_key(void **state)
+{
+	const size_t n = strlen(RFC8489_USERNAME);
+	uint8_t hash[CTL_USERHASH_BYTES], mac[32];
+	struct ctl_key key;
+	assert_int_equal(ctl_crypto_userhash(*state, RFC8489_USERNAME, n, RFC8489_REALM, hash), 0);
+	assert_memory_equal(hash, rfc8489_request + RFC8489_USERHASH_OFFSET, sizeof(hash));
+	assert_int_equal(ctl_crypto_password_key(*state, CTL_PASSWORD_SHA256, RFC8489_USERNAME, n,
+				 RFC8489_REALM, RFC8489_PASSWORD, strlen(RFC8489_PASSWORD), &key),
+		0);
+	assert_int_equal(key.length, 32);
+	assert_non_null(HMAC(EVP_sha256(), key.bytes, (int)key.length, rfc8489_request,
+		RFC8489_INTEGRITY_OFFSET, mac, NULL));
+	assert_memory_equal(mac, rfc8489_request + RFC8489_INTEGRITY_OFFSET + 4, sizeof(mac));
+}
+
+// RFC 8489 section 14.6, at every length; the HMAC is libcrypto's own.
+static void sha256_may_be_truncated(void **state)
+{
+	static const uint8_t id[12] = "0123456789a";
+	for (uint16_t length = 0; length <= 36; length++) {
+		uint8_t bytes[100], mac[36] = {};
+		struct stun_message m;
+		struct stun_attr a;
+		struct stun_writer w;
+		stun_write_begin(&w, bytes, sizeof(bytes), STUN_REQUEST, STUN_REFRESH, id);
+		uint8_t *value = stun_write_reserve(&w, STUN_ATTR_MESSAGE_INTEGRITY_SHA256, length);
+		tp_wr16(bytes + 2, (uint16_t)(4 + length)); // padding is none of the legal ones
+		HMAC(EVP_sha256(), "key", 3, bytes, 20, mac, NULL);
+		memcpy(value, mac, length);
+		int whole = stun_write_finish(&w);
+		assert_int_equal(stun_read(bytes, (size_t)whole, &m), STUN_READ_OK);
+		assert_true(stun_find(&m, STUN_ATTR_MESSAGE_INTEGRITY_SHA256, &a));
+		bool legal = length >= 16 && length <= 32 && length % 4 == 0;
+		assert_int_equal(ctl_integrity_ok(*state, &m, &a, "key", 3), legal);
+		bytes[24] ^= 1;
+		assert_false(ctl_integrity_ok(*state, &m, &a, "key", 3));
+	}
+}
+
+static void sha256_that_is_appended_verifies(void **state)
+{
+	uint8_t bytes[200], mac[32];
+	static const uint8_t id[12] = "0123456789a";
+	struct stun_message m;
+	struct stun_attr a;
+	struct stun_writer w;
+	stun_write_begin(&w, bytes, sizeof(bytes), STUN_SUCCESS, STUN_REFRESH, id);
+	stun_write_u32(&w, STUN_ATTR_LIFETIME, 600);
+	assert_int_equal(ctl_integrity_sha256_append(*state, &w, "k", 1), 0);
+	HMAC(EVP_sha256(), "k", 1, bytes, 28, mac, NULL);
+	assert_memory_equal(bytes + 32, mac, 32);
+	stun_write_fingerprint(&w);
+	int length = stun_write_finish(&w);
+	assert_int_equal(stun_read(bytes, (size_t)length, &m), STUN_READ_OK);
+	assert_true(stun_find(&m, STUN_ATTR_MESSAGE_INTEGRITY_SHA256, &a));
+	assert_true(ctl_integrity_ok(*state, &m, &a, "k", 1));
+	assert_false(ctl_integrity_ok(*state, &m, &a, "j", 1));
+}
+
 // RFC 2202 section 3, cases 1 and 2.
 static void rfc2202_hmac(void **state)
 {
@@ -124,6 +191,9 @@ int main(void)
 		cmocka_unit_test(any_changed_byte_before_it_is_seen),
 		cmocka_unit_test(wrong_length_never_fits),
 		cmocka_unit_test(what_is_appended_verifies),
+		cmocka_unit_test(rfc8489_userhash_and_key),
+		cmocka_unit_test(sha256_may_be_truncated),
+		cmocka_unit_test(sha256_that_is_appended_verifies),
 		cmocka_unit_test(rfc2202_hmac),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

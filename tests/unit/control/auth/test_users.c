@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/auth/users.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
 
 #include "tests/unit/control/world.h"
@@ -38,10 +39,29 @@ static void keep(void *context, const struct ctl_user_answer *answer)
 	a->answer = *answer;
 }
 
+static struct ctl_user_answer ask_hash(
+	struct ctl_user_store *s, const char *user, const char *realm)
+{
+	uint8_t hash[CTL_USERHASH_BYTES];
+	char text[64];
+	int n = snprintf(text, sizeof(text), "%s:%s", user, realm);
+	assert_int_equal(EVP_Digest(text, (size_t)n, hash, NULL, EVP_sha256(), NULL), 1);
+	struct asked a = {};
+	struct ctl_user_query q = {
+		.userhash = hash, .algorithm = CTL_PASSWORD_SHA256, .wall_ns = WORLD_WALL_NS};
+	s->lookup(s, &q, keep, &a);
+	assert_int_equal(a.calls, 1);
+	return a.answer;
+}
+
 static struct ctl_user_answer ask(struct ctl_user_store *s, const char *user)
 {
 	struct asked a = {};
-	s->lookup(s, (const uint8_t *)user, strlen(user), WORLD_WALL_NS, keep, &a);
+	struct ctl_user_query q = {.user = (const uint8_t *)user,
+		.user_length = strlen(user),
+		.algorithm = CTL_PASSWORD_MD5,
+		.wall_ns = WORLD_WALL_NS};
+	s->lookup(s, &q, keep, &a);
 	assert_int_equal(a.calls, 1);
 	return a.answer;
 }
@@ -100,6 +120,54 @@ static void expired_credentials_fit_nobody(void **state)
 	assert_int_equal(a.n_keys, 2);
 }
 
+// RFC 8489 sections 14.4 and 18.5.1.2, with hashes of their own.
+static void users_by_hash(void **state)
+{
+	for (size_t i = 0; i < 4; i++) {
+		struct ctl_user_answer a = ask_hash(*state, entries[i].name, "example.org");
+		uint8_t right[32];
+		char text[64];
+		int n = snprintf(text, sizeof(text), "%s:example.org:%s", entries[i].name,
+			entries[i].password);
+		assert_int_equal(EVP_Digest(text, (size_t)n, right, NULL, EVP_sha256(), NULL), 1);
+		assert_int_equal(a.result, 0);
+		assert_int_equal(a.n_keys, 1);
+		assert_int_equal(a.key[0].length, 32);
+		assert_memory_equal(a.key[0].bytes, right, 32);
+		assert_int_equal(a.user_length, strlen(entries[i].name));
+		assert_memory_equal(a.user, entries[i].name, a.user_length);
+	}
+}
+
+static void a_hash_that_finds_nobody_costs_the_same(void **state)
+{
+	struct ctl_user_answer a = ask_hash(*state, "carol", "example.org");
+	assert_int_equal(a.result, -ENOENT);
+	assert_int_equal(a.n_keys, 1);
+	assert_int_equal(a.key[0].length, 32);
+	assert_int_equal(ask_hash(*state, "alice", "example.com").result, -ENOENT);
+	// A time-limited name cannot be told from its hash.
+	assert_int_equal(ask_hash(*state, "1700000600:alice", "example.org").result, -ENOENT);
+}
+
+static void time_limited_credentials_with_sha256(void **state)
+{
+	static const char user[] = "1700000600:alice";
+	static const char text[] = "1700000600:alice:example.org:gthUwOpcRoLI0MMCziCEBOWYnpo=";
+	uint8_t right[32];
+	struct asked a = {};
+	struct ctl_user_query q = {.user = (const uint8_t *)user,
+		.user_length = strlen(user),
+		.algorithm = CTL_PASSWORD_SHA256,
+		.wall_ns = WORLD_WALL_NS};
+	struct ctl_user_store *s = *state;
+	s->lookup(s, &q, keep, &a);
+	assert_int_equal(EVP_Digest(text, strlen(text), right, NULL, EVP_sha256(), NULL), 1);
+	assert_int_equal(a.answer.n_keys, 2);
+	assert_int_equal(a.answer.key[0].length, 32);
+	assert_memory_equal(a.answer.key[0].bytes, right, 32);
+}
+
 static void what_is_no_timestamp_is_a_name(void **state)
 {
 	static const char *const names[] = {"1700000600x", ":alice", "1700000600 :a",
@@ -129,6 +197,9 @@ int main(void)
 		cmocka_unit_test(unknown_users_cost_the_same),
 		cmocka_unit_test(time_limited_credentials),
 		cmocka_unit_test(expired_credentials_fit_nobody),
+		cmocka_unit_test(users_by_hash),
+		cmocka_unit_test(a_hash_that_finds_nobody_costs_the_same),
+		cmocka_unit_test(time_limited_credentials_with_sha256),
 		cmocka_unit_test(what_is_no_timestamp_is_a_name),
 		cmocka_unit_test(without_secrets_there_are_none),
 	};

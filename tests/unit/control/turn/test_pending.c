@@ -405,14 +405,23 @@ struct slow_store {
 	uint32_t n;
 };
 
-static void slow_lookup(struct ctl_user_store *store, const uint8_t *user, size_t length,
-	uint64_t wall_ns, ctl_user_answer_fn answer, void *context)
+static void slow_lookup(struct ctl_user_store *store, const struct ctl_user_query *q,
+	ctl_user_answer_fn answer, void *context)
 {
 	struct slow_store *s = (struct slow_store *)store;
-	memcpy(s->asked[s->n].user, user, length);
-	s->asked[s->n].length = length;
+	memcpy(s->asked[s->n].user, q->user, q->user_length);
+	s->asked[s->n].length = q->user_length;
 	s->asked[s->n].answer = answer;
 	s->asked[s->n++].context = context;
+}
+
+static void slow_answer(struct slow_store *s, uint32_t i, uint64_t wall_ns)
+{
+	struct ctl_user_query q = {.user = s->asked[i].user,
+		.user_length = s->asked[i].length,
+		.algorithm = CTL_PASSWORD_MD5,
+		.wall_ns = wall_ns};
+	s->real->lookup(s->real, &q, s->asked[i].answer, s->asked[i].context);
 }
 
 static void slow_user_stores_are_waited_for(void **state)
@@ -428,14 +437,12 @@ static void slow_user_stores_are_waited_for(void **state)
 	assert_int_equal(request_code(r), -1);
 	assert_int_equal(slow.n, 1);           // the second waits for the first
 	memset(r->bytes, 0, sizeof(r->bytes)); // the request's bytes were copied
-	slow.real->lookup(slow.real, slow.asked[0].user, slow.asked[0].length, r->w.now.wall_ns,
-		slow.asked[0].answer, slow.asked[0].context);
+	slow_answer(&slow, 0, r->w.now.wall_ns);
 	relay_ack_all(r, 0);
 	assert_int_equal(r->n_sent, 1);
 	assert_int_equal(sent_code(last_sent(r)), 0);
 	assert_int_equal(slow.n, 2);
-	slow.real->lookup(slow.real, slow.asked[1].user, slow.asked[1].length, r->w.now.wall_ns,
-		slow.asked[1].answer, slow.asked[1].context);
+	slow_answer(&slow, 1, r->w.now.wall_ns);
 	relay_ack_all(r, 0);
 	assert_int_equal(r->n_sent, 2);
 	assert_int_equal(sent_code(last_sent(r)), 0);

@@ -93,7 +93,7 @@ static void test_the_answer_is_the_challenge_of_control(void **state)
 		assert_memory_equal(m.transaction_id, transaction, 12);
 		types_of(&m, types);
 		const uint16_t order[8] = {STUN_ATTR_ERROR_CODE, STUN_ATTR_REALM, STUN_ATTR_NONCE,
-			q.fingerprint ? STUN_ATTR_FINGERPRINT : 0};
+			STUN_ATTR_PASSWORD_ALGORITHMS, q.fingerprint ? STUN_ATTR_FINGERPRINT : 0};
 		assert_memory_equal(types, order, sizeof(types));
 		assert_true(stun_find(&m, STUN_ATTR_ERROR_CODE, &attr));
 		assert_memory_equal(attr.value, "\0\0\4\1", 4);
