@@ -61,12 +61,6 @@ static inline uint32_t tp_sum_word(uint16_t host)
 	return htobe16(host);
 }
 
-// The term that takes `sum` away again.
-static inline uint32_t tp_sum_negate(uint32_t sum)
-{
-	return ~tp_sum_fold(sum) & 0xffff;
-}
-
 // Pseudo headers, RFC 768 and RFC 8200 section 8.1; `length` is the UDP length. Addresses are 4 or
 // 16 bytes as in the packet.
 static inline uint32_t tp_sum_pseudo4(
@@ -95,17 +89,4 @@ static inline uint16_t tp_checksum_udp(uint64_t sum)
 {
 	uint16_t checksum = tp_checksum(sum);
 	return checksum == 0 ? 0xffff : checksum;
-}
-
-// RFC 1624 equation 3: HC' = ~(~HC + ~m + m'), with all words taken away in `removed` and all that
-// came in `added`. What was wrong before stays wrong by as much.
-static inline uint16_t tp_checksum_update(uint16_t checksum, uint32_t removed, uint32_t added)
-{
-	return tp_checksum((uint64_t)(uint16_t)~checksum + tp_sum_negate(removed) + added);
-}
-
-// The same for UDP; the caller leaves a checksum of zero ("none") alone.
-static inline uint16_t tp_checksum_udp_update(uint16_t checksum, uint32_t removed, uint32_t added)
-{
-	return tp_checksum_udp((uint64_t)(uint16_t)~checksum + tp_sum_negate(removed) + added);
 }

@@ -11,9 +11,9 @@
 int dp_lock_open(struct dp *dp);
 void dp_lock_close(struct dp *dp);
 
-// rte_eal_init: --in-memory --iova-mode=va --no-pci --no-telemetry, lcore i+1 pinned to
-// workers.cores[i], the main lcore (management thread) floating over all cores; hugepages when
-// there are enough, else --no-huge with a warning. Fills tsc_hz, hugepages.
+// rte_eal_init: --in-memory (--no-shconf without hugepages) --iova-mode=va --no-pci --no-telemetry,
+// lcore i+1 pinned to workers.cores[i], the main lcore (management thread) floating over all cores;
+// hugepages when there are enough, else --no-huge with a warning. Fills tsc_hz, hugepages.
 int dp_eal_open(struct dp *dp);
 void dp_eal_close(struct dp *dp);
 
@@ -30,7 +30,7 @@ void dp_ports_close(struct dp *dp);
 // Steering: fills listener, range and local maps of every port, attaches the guards, merges the
 // relay range into ip_local_reserved_ports, names sockets that already hold ports of it.
 int dp_steer_open(struct dp *dp);
-// Orderly stop: programs, guards, pins and reserved ports are put back as found.
+// Orderly stop: programs, guards and reserved ports are put back as found.
 void dp_steer_close(struct dp *dp);
 // Fills the steer_*, guard_* and xdp_* fields of every port.
 void dp_steer_status(const struct dp *dp, struct tp_status_reply *out);

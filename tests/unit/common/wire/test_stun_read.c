@@ -214,7 +214,7 @@ static void test_unknown_required(void **state)
 	build_begin(&b, REQUEST);
 	build_attr(&b, 0x7ffe, "x", 1);
 	build_attr(&b, STUN_ATTR_REQUESTED_TRANSPORT, "\x11\0\0", 4);
-	build_attr(&b, STUN_ATTR_CHANGE_REQUEST, "\0\0\0", 4); // known by name, not implemented
+	build_attr(&b, STUN_ATTR_CHANGE_REQUEST, "\0\0\0", 4); // only where RFC 5780 is served
 	build_attr(&b, 0x7ffe, "x", 1);
 	build_attr(&b, 0x8888, "x", 1);                                // optional
 	build_attr(&b, STUN_ATTR_MAPPED_ADDRESS, "\0\1\0\0\0\0\0", 8); // known, unexpected
