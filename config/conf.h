@@ -33,6 +33,8 @@ enum conf_channel_numbers {
 	CONF_CHANNELS_RFC5766, // 0x4000-0x7FFF
 };
 
+#define CONF_DSCP_COPY 64 // one more than the highest code point
+
 enum conf_transport { // bits
 	CONF_TRANSPORT_UDP = 1,
 	CONF_TRANSPORT_TCP = 2,
@@ -182,6 +184,7 @@ struct conf {
 
 	struct {
 		uint32_t hop_limit; // 0: decrement (default), else set to this value
+		uint32_t dscp;      // CONF_DSCP_COPY (default), else set to this value
 	} forwarding;
 
 	struct {

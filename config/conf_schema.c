@@ -178,6 +178,8 @@ static const struct conf_option schema[] = {
 {"forwarding", CONF_OBJECT, .default_json = "{}", .help = "How relayed packets look."},
 {"forwarding.hop_limit", CONF_INTEGER, .max = 255, TOP(forwarding.hop_limit), .default_json = "0",
 	.help = "TTL or hop limit of relayed packets; 0: one less than received."},
+{"forwarding.dscp", CONF_INTEGER, .max = CONF_DSCP_COPY, TOP(forwarding.dscp), .default_json = "64",
+	.help = "DSCP of relayed packets and of answers, 0 to 63; 64: that of the packet received. ECN is always that of the packet received."},
 
 {"compatibility", CONF_OBJECT, .default_json = "{}", .help = "What older clients need."},
 {"compatibility.channel_numbers", CONF_CHOICE, .min = CONF_CHANNELS_RFC8656, TOP(compatibility.channel_numbers), .choices = channel_numbers,

@@ -157,6 +157,7 @@ static void configure(struct world *w)
 	c->relay.port_max = RELAY_PORT_MIN + RELAY_PORTS - 1;
 	c->limits.allocations = w->allocs;
 	c->workers.n_cores = 1;
+	c->forwarding.dscp = CONF_DSCP_COPY;
 	w->dp.conf = c;
 	w->dp.n_ports = 1;
 	w->dp.n_workers = 1;

@@ -102,6 +102,11 @@ static bool pad(struct dp_packet *p, uint32_t bytes)
 	return true;
 }
 
+static uint32_t tos(const struct dp_worker *w, const struct dp_packet *p)
+{
+	return (p->in.tos & w->tos_keep) | w->tos_set;
+}
+
 // The header is summed in registers: reading back what narrower stores just wrote would stall.
 static void write_ipv4(struct dp_worker *w, const struct dp_packet *p,
 	const struct dp_local *source, uint8_t *at, uint32_t length)
@@ -109,7 +114,7 @@ static void write_ipv4(struct dp_worker *w, const struct dp_packet *p,
 	bool df = p->in.family == TP_FAMILY_IPV4 && (p->in.df || p->flags & DP_PACKET_SEND_DF) &&
 		  !(p->flags & DP_PACKET_MADE);
 	uint32_t word[5] = {
-		htobe32(UINT32_C(0x45) << 24 | (uint32_t)p->in.tos << 16 | length),
+		htobe32(UINT32_C(0x45) << 24 | tos(w, p) << 16 | length),
 		htobe32((uint32_t)w->ipv4_id++ << 16 | (df ? RTE_IPV4_HDR_DF_FLAG : 0)),
 		htobe32((uint32_t)p->hop_limit << 24 | (uint32_t)IPPROTO_UDP << 16),
 	};
@@ -121,10 +126,10 @@ static void write_ipv4(struct dp_worker *w, const struct dp_packet *p,
 	memcpy(at + 10, &checksum, 2);
 }
 
-static void write_ipv6(
-	const struct dp_packet *p, const struct dp_local *source, uint8_t *at, uint32_t length)
+static void write_ipv6(const struct dp_worker *w, const struct dp_packet *p,
+	const struct dp_local *source, uint8_t *at, uint32_t length)
 {
-	tp_wr32(at, UINT32_C(6) << 28 | (uint32_t)p->in.tos << 20);
+	tp_wr32(at, UINT32_C(6) << 28 | tos(w, p) << 20);
 	tp_wr16(at + 4, (uint16_t)(length - 40));
 	at[6] = IPPROTO_UDP;
 	at[7] = p->hop_limit;
@@ -206,7 +211,7 @@ static void encap(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 		write_ipv4(w, p, source, at + ether, ip + udp_length);
 		dp_write_ethernet(w, p, at, RTE_ETHER_TYPE_IPV4);
 	} else {
-		write_ipv6(p, source, at + ether, ip + udp_length);
+		write_ipv6(w, p, source, at + ether, ip + udp_length);
 		dp_write_ethernet(w, p, at, RTE_ETHER_TYPE_IPV6);
 	}
 	if (p->verdict == DP_VERDICT_ENCAP)

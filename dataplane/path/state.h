@@ -49,8 +49,9 @@ struct dp_worker {
 	uint16_t index;
 	uint16_t n_rx;
 	int socket;
-	uint8_t hop_limit;    // 0: decrement
-	uint16_t channel_max; // highest channel number, common/wire/chandata.h
+	uint8_t hop_limit;         // 0: decrement
+	uint8_t tos_keep, tos_set; // DSCP policy: bits that stay, bits that are set
+	uint16_t channel_max;      // highest channel number, common/wire/chandata.h
 	uint16_t ipv4_id;
 	const char *realm;            // of challenges: the config's
 	uint64_t random;              // state of a splitmix64, seeded from getrandom

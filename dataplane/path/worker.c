@@ -53,6 +53,15 @@ static void take_queues(struct dp_worker *w)
 	}
 }
 
+// RFC 8656 sections 13 and 14: the code point is copied, or the operator's; ECN is copied.
+static void take_dscp(struct dp_worker *w, uint32_t dscp)
+{
+	bool copy = dscp == CONF_DSCP_COPY;
+
+	w->tos_keep = copy ? 0xff : 0x03;
+	w->tos_set = copy ? 0 : (uint8_t)(dscp << 2);
+}
+
 int dp_worker_create(struct dp *dp, uint16_t index, unsigned int lcore, struct dp_worker **out)
 {
 	int socket = (int)rte_lcore_to_socket_id(lcore);
@@ -68,6 +77,7 @@ int dp_worker_create(struct dp *dp, uint16_t index, unsigned int lcore, struct d
 	w->index = index;
 	w->socket = socket;
 	w->hop_limit = (uint8_t)dp->conf->forwarding.hop_limit;
+	take_dscp(w, dp->conf->forwarding.dscp);
 	w->channel_max = dp->conf->compatibility.channel_numbers == CONF_CHANNELS_RFC5766
 				 ? CHANDATA_CHANNEL_MAX_RFC5766
 				 : CHANDATA_CHANNEL_MAX;

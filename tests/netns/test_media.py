@@ -278,3 +278,18 @@ def test_dscp_and_hop_limit():
         got = {kind: value[0] for _, kind, value in ancillary}
         assert got[1] == 0xB8, f"DSCP {got}"
         assert got[2] == 32, f"TTL {got}"
+
+
+def test_dscp_by_configuration():
+    """forwarding.dscp stands in the place of the sender's; ECN stays."""
+    with h.relay(forwarding={"dscp": 34}):
+        client = h.client()
+        client.allocate()
+        peer = h.udp("peer", h.PEER4)
+        peer.setsockopt(socket.IPPROTO_IP, 13, 1)  # IP_RECVTOS
+        client.sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0xBA)
+        client.bind(0x4001, (h.PEER4, peer.getsockname()[1]))
+        client.send_channel(0x4001, b"marked")
+        peer.settimeout(2)
+        _, ancillary, _, _ = peer.recvmsg(100, 200)
+        assert ancillary[0][2][0] == 34 << 2 | 2, ancillary

@@ -77,6 +77,7 @@ static inline void rig_config(struct conf *conf)
 	conf->limits.allocations = 64;
 	conf->limits.flows = 1024;
 	conf->limits.routes = 1024;
+	conf->forwarding.dscp = CONF_DSCP_COPY;
 }
 
 static inline void rig_hop(struct rig *rig, uint16_t index, const uint8_t mac[6], uint16_t mtu)

@@ -259,6 +259,26 @@ static void test_hop_limit_is_decremented_or_set(void **state)
 	rig_end(s.rig);
 }
 
+static void test_dscp_is_copied_or_set(void **state)
+{
+	for (size_t w = 0; w < 4; w++) {
+		struct scene s = scene(&ways[w]);
+		struct frame in = rig_frame(s.peer, s.relay, "x", 1);
+
+		in.tos = 0x2a; // AF11, ECT(0)
+		rig_receive_frame(s.rig, &in);
+		assert_int_equal(rig_only(s.rig).tos, 0x2a);
+		rig_forget(s.rig);
+
+		dp_worker_destroy(s.rig->w);
+		s.rig->conf.forwarding.dscp = 46;
+		assert_int_equal(dp_worker_create(&s.rig->dp, 0, 0, &s.rig->w), 0);
+		rig_receive_frame(s.rig, &in);
+		assert_int_equal(rig_only(s.rig).tos, 46 << 2 | 2);
+		rig_end(s.rig);
+	}
+}
+
 static void test_df_is_copied_between_ipv4_only(void **state)
 {
 	for (size_t w = 0; w < 4; w++) {
@@ -413,6 +433,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_what_is_not_bound_is_dropped),
 	cmocka_unit_test(test_malformed_channel_data_is_dropped),
 	cmocka_unit_test(test_hop_limit_is_decremented_or_set),
+	cmocka_unit_test(test_dscp_is_copied_or_set),
 	cmocka_unit_test(test_df_is_copied_between_ipv4_only),
 	cmocka_unit_test(test_ipv4_ids_differ),
 	cmocka_unit_test(test_tags_come_and_go),
