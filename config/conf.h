@@ -14,6 +14,7 @@
 #define CONF_MAX_CORES        16
 #define CONF_MAX_LISTENERS    64
 #define CONF_MAX_RELAYS       64
+#define CONF_MAX_REALMS       (CONF_MAX_LISTENERS + 1) // each listener's, and the default one
 #define CONF_MAX_USERS        65536
 #define CONF_MAX_REST_SECRETS 8
 #define CONF_NAME_BYTES       16 // IFNAMSIZ
@@ -35,6 +36,11 @@ enum conf_channel_numbers {
 
 #define CONF_DSCP_COPY 64 // one more than the highest code point
 
+enum conf_rest_expiry {
+	CONF_REST_EXPIRY_ALLOCATE, // an expired credential serves its allocations to their end
+	CONF_REST_EXPIRY_ALWAYS,
+};
+
 enum conf_transport { // bits
 	CONF_TRANSPORT_UDP = 1,
 	CONF_TRANSPORT_TCP = 2,
@@ -53,7 +59,9 @@ struct conf_port {
 struct conf_listener {
 	struct tp_ip address;
 	uint16_t port;
-	uint32_t transports; // enum conf_transport bits
+	uint32_t transports;  // enum conf_transport bits
+	char *realm;          // NULL when not given
+	uint16_t realm_index; // derived: of `realms`
 };
 
 // NAT behaviour discovery (RFC 5780) in one address family: two addresses and two ports make four
@@ -79,7 +87,10 @@ struct conf_relay {
 
 struct conf_user {
 	char *name;
-	char *password;
+	char *password;         // this, or the key; never printed
+	char *key, *key_sha256; // 32 and 64 hexadecimal digits; key_sha256 may be NULL beside key
+	char *realm;            // NULL when not given
+	uint16_t realm_index;   // derived: of `realms`
 };
 
 struct conf_prefix {
@@ -112,6 +123,11 @@ struct conf {
 	struct conf_listener listeners[CONF_MAX_LISTENERS];
 	size_t n_listeners;
 
+	// Derived when the document is checked: [0] is `realm`, the others are those of listeners
+	// that differ. The strings belong to `realm` and the listeners.
+	const char *realms[CONF_MAX_REALMS];
+	size_t n_realms;
+
 	struct {
 		struct tp_ip alternate_address, alternate_address6; // family none: not given
 		uint16_t alternate_port;                            // 0: no discovery
@@ -140,6 +156,7 @@ struct conf {
 		size_t n_users;
 		char **rest_secrets;
 		size_t n_rest_secrets;
+		enum conf_rest_expiry rest_expiry;
 		uint32_t nonce_lifetime_s; // default 600
 	} auth;
 
@@ -150,6 +167,7 @@ struct conf {
 
 	struct {
 		uint64_t allocations_total, allocations_per_user; // 0: unlimited
+		uint64_t allocations_per_realm;                   // 0: unlimited
 		uint64_t bits_per_second_per_allocation;          // 0: unlimited
 	} quotas;
 
@@ -198,7 +216,11 @@ struct conf {
 // ends it with conf_free; on failure *out is NULL.
 int conf_load(const char *path, struct conf **out, FILE *errors);
 
+// Cleanses passwords, keys and secrets.
 void conf_free(struct conf *conf);
+
+// Cleanses and drops users and secrets of `auth`: for a process that does not authenticate.
+void conf_forget_credentials(struct conf *conf);
 
 // Whether a listener takes part in NAT behaviour discovery, and as which of the four. `out` points
 // into `families`.

@@ -71,16 +71,17 @@ struct tp_alloc_record {
 	uint32_t granted_lifetime_s;
 	struct tp_alloc_counters_snapshot {
 		uint64_t up_packets, up_bytes, down_packets, down_bytes;
-	} snapshot; // totals as last read
+	} snapshot;                                // totals as last read
 	struct tp_alloc_counters_snapshot carried; // what earlier runs of the dataplane counted
 	uint64_t snapshot_wall_ns;
-	uint16_t realm; // index into the config's realms, 0 today
+	uint16_t realm; // index into the config's realms when this was written
 	uint16_t user_length;
 	uint32_t user_more; // index of a tp_name_record when user_length > TP_RECORD_NAME_INLINE
 	uint8_t user[TP_RECORD_NAME_INLINE];
 	uint8_t transport;       // of the client's side: 0 UDP, 1 TCP, 2 TLS, 3 DTLS
 	uint8_t closed_families; // of a dual allocation, given up: bit 0 IPv4, bit 1 IPv6
-	uint8_t reserved[74];    // mobility, quota class, policer
+	uint8_t reserved[66];    // mobility, quota class, policer
+	uint64_t realm_tag;      // of the realm's name, whatever its index is; 0: there was but one
 };
 
 enum tp_peer_kind {
@@ -114,6 +115,7 @@ struct tp_name_record {
 
 static_assert(sizeof(struct tp_region_header) <= TP_REGION_HEADER_BYTES);
 static_assert(sizeof(struct tp_alloc_record) == 384);
+static_assert(offsetof(struct tp_alloc_record, realm_tag) == 376);
 static_assert(sizeof(struct tp_peer_record) == 64);
 static_assert(sizeof(struct tp_name_record) == 512);
 

@@ -53,13 +53,17 @@ static int take_ports(struct ctl_store *s, const struct ctl_allocation_request *
 static int check_quota(const struct ctl_store *s, const struct ctl_allocation_request *q)
 {
 	const struct ctl_store_policy *p = &s->policy;
+	uint64_t tag = ctl_tag_of(s, q->realm);
 	if (p->allocations_total && s->counts.allocations >= p->allocations_total)
 		return -EDQUOT;
 	if (p->allocations_per_user &&
-		ctl_quota_count(&s->quota, q->user, q->user_length) >= p->allocations_per_user)
+		ctl_quota_count(&s->quota, tag, q->user, q->user_length) >= p->allocations_per_user)
 		return -EDQUOT;
-	if (q->even_port == CTL_PORT_RESERVE &&
-		ctl_reservation_count(s, q->user, q->user_length) >= CTL_RESERVATIONS_USER)
+	if (p->allocations_per_realm &&
+		ctl_quota_count_realm(&s->quota, tag) >= p->allocations_per_realm)
+		return -EDQUOT;
+	if (q->even_port == CTL_PORT_RESERVE && ctl_reservation_count(s, q->realm, q->user,
+							q->user_length) >= CTL_RESERVATIONS_USER)
 		return -EDQUOT;
 	return 0;
 }
@@ -118,7 +122,8 @@ static void write_record(struct ctl_store *s, uint32_t index, uint32_t name,
 	memset(&r->snapshot, 0, sizeof(r->snapshot));
 	memset(&r->carried, 0, sizeof(r->carried));
 	r->snapshot_wall_ns = now.wall_ns;
-	r->realm = 0;
+	r->realm = q->realm;
+	r->realm_tag = ctl_tag_of(s, q->realm);
 	r->closed_families = 0;
 	memset(r->reserved, 0, sizeof(r->reserved));
 	write_user(s, r, q, name);
@@ -163,7 +168,7 @@ int ctl_allocation_create(struct ctl_store *s, const struct ctl_allocation_reque
 			goto fail_ports;
 	}
 	struct ctl_slot *slot = &s->slots[index];
-	slot->user = ctl_quota_take(&s->quota, q->user, q->user_length);
+	slot->user = ctl_quota_take(&s->quota, ctl_tag_of(s, q->realm), q->user, q->user_length);
 	if (!slot->user) {
 		rc = -ENOSPC;
 		goto fail_reservation;

@@ -3,6 +3,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+uint64_t ctl_realm_tag(const char *realm)
+{
+	static const struct tp_siphash_key fixed;
+	uint64_t tag = tp_siphash(&fixed, realm, strlen(realm));
+	return tag ? tag : 1;
+}
 
 int ctl_region_format(void *region, size_t region_bytes, uint32_t allocs, uint32_t peers,
 	uint32_t names, uint64_t instance)

@@ -149,6 +149,11 @@ static void print_turn(FILE *out, const struct ctl_turn_counters *t)
 					ctl_turn_method_label(m), ctl_turn_error_code(e),
 					(unsigned long long)t->errors[m][e]);
 	}
+	head(out, "auth_failures_total", "counter",
+		"TURN requests refused before their method, by reason");
+	for (unsigned int f = 0; f < CTL_AUTH_FAILURES; f++)
+		fprintf(out, "turnpike_auth_failures_total{reason=\"%s\"} %llu\n",
+			ctl_auth_failure_name(f), (unsigned long long)t->auth_failures[f]);
 	single(out, "requests_malformed_total", "counter", "requests that are no STUN",
 		t->malformed);
 	single(out, "requests_replayed_total", "counter", "retransmissions answered", t->replayed);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/wire/chandata.h"
+#include "control/auth/rest.h"
 
 void ctl_policy_store(const struct conf *conf, struct ctl_store_policy *out)
 {
@@ -17,6 +18,8 @@ void ctl_policy_store(const struct conf *conf, struct ctl_store_policy *out)
 				       : CHANDATA_CHANNEL_MAX,
 		.allocations_total = conf->quotas.allocations_total,
 		.allocations_per_user = conf->quotas.allocations_per_user,
+		.allocations_per_realm = conf->quotas.allocations_per_realm,
+		.n_realms = conf->n_realms,
 		.rate_bytes_per_s = (conf->quotas.bits_per_second_per_allocation + 7) / 8,
 		.allocation_max_s = conf->lifetimes.allocation_max_s,
 		.permission_s = conf->lifetimes.permission_s,
@@ -28,6 +31,8 @@ void ctl_policy_store(const struct conf *conf, struct ctl_store_policy *out)
 			.public_address = r->public_address,
 			.prefix_bits = r->prefix_bits};
 	}
+	for (size_t i = 0; i < conf->n_realms; i++)
+		out->realm_tag[i] = ctl_realm_tag(conf->realms[i]);
 	for (size_t i = 0; i < conf->n_listeners; i++)
 		out->listeners[i] = (struct tp_addr){
 			.ip = conf->listeners[i].address, .port = conf->listeners[i].port};
@@ -79,7 +84,8 @@ int ctl_policy_acl(
 	return rc;
 }
 
-static_assert(CONF_MAX_REST_SECRETS <= CTL_USER_KEYS);
+static_assert(CONF_MAX_REST_SECRETS * CTL_REST_KEYS <= CTL_USER_KEYS);
+static_assert(CONF_MAX_REALMS <= CTL_MAX_REALMS);
 
 int ctl_policy_users(const struct conf *conf, struct ctl_user_store **out)
 {
@@ -87,15 +93,21 @@ int ctl_policy_users(const struct conf *conf, struct ctl_user_store **out)
 	struct ctl_user_entry *users = calloc(conf->auth.n_users + 1, sizeof(*users));
 	if (!users)
 		return -ENOMEM;
-	for (size_t i = 0; i < conf->auth.n_users; i++)
-		users[i] = (struct ctl_user_entry){
-			conf->auth.users[i].name, conf->auth.users[i].password};
-	struct ctl_config_users_options options = {.realm = conf->realm,
+	for (size_t i = 0; i < conf->auth.n_users; i++) {
+		const struct conf_user *u = &conf->auth.users[i];
+		users[i] = (struct ctl_user_entry){.name = u->name,
+			.password = u->password,
+			.key = u->key,
+			.key_sha256 = u->key_sha256,
+			.realm = u->realm_index};
+	}
+	struct ctl_config_users_options options = {.realms = conf->realms,
+		.n_realms = conf->n_realms,
 		.users = users,
 		.n_users = conf->auth.n_users,
 		.rest_secrets = (const char *const *)conf->auth.rest_secrets,
 		.n_rest_secrets = conf->auth.n_rest_secrets};
 	int rc = ctl_config_users_create(&options, out);
-	free(users); // names and passwords are the config's
+	free(users); // names and keys are the config's
 	return rc;
 }

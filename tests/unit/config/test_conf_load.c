@@ -423,11 +423,28 @@ static const struct mistake mistakes[] = {
 		"t.json: relay.addresses[1]: its public address is one of relay.addresses[0] "
 		"too\n"},
 	// Users and secrets: no value of a secret is ever printed.
-	{"{'auth':{'users':[{'name':'u'}]}}", "t.json: auth.users[0].password: is required\n"},
+	{"{'auth':{'users':[{'name':'u'}]}}", "t.json: auth.users[0]: must have exactly one of the "
+					      "keys \"password\" or \"key\", has 0\n"},
 	{"{'auth':{'users':[{'name':'u','password':''}]}}",
 		"t.json: auth.users[0].password: must be a string of 1 to 1024 bytes, is a string "
 		"of 0 "
 		"bytes\n"},
+	{"{'auth':{'users':[{'name':'u','password':'p','key':'00112233445566778899aabbccddeeff'}]}"
+	 "}",
+		"t.json: auth.users[0]: must have exactly one of the keys \"password\" or \"key\", "
+		"has 2\n"},
+	{"{'auth':{'users':[{'name':'u','key':'00112233445566778899aabbccddeefg'}]}}",
+		"t.json: auth.users[0].key: has characters other than hexadecimal digits\n"},
+	{"{'auth':{'users':[{'name':'u','key':'001122'}]}}",
+		"t.json: auth.users[0].key: must be a string of 32 to 32 bytes, is a string of 6 "
+		"bytes\n"},
+	{"{'auth':{'users':[{'name':'u','password':'p','key_sha256':"
+	 "'00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff'}]}}",
+		"t.json: auth.users[0]: \"key_sha256\" has its place beside \"key\"\n"},
+	{"{'auth':{'users':[{'name':'u','password':'p','realm':'b.example.org'}]}}",
+		"t.json: auth.users[0].realm: no listener is of the realm \"b.example.org\"\n"},
+	{"{'auth':{'rest_expiry':'never'}}",
+		"t.json: auth.rest_expiry: must be \"allocate\" or \"always\", is \"never\"\n"},
 	{"{'auth':{'users':[{'name':'u','password':1234}]}}",
 		"t.json: auth.users[0].password: must be a string of 1 to 1024 bytes, is an "
 		"integer\n"},
@@ -703,6 +720,62 @@ static void tls_files_are_not_needed_without_a_listener(void **state)
 	conf_free(conf);
 }
 
+// Numbered in the order in which listeners first name them, behind the document's own.
+static void realms_are_those_of_listeners(void **state)
+{
+	static const char text[] =
+		"{\"realm\":\"a\",\"ports\":[{\"name\":\"p\",\"interface\":\"e\"}],"
+		"\"relay\":{\"addresses\":[{\"address\":\"198.18.0.2\"}]},"
+		"\"nat_discovery\":{\"alternate_address\":\"198.18.0.9\"},"
+		"\"listeners\":[{\"address\":\"198.18.0.2\",\"realm\":\"b\"},"
+		"{\"address\":\"198.18.0.3\"},{\"address\":\"198.18.0.4\",\"realm\":\"c\"},"
+		"{\"address\":\"198.18.0.5\",\"realm\":\"a\"},"
+		"{\"address\":\"198.18.0.6\",\"realm\":\"b\"}],"
+		"\"auth\":{\"users\":[{\"name\":\"u\",\"password\":\"1\"},"
+		"{\"name\":\"u\",\"password\":\"2\",\"realm\":\"c\"},"
+		"{\"name\":\"u\",\"key\":\"00112233445566778899aabbccddeeff\",\"realm\":\"b\"}]}}";
+	static const uint16_t of_listener[] = {1, 0, 2, 0, 1, 1, 1, 1}; // three of discovery
+	static const uint16_t of_user[] = {0, 2, 1};
+	struct conf *c;
+	char *problems;
+
+	if (try_load(text, strlen(text), &c, &problems) != 0)
+		fail_msg("%s", problems);
+	free(problems);
+	assert_int_equal(c->n_realms, 3);
+	assert_string_equal(c->realms[0], "a");
+	assert_string_equal(c->realms[1], "b");
+	assert_string_equal(c->realms[2], "c");
+	assert_int_equal(c->n_listeners, 8);
+	for (size_t i = 0; i < 8; i++)
+		assert_int_equal(c->listeners[i].realm_index, of_listener[i]);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(c->auth.users[i].realm_index, of_user[i]);
+	assert_null(c->auth.users[2].password);
+	assert_int_equal(c->auth.rest_expiry, CONF_REST_EXPIRY_ALLOCATE);
+	conf_forget_credentials(c);
+	assert_int_equal(c->auth.n_users + c->auth.n_rest_secrets, 0);
+	conf_free(c);
+}
+
+// Two users of one name in one realm, named in two ways.
+static void names_are_unique_in_a_realm(void **state)
+{
+	static const char text[] =
+		"{\"realm\":\"a\",\"ports\":[{\"name\":\"p\",\"interface\":\"e\"}],"
+		"\"relay\":{\"addresses\":[{\"address\":\"198.18.0.2\"}]},"
+		"\"listeners\":[{\"address\":\"198.18.0.2\"}],"
+		"\"auth\":{\"users\":[{\"name\":\"u\",\"password\":\"1\"},"
+		"{\"name\":\"u\",\"password\":\"2\",\"realm\":\"a\"}]}}";
+	struct conf *c;
+	char *problems;
+
+	assert_int_equal(try_load(text, strlen(text), &c, &problems), -EINVAL);
+	assert_string_equal(
+		problems, "t.json: auth.users[1].name: \"u\" is the name of auth.users[0] too\n");
+	free(problems);
+}
+
 int main(void)
 {
 #define FILES(name) cmocka_unit_test_setup_teardown(name, files_setup, files_teardown)
@@ -716,6 +789,8 @@ int main(void)
 		cmocka_unit_test(all_that_is_missing_is_named),
 		cmocka_unit_test(broken_text_names_line_and_column),
 		cmocka_unit_test(syntax_error_quotes_no_secret),
+		cmocka_unit_test(realms_are_those_of_listeners),
+		cmocka_unit_test(names_are_unique_in_a_realm),
 		FILES(unreadable_files_say_why),
 		FILES(largest_file_is_read_whole),
 		FILES(tls_files_are_looked_for_beside_the_document),
