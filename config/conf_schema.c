@@ -279,6 +279,8 @@ static void schema_limits(
 
 	if (o->max == INTEGER_MAX)
 		snprintf(out, capacity, "%s of %ju or more%s", what, (uintmax_t)o->min, unit);
+	else if (o->min == o->max && o->type != CONF_INTEGER)
+		snprintf(out, capacity, "%s of %ju%s", what, (uintmax_t)o->min, unit);
 	else if (o->min == 0 && o->type != CONF_INTEGER)
 		snprintf(out, capacity, "%s of at most %ju%s", what, (uintmax_t)o->max, unit);
 	else

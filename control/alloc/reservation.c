@@ -45,12 +45,22 @@ int ctl_reservation_make(struct ctl_store *s, struct ctl_relay_port port, struct
 	return -ENOSPC;
 }
 
+// A token is all that its bearer has to show: how much of a guess is right must not be seen.
+static bool same_token(
+	const uint8_t a[CTL_RESERVATION_TOKEN_BYTES], const uint8_t b[CTL_RESERVATION_TOKEN_BYTES])
+{
+	uint8_t difference = 0;
+	for (size_t i = 0; i < CTL_RESERVATION_TOKEN_BYTES; i++)
+		difference |= a[i] ^ b[i];
+	return difference == 0;
+}
+
 struct ctl_relay_port ctl_reservation_take(
 	struct ctl_store *s, const uint8_t token[CTL_RESERVATION_TOKEN_BYTES])
 {
 	for (uint32_t i = 0; i < CTL_RESERVATIONS; i++) {
 		struct ctl_reservation *r = &s->reservations[i];
-		if (!r->used || memcmp(r->token, token, sizeof(r->token)) != 0)
+		if (!r->used || !same_token(r->token, token))
 			continue;
 		r->used = false;
 		ctl_heap_remove(&s->expiry, ctl_heap_of_reservation(s, i));

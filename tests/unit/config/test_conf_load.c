@@ -436,7 +436,7 @@ static const struct mistake mistakes[] = {
 	{"{'auth':{'users':[{'name':'u','key':'00112233445566778899aabbccddeefg'}]}}",
 		"t.json: auth.users[0].key: has characters other than hexadecimal digits\n"},
 	{"{'auth':{'users':[{'name':'u','key':'001122'}]}}",
-		"t.json: auth.users[0].key: must be a string of 32 to 32 bytes, is a string of 6 "
+		"t.json: auth.users[0].key: must be a string of 32 bytes, is a string of 6 "
 		"bytes\n"},
 	{"{'auth':{'users':[{'name':'u','password':'p','key_sha256':"
 	 "'00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff'}]}}",
