@@ -13,7 +13,7 @@
 #define CONF_MAX_PORTS        8
 #define CONF_MAX_CORES        16
 #define CONF_MAX_LISTENERS    64
-#define CONF_MAX_RELAYS       64
+#define CONF_MAX_RELAYS       256
 #define CONF_MAX_REALMS       (CONF_MAX_LISTENERS + 1) // each listener's, and the default one
 #define CONF_MAX_USERS        65536
 #define CONF_MAX_REST_SECRETS 8

@@ -58,8 +58,13 @@ static struct tp_ip public_form(const struct conf *conf, const struct tp_ip *ip)
 	for (size_t i = 0; i < conf->relay.n_addresses; i++) {
 		const struct conf_relay *r = &conf->relay.addresses[i];
 
-		if (r->prefix_bits == tp_ip_length(ip) * 8 && tp_ip_equal(&r->address, ip))
-			return r->public_address;
+		struct tp_ip public = r->public_address;
+
+		if (!tp_ip_in_prefix(ip, &r->address, r->prefix_bits))
+			continue;
+		for (size_t bit = r->prefix_bits; bit < tp_ip_length(ip) * 8; bit++)
+		public.bytes[bit / 8] |= ip->bytes[bit / 8] & (uint8_t)(0x80 >> bit % 8);
+		return public;
 	}
 	return *ip;
 }

@@ -289,6 +289,7 @@ int ctl_store_adopt(struct ctl_store *s, struct ctl_time now, struct ctl_adoptio
 		scan_live(s, i, now, &uids, report);
 	for (uint32_t i = 0; i < s->alloc_capacity; i++)
 		scan_rest(s, i, now, report);
+	ctl_relay_use_adopt(s);
 	settle_uids(s, &uids, now, report);
 	for (uint32_t i = 0; i < s->name_capacity; i++)
 		scan_name(s, i, report);

@@ -12,6 +12,18 @@
 static_assert(
 	sizeof(((struct tp_name_record *)0)->bytes) + TP_RECORD_NAME_INLINE >= CTL_USER_MAX_BYTES);
 
+// One relay port. Ports that rest give way, as long as some rest where they could be given.
+static int take_port(
+	struct ctl_store *s, int f, enum ctl_port_wish wish, struct ctl_relay_port *out)
+{
+	for (;;) {
+		int rc = ctl_relays_take(
+			&s->relays, &s->draw, f ? TP_FAMILY_IPV6 : TP_FAMILY_IPV4, wish, out);
+		if (rc != -ENOSPC || s->relays.resting[f] == 0 || !ctl_rest_yield(s))
+			return rc;
+	}
+}
+
 // Relay ports for all families asked for; on failure none is taken.
 static int take_ports(struct ctl_store *s, const struct ctl_allocation_request *q,
 	struct ctl_relay_port port[2], struct ctl_relay_port *reserved)
@@ -30,8 +42,7 @@ static int take_ports(struct ctl_store *s, const struct ctl_allocation_request *
 	for (int f = 0; f < 2; f++) {
 		if (!(q->families & 1 << f))
 			continue;
-		int rc = ctl_relays_take(&s->relays, &s->draw, f ? TP_FAMILY_IPV6 : TP_FAMILY_IPV4,
-			wish_of[q->even_port], &port[n]);
+		int rc = take_port(s, f, wish_of[q->even_port], &port[n]);
 		if (rc == 0) {
 			n++;
 		} else if (!(q->optional_families & 1 << f)) {
@@ -154,9 +165,7 @@ int ctl_allocation_create(struct ctl_store *s, const struct ctl_allocation_reque
 		return -ENOSPC;
 
 	struct ctl_relay_port port[2], reserved;
-	do
-		rc = take_ports(s, q, port, &reserved);
-	while (rc == -ENOSPC && !q->token && ctl_rest_yield(s));
+	rc = take_ports(s, q, port, &reserved);
 	if (rc)
 		return rc;
 	uint32_t index = s->free_allocs.head;

@@ -120,8 +120,8 @@ void ctl_store_status(const struct ctl_store *s, struct ctl_store_status *out)
 	out->allocs_free = s->free_allocs.count;
 	out->peers_free = s->free_peers.count;
 	out->names_free = s->free_names.count;
-	out->ports_free[0] = s->relays.free[0];
-	out->ports_free[1] = s->relays.free[1];
+	out->ports_free[0] = s->relays.free[0][CTL_WISH_ANY];
+	out->ports_free[1] = s->relays.free[1][CTL_WISH_ANY];
 	out->users = s->quota.users;
 }
 

@@ -68,7 +68,7 @@ struct ctl_store_status {
 	uint64_t resting; // ended allocations whose relay ports rest
 	uint64_t alloc_capacity, peer_capacity, name_capacity;
 	uint64_t allocs_free, peers_free, names_free;
-	uint64_t ports_free[2];     // IPv4, IPv6, over all relay addresses
+	uint64_t ports_free[2];     // IPv4, IPv6, over all relay addresses in use
 	uint64_t users;             // with at least one allocation
 	uint64_t created, ended[8]; // since this process started; by enum tp_end_reason
 };

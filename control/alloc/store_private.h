@@ -128,6 +128,11 @@ void ctl_peer_free(struct ctl_store *s, uint32_t peer);
 void ctl_peer_set_deadline(struct ctl_store *s, uint32_t peer, uint64_t deadline_ns);
 void ctl_send_peer(struct ctl_store *s, uint32_t peer, bool set, struct ctl_change *change);
 
+// ---- relay_use.c
+// Takes the use of the relay addresses from the region, which forgets those that are not
+// configured; after the records have taken their ports.
+void ctl_relay_use_adopt(struct ctl_store *s);
+
 // ---- reservation.c
 // How many the user has that nobody has taken yet.
 uint32_t ctl_reservation_count(

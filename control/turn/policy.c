@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/wire/chandata.h"
+#include "control/alloc/relay_use.h"
 #include "control/auth/rest.h"
 
 void ctl_policy_store(const struct conf *conf, struct ctl_store_policy *out)
@@ -46,17 +47,42 @@ static struct ctl_acl_prefix *copy_prefixes(const struct conf_prefix *list, size
 	return out;
 }
 
+struct relay_forms {
+	struct ctl_acl_prefix prefix[2 * CONF_MAX_RELAYS];
+	size_t count;
+};
+
+// Both forms of an entry; most have only one.
+static void add_forms(struct relay_forms *f, const struct conf_relay *r)
+{
+	f->prefix[f->count++] = (struct ctl_acl_prefix){r->address, r->prefix_bits};
+	if (!tp_ip_equal(&r->address, &r->public_address))
+		f->prefix[f->count++] = (struct ctl_acl_prefix){r->public_address, r->prefix_bits};
+}
+
+static bool is_removed(const struct ctl_store *store, const struct conf_relay *r)
+{
+	struct ctl_relay_view v;
+	return store &&
+	       ctl_relay_entry(store, ctl_relay_find(store, &r->address, r->prefix_bits), &v) &&
+	       v.use == CTL_RELAY_REMOVED;
+}
+
 int ctl_policy_acl(
 	const struct conf *conf, const struct tp_ip *own, size_t n_own, struct ctl_acl **out)
 {
+	return ctl_policy_acl_now(conf, NULL, own, n_own, out);
+}
+
+int ctl_policy_acl_now(const struct conf *conf, const struct ctl_store *store,
+	const struct tp_ip *own, size_t n_own, struct ctl_acl **out)
+{
 	*out = NULL;
-	struct ctl_acl_prefix relays[2 * CONF_MAX_RELAYS];
+	struct relay_forms relays = {.count = 0}, removed = {.count = 0};
 	struct tp_addr listeners[CONF_MAX_LISTENERS];
-	size_t n_relays = 0;
 	for (size_t i = 0; i < conf->relay.n_addresses; i++) {
 		const struct conf_relay *r = &conf->relay.addresses[i];
-		relays[n_relays++] = (struct ctl_acl_prefix){r->address, r->prefix_bits};
-		relays[n_relays++] = (struct ctl_acl_prefix){r->public_address, r->prefix_bits};
+		add_forms(is_removed(store, r) ? &removed : &relays, r);
 	}
 	for (size_t i = 0; i < conf->n_listeners; i++)
 		listeners[i] = (struct tp_addr){
@@ -69,8 +95,10 @@ int ctl_policy_acl(
 			.n_allow = conf->peers.n_allow,
 			.deny = deny,
 			.n_deny = conf->peers.n_deny,
-			.relays = relays,
-			.n_relays = n_relays,
+			.relays = relays.prefix,
+			.n_relays = relays.count,
+			.removed = removed.prefix,
+			.n_removed = removed.count,
 			.port_min = conf->relay.port_min,
 			.port_max = conf->relay.port_max,
 			.listeners = listeners,

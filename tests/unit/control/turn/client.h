@@ -89,7 +89,8 @@ static inline void relay_open(struct relay *r)
 	if (!c->relay.n_addresses)
 		c->relay.n_addresses = 2;
 	c->relay.port_min = 50000;
-	c->relay.port_max = 50099;
+	if (!c->relay.port_max)
+		c->relay.port_max = 50099;
 	c->auth.users = r->users;
 	c->auth.n_users = 3;
 	c->auth.rest_secrets = secrets;
