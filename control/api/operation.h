@@ -15,6 +15,7 @@ enum ctl_operation_id {
 	CTL_OP_ALLOCATION_LIST,
 	CTL_OP_ALLOCATION_SHOW,
 	CTL_OP_ALLOCATION_CLOSE,
+	CTL_OP_RELOAD,
 	CTL_OPERATIONS,
 };
 
@@ -22,6 +23,7 @@ enum ctl_param_type {
 	CTL_PARAM_NONE, // ends a list
 	CTL_PARAM_INTEGER,
 	CTL_PARAM_TEXT,
+	CTL_PARAM_BOOLEAN, // `true` or `false`; bounds mean nothing
 };
 
 struct ctl_param {

@@ -8,6 +8,7 @@ static const ctl_operation_fn run[CTL_OPERATIONS] = {
 	[CTL_OP_ALLOCATION_LIST] = ctl_op_allocation_list,
 	[CTL_OP_ALLOCATION_SHOW] = ctl_op_allocation_show,
 	[CTL_OP_ALLOCATION_CLOSE] = ctl_op_allocation_close,
+	[CTL_OP_RELOAD] = ctl_op_reload,
 };
 
 const ctl_operation_fn *ctl_operations_run(void)

@@ -14,6 +14,7 @@ void ctl_op_stats(void *context, struct ctl_call *call, const json_t *params);
 void ctl_op_allocation_list(void *context, struct ctl_call *call, const json_t *params);
 void ctl_op_allocation_show(void *context, struct ctl_call *call, const json_t *params);
 void ctl_op_allocation_close(void *context, struct ctl_call *call, const json_t *params);
+void ctl_op_reload(void *context, struct ctl_call *call, const json_t *params);
 
 // Totals of control's own work, part of `stats`; the caller owns it.
 json_t *ctl_op_control_stats(struct ctl *ctl);

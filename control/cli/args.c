@@ -14,6 +14,7 @@ static const struct cli_command commands[] = {
 	{"allocation", "list", CTL_OP_ALLOCATION_LIST, NULL, cli_allocation_list},
 	{"allocation", "show", CTL_OP_ALLOCATION_SHOW, NULL, cli_allocation_show},
 	{"allocation", "close", CTL_OP_ALLOCATION_CLOSE, NULL, cli_allocation_close},
+	{"reload", NULL, CTL_OP_RELOAD, NULL, cli_reload},
 	{"help", NULL, CTL_OP_HELP, NULL, cli_help},
 };
 
