@@ -231,7 +231,8 @@ static struct frame with_nonce(
 	struct tp_addr from, struct tp_addr owner, const uint8_t key[16], uint8_t *buffer)
 {
 	static const uint8_t integrity[20];
-	struct tp_addr listener = rig_addr("198.18.0.2", 3478);
+	bool ipv6 = from.ip.family == TP_FAMILY_IPV6;
+	struct tp_addr listener = rig_addr(ipv6 ? "fd00:198:18::2" : "198.18.0.2", 3478);
 	struct tp_siphash_key k;
 	struct stun_writer w;
 	char nonce[TP_NONCE_CHARS];
@@ -292,6 +293,25 @@ static void test_requests_without_our_nonce_have_a_small_budget(void **state)
 	rig_receive_frame(rig, &f); // its half
 	assert_int_equal(rig_drop(rig, budget_punt), 1);
 	assert_int_equal(rig_drop(rig, budget_unproven), 4);
+	rig_end(rig);
+}
+
+static void test_a_nonce_proves_over_ipv6_too(void **state)
+{
+	struct rig *rig = make_proving(&(struct dp_budget_rates){.punts = 8, .unproven = 1});
+	struct tp_addr from = rig_addr("fd00:198:18::11", 7),
+		       other = rig_addr("fd00:198:18::12", 7);
+	uint8_t buffer[600];
+	struct frame f;
+
+	for (int i = 0; i < 3; i++) {
+		f = with_nonce(from, other, keys[0], buffer);
+		rig_receive_frame(rig, &f);
+		f = with_nonce(from, from, keys[0], buffer);
+		rig_receive_frame(rig, &f);
+	}
+	assert_int_equal(rig_counter(rig, punted), 1 + 3);
+	assert_int_equal(rig_drop(rig, budget_unproven), 2);
 	rig_end(rig);
 }
 
@@ -381,6 +401,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_other_rates_hold_at_once),
 	cmocka_unit_test(test_a_million_prefixes_keep_nobody_out),
 	cmocka_unit_test(test_requests_without_our_nonce_have_a_small_budget),
+	cmocka_unit_test(test_a_nonce_proves_over_ipv6_too),
 	cmocka_unit_test(test_a_nonce_without_integrity_proves_nothing),
 	cmocka_unit_test(test_who_has_an_allocation_is_asked_for_nothing),
 	cmocka_unit_test(test_settings_of_control_reach_the_worker),
