@@ -98,8 +98,11 @@ struct conf_prefix {
 	uint8_t bits;
 };
 
+struct json_t;
+
 struct conf {
 	char *path; // as given, for messages
+	struct json_t *document; // what it was filled from, defaults included; for conf_reload.h
 	char *realm;
 	char *software; // value of SOFTWARE, empty: not sent
 	char *run_directory;
@@ -169,6 +172,7 @@ struct conf {
 		uint64_t allocations_total, allocations_per_user; // 0: unlimited
 		uint64_t allocations_per_realm;                   // 0: unlimited
 		uint64_t bits_per_second_per_allocation;          // 0: unlimited
+		uint64_t packets_per_second_per_allocation;       // 0: unlimited
 	} quotas;
 
 	// Lifetimes in seconds; the RFC's values unless an operator or a test shortens them.
@@ -197,7 +201,8 @@ struct conf {
 	struct {
 		uint32_t per_address; // answers and punts, IPv4 /32, IPv6 /64
 		uint32_t per_network; // IPv4 /24, IPv6 /56
-		uint32_t punts;       // of all together, to control, each worker
+		uint32_t punts;       // of all together, to control, with a nonce of ours
+		uint32_t unproven;    // of all together, to control, without one
 	} unauthenticated;
 
 	struct {

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/conf_document.h"
+
 #define LOAD_MAX_BYTES (16U << 20)
 
 static void forget_bytes(void *p)
@@ -82,6 +84,9 @@ static int load_document(const struct conf_source *source, const json_t *documen
 	if (!conf->path)
 		goto fail;
 	conf_fill(conf, document, report);
+	conf->document = conf_document_complete(document);
+	if (!conf->document)
+		goto fail;
 	rc = load_resolve_files(conf);
 	if (rc)
 		goto fail;
@@ -131,7 +136,18 @@ static int load_text(const struct conf_source *source, struct conf **out, FILE *
 	return rc;
 }
 
-// What jansson frees of the document may be a password: it is cleansed.
+// What jansson frees of a document may be a password: it is cleansed.
+void conf_document_forget(json_t *document)
+{
+	json_malloc_t allocate;
+	json_free_t release;
+
+	json_get_alloc_funcs(&allocate, &release);
+	json_set_alloc_funcs(malloc, forget_bytes);
+	json_decref(document);
+	json_set_alloc_funcs(allocate, release);
+}
+
 int conf_load_text(const struct conf_source *source, struct conf **out, FILE *errors)
 {
 	json_malloc_t allocate;
@@ -142,6 +158,22 @@ int conf_load_text(const struct conf_source *source, struct conf **out, FILE *er
 	int rc = load_text(source, out, errors);
 	json_set_alloc_funcs(allocate, release);
 	return rc;
+}
+
+static unsigned int load_cores(void)
+{
+	long cores = sysconf(_SC_NPROCESSORS_CONF);
+
+	return cores > 0 ? (unsigned int)cores : 1;
+}
+
+int conf_load_json(const char *name, const json_t *document, struct conf **out, FILE *errors)
+{
+	const struct conf_source source = {.name = name, .cores = load_cores(), .files = true};
+	struct conf_report report = {.file = name, .errors = errors};
+
+	*out = NULL;
+	return load_document(&source, document, out, &report);
 }
 
 // Reads a whole file into *text, with a NUL behind. 0 or -errno.
@@ -188,9 +220,7 @@ fail:
 int conf_load(const char *path, struct conf **out, FILE *errors)
 {
 	struct conf_report report = {.file = path, .errors = errors};
-	long cores = sysconf(_SC_NPROCESSORS_CONF);
-	struct conf_source source = {
-		.name = path, .cores = cores > 0 ? (unsigned int)cores : 1, .files = true};
+	struct conf_source source = {.name = path, .cores = load_cores(), .files = true};
 	char *text = NULL;
 	int fd, rc;
 
@@ -229,6 +259,8 @@ void conf_forget_credentials(struct conf *conf)
 	conf->auth.users = NULL;
 	conf->auth.rest_secrets = NULL;
 	conf->auth.n_users = conf->auth.n_rest_secrets = 0;
+	conf_document_forget(conf->document);
+	conf->document = NULL;
 }
 
 void conf_free(struct conf *conf)

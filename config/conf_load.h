@@ -18,6 +18,9 @@ struct conf_source {
 // As conf_load, from memory. 0 or -EINVAL.
 int conf_load_text(const struct conf_source *source, struct conf **out, FILE *errors);
 
+// As conf_load, of a document that was read before.
+int conf_load_json(const char *name, const json_t *document, struct conf **out, FILE *errors);
+
 // Fills `conf` from the document by the schema table; what is wrong is reported, left zero, and
 // keeps its place in lists. (conf_fill.c, conf_fill_scalar.c)
 void conf_fill(struct conf *conf, const json_t *document, struct conf_report *report);

@@ -39,6 +39,8 @@ static void print_option(FILE *out, const struct conf_option *o)
 		fprintf(out, "; default: %s", o->default_note);
 	else if (o->default_json && o->type != CONF_OBJECT)
 		fprintf(out, "; default `%s`", o->default_json);
+	if (o->change != CONF_CHANGE_UNSAID)
+		fprintf(out, "; %s", conf_schema_change(o->change));
 	fputs(".\n", out);
 	print_wrapped(out, "  ", o->help);
 }
@@ -57,6 +59,10 @@ void conf_print_options(FILE *out)
 		"`--options` and the JSON Schema with `--json-schema`; `-c FILE --check` reports "
 		"every "
 		"problem of a document with its place in it.");
+	fputc('\n', out);
+	print_wrapped(out, "",
+		"What changes live is applied by `turnpikectl reload`, which names what needs a "
+		"restart and of which daemon; until then that keeps its old value.");
 	for (size_t i = 1; i < count; i++) {
 		bool section = !strpbrk(schema[i].path, ".[") &&
 			       (schema[i].type == CONF_OBJECT || schema[i].type == CONF_LIST);

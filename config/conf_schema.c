@@ -17,6 +17,13 @@
 		    .element_size = sizeof(((struct conf *)0)->field[0])
 #define HEAP(field, count) INLINE(field, count), .on_heap = true
 
+// What a change of a value takes.
+#define NOTHING           .change = CONF_CHANGE_NOTHING
+#define LIVE              .change = CONF_CHANGE_LIVE
+#define RESTART_CONTROL   .change = CONF_CHANGE_RESTART_CONTROL
+#define RESTART_DATAPLANE .change = CONF_CHANGE_RESTART_DATAPLANE
+#define RESTART_BOTH      .change = CONF_CHANGE_RESTART_BOTH
+
 #define INTEGER_MAX ((uint64_t)INT64_MAX)
 
 static const char *const port_modes[] = {
@@ -33,19 +40,19 @@ static const char *const rest_expiries[] = {"allocate", "always", NULL};
 // clang-format off
 static const struct conf_option schema[] = {
 {"", CONF_OBJECT, .help = "One document configures all daemons of an appliance."},
-{"$schema", CONF_STRING, .max = 4096,
+{"$schema", CONF_STRING, NOTHING, .max = 4096,
 	.help = "Where an editor finds the JSON Schema of this document. Not read."},
-{"realm", CONF_TEXT, .required = true, .min = 1, .max = 127, TOP(realm), .check = conf_check_printable,
+{"realm", CONF_TEXT, RESTART_BOTH, .required = true, .min = 1, .max = 127, TOP(realm), .check = conf_check_printable,
 	.help = "Realm of the long-term credentials, as clients are asked for it; of all listeners and users that name no other."},
-{"software", CONF_TEXT, .max = 127, TOP(software), .default_json = "\"Turnpike\"", .check = conf_check_printable,
+{"software", CONF_TEXT, LIVE, .max = 127, TOP(software), .default_json = "\"Turnpike\"", .check = conf_check_printable,
 	.help = "Value of the SOFTWARE attribute in answers; empty sends none."},
-{"run_directory", CONF_STRING, .min = 1, .max = 80, TOP(run_directory), .default_json = "\"/run/turnpike\"",
+{"run_directory", CONF_STRING, RESTART_BOTH, .min = 1, .max = 80, TOP(run_directory), .default_json = "\"/run/turnpike\"",
 	.check = conf_check_absolute_path,
 	.help = "Directory of the sockets and locks of one appliance. Two appliances on a machine have one each."},
-{"log_level", CONF_CHOICE, .min = CONF_LOG_ERROR, TOP(log_level), .choices = log_levels, .default_json = "\"info\"",
+{"log_level", CONF_CHOICE, LIVE, .min = CONF_LOG_ERROR, TOP(log_level), .choices = log_levels, .default_json = "\"info\"",
 	.help = "The most verbose messages written to stderr."},
 
-{"ports", CONF_LIST, .required = true, .min = 1, .max = CONF_MAX_PORTS, INLINE(ports, n_ports),
+{"ports", CONF_LIST, RESTART_DATAPLANE, .required = true, .min = 1, .max = CONF_MAX_PORTS, INLINE(ports, n_ports),
 	.help = "The ports that the dataplane drives."},
 {"ports[]", CONF_OBJECT, .check = conf_check_port, .help = "One port."},
 {"ports[].name", CONF_NAME, .required = true, .min = 1, .max = CONF_NAME_BYTES - 1, PORT(name), .check = conf_check_word,
@@ -60,14 +67,14 @@ static const struct conf_option schema[] = {
 	.help = "Receive queues, and as many transmit queues."},
 
 {"workers", CONF_OBJECT, .default_json = "{}", .help = "The threads that move packets."},
-{"workers.cores", CONF_LIST, .min = 1, .max = CONF_MAX_CORES, INLINE(workers.cores, workers.n_cores),
+{"workers.cores", CONF_LIST, RESTART_DATAPLANE, .min = 1, .max = CONF_MAX_CORES, INLINE(workers.cores, workers.n_cores),
 	.default_note = "the last core of the machine",
 	.help = "CPU cores of the workers, one worker each."},
 {"workers.cores[]", CONF_INTEGER, .min = 0, .max = 1023, .size = sizeof(uint32_t), .help = "Number of a CPU core."},
-{"workers.idle", CONF_CHOICE, .min = 0, TOP(workers.idle), .choices = idle_modes, .default_json = "\"backoff\"",
+{"workers.idle", CONF_CHOICE, RESTART_DATAPLANE, .min = 0, TOP(workers.idle), .choices = idle_modes, .default_json = "\"backoff\"",
 	.help = "What a worker does when nothing arrives: poll spins for the lowest latency, backoff sleeps."},
 
-{"listeners", CONF_LIST, .required = true, .min = 1, .max = CONF_MAX_LISTENERS, INLINE(listeners, n_listeners),
+{"listeners", CONF_LIST, RESTART_BOTH, .required = true, .min = 1, .max = CONF_MAX_LISTENERS, INLINE(listeners, n_listeners),
 	.help = "Addresses and ports that clients reach."},
 {"listeners[]", CONF_OBJECT, .help = "One address and port."},
 {"listeners[].address", CONF_ADDRESS, .required = true, LSTN(address), .check = conf_check_unicast,
@@ -82,15 +89,15 @@ static const struct conf_option schema[] = {
 
 {"nat_discovery", CONF_OBJECT, .check = conf_check_nat_discovery,
 	.help = "NAT behaviour discovery (RFC 5780) over UDP; without this section its attributes are unknown ones. The primary address and port are those of the first udp listener of a family; with the alternate ones they make four udp listeners, and those that the document does not list are added. They serve TURN like any other."},
-{"nat_discovery.alternate_address", CONF_ADDRESS, TOP(nat_discovery.alternate_address), .check = conf_check_unicast,
+{"nat_discovery.alternate_address", CONF_ADDRESS, RESTART_BOTH, TOP(nat_discovery.alternate_address), .check = conf_check_unicast,
 	.help = "Second IPv4 address of this host. One of the two alternate addresses is needed."},
-{"nat_discovery.alternate_address6", CONF_ADDRESS, TOP(nat_discovery.alternate_address6), .check = conf_check_unicast,
+{"nat_discovery.alternate_address6", CONF_ADDRESS, RESTART_BOTH, TOP(nat_discovery.alternate_address6), .check = conf_check_unicast,
 	.help = "Second IPv6 address of this host."},
-{"nat_discovery.alternate_port", CONF_INTEGER, .min = 1, .max = 65535, TOP(nat_discovery.alternate_port), .default_json = "3479",
+{"nat_discovery.alternate_port", CONF_INTEGER, RESTART_BOTH, .min = 1, .max = 65535, TOP(nat_discovery.alternate_port), .default_json = "3479",
 	.help = "Second UDP port, on all these addresses."},
 
 {"relay", CONF_OBJECT, .required = true, .help = "Where relayed transport addresses come from."},
-{"relay.addresses", CONF_LIST, .required = true, .min = 1, .max = CONF_MAX_RELAYS, INLINE(relay.addresses, relay.n_addresses),
+{"relay.addresses", CONF_LIST, RESTART_BOTH, .required = true, .min = 1, .max = CONF_MAX_RELAYS, INLINE(relay.addresses, relay.n_addresses),
 	.help = "Addresses that peers see. All prefixes and listeners together make at most 4096 addresses."},
 {"relay.addresses[]", CONF_OBJECT, .choices = relay_forms, .help = "A single address or a whole prefix."},
 {"relay.addresses[].address", CONF_ADDRESS, RELY(address), .check = conf_check_unicast,
@@ -101,21 +108,21 @@ static const struct conf_option schema[] = {
 {"relay.addresses[].prefix", CONF_PREFIX, RELY(address), .bits_offset = offsetof(struct conf_relay, prefix_bits),
 	.check = conf_check_unicast_prefix,
 	.help = "Every address of a prefix, made local by `ip route add local PREFIX dev lo`."},
-{"relay.port_range", CONF_RANGE, .min = 1024, .max = 65535, TOP(relay.port_min), .default_json = "[49152, 65535]",
+{"relay.port_range", CONF_RANGE, RESTART_BOTH, .min = 1024, .max = 65535, TOP(relay.port_min), .default_json = "[49152, 65535]",
 	.help = "First and last port of relayed transport addresses. The dataplane takes all UDP to them from the kernel."},
 
 {"tls", CONF_OBJECT, .help = "Certificate of the tls and dtls listeners, which need this section. Files are looked for beside the configuration file."},
-{"tls.certificate", CONF_STRING, .required = true, .min = 1, .max = 4095, TOP(tls.certificate), .check = conf_check_printable,
+{"tls.certificate", CONF_STRING, RESTART_CONTROL, .required = true, .min = 1, .max = 4095, TOP(tls.certificate), .check = conf_check_printable,
 	.help = "PEM file: the certificate, then its chain."},
-{"tls.key", CONF_STRING, .required = true, .min = 1, .max = 4095, TOP(tls.key), .check = conf_check_printable,
+{"tls.key", CONF_STRING, RESTART_CONTROL, .required = true, .min = 1, .max = 4095, TOP(tls.key), .check = conf_check_printable,
 	.help = "PEM file: the private key."},
 
 {"streams", CONF_OBJECT, .default_json = "{}", .help = "The processes that terminate TCP, TLS and DTLS."},
-{"streams.processes", CONF_INTEGER, .min = 0, .max = 64, TOP(streams.processes), .default_json = "1",
+{"streams.processes", CONF_INTEGER, RESTART_CONTROL, .min = 0, .max = 64, TOP(streams.processes), .default_json = "1",
 	.help = "How many turnpike-control starts; 0: something else starts them."},
 
 {"auth", CONF_OBJECT, .default_json = "{}", .help = "Who may use the relay."},
-{"auth.users", CONF_LIST, .max = CONF_MAX_USERS, HEAP(auth.users, auth.n_users), .default_json = "[]",
+{"auth.users", CONF_LIST, LIVE, .max = CONF_MAX_USERS, HEAP(auth.users, auth.n_users), .default_json = "[]",
 	.help = "Users with passwords or keys. Names, passwords and realms are prepared with OpaqueString (RFC 8265) before they are compared or hashed."},
 {"auth.users[]", CONF_OBJECT, .choices = user_forms, .check = conf_check_user, .help = "One user."},
 {"auth.users[].name", CONF_STRING, .required = true, .min = 1, .max = 508, USER(name), .check = conf_check_printable,
@@ -129,76 +136,80 @@ static const struct conf_option schema[] = {
 {"auth.users[].realm", CONF_TEXT, .min = 1, .max = 127, USER(realm), .check = conf_check_printable,
 	.default_note = "the document's realm",
 	.help = "Realm that the user is known in: one that a listener has."},
-{"auth.rest_secrets", CONF_LIST, .max = CONF_MAX_REST_SECRETS, HEAP(auth.rest_secrets, auth.n_rest_secrets), .default_json = "[]",
+{"auth.rest_secrets", CONF_LIST, LIVE, .max = CONF_MAX_REST_SECRETS, HEAP(auth.rest_secrets, auth.n_rest_secrets), .default_json = "[]",
 	.help = "Secrets shared with a service that hands out temporary credentials, in every realm; each of them is tried, so one can replace another. The user name is timestamp, timestamp:id or id:timestamp, the password base64 of HMAC-SHA1 or HMAC-SHA256 over it."},
 {"auth.rest_secrets[]", CONF_STRING, .secret = true, .min = 1, .max = 1024, .size = sizeof(char *), .check = conf_check_printable,
 	.help = "One secret."},
-{"auth.rest_expiry", CONF_CHOICE, .min = CONF_REST_EXPIRY_ALLOCATE, TOP(auth.rest_expiry), .choices = rest_expiries, .default_json = "\"allocate\"",
+{"auth.rest_expiry", CONF_CHOICE, LIVE, .min = CONF_REST_EXPIRY_ALLOCATE, TOP(auth.rest_expiry), .choices = rest_expiries, .default_json = "\"allocate\"",
 	.help = "When a temporary credential must not be past its timestamp: allocate asks it of new allocations only, so that a call outlives its credential; always asks it of every request, so that allocations end at their next Refresh."},
-{"auth.nonce_lifetime_s", CONF_INTEGER, .min = 1, .max = 86400, TOP(auth.nonce_lifetime_s), .default_json = "600", .unit = "seconds",
+{"auth.nonce_lifetime_s", CONF_INTEGER, LIVE, .min = 1, .max = 86400, TOP(auth.nonce_lifetime_s), .default_json = "600", .unit = "seconds",
 	.help = "How long a nonce is accepted."},
 
 {"peers", CONF_OBJECT, .default_json = "{}", .help = "Exceptions from the built-in rule that denies peers at addresses that are not public; deny wins over allow."},
-{"peers.allow", CONF_LIST, .max = 1024, HEAP(peers.allow, peers.n_allow), .default_json = "[]", .help = "Peers allowed."},
+{"peers.allow", CONF_LIST, LIVE, .max = 1024, HEAP(peers.allow, peers.n_allow), .default_json = "[]", .help = "Peers allowed."},
 {"peers.allow[]", CONF_PREFIX, FIELD(struct conf_prefix, address), .bits_offset = offsetof(struct conf_prefix, bits),
 	.help = "Prefix or address."},
-{"peers.deny", CONF_LIST, .max = 1024, HEAP(peers.deny, peers.n_deny), .default_json = "[]", .help = "Peers denied."},
+{"peers.deny", CONF_LIST, LIVE, .max = 1024, HEAP(peers.deny, peers.n_deny), .default_json = "[]", .help = "Peers denied."},
 {"peers.deny[]", CONF_PREFIX, FIELD(struct conf_prefix, address), .bits_offset = offsetof(struct conf_prefix, bits),
 	.help = "Prefix or address."},
 
 {"quotas", CONF_OBJECT, .default_json = "{}", .help = "What users may take."},
-{"quotas.allocations_total", CONF_INTEGER, .max = INTEGER_MAX, TOP(quotas.allocations_total), .default_json = "0",
+{"quotas.allocations_total", CONF_INTEGER, LIVE, .max = INTEGER_MAX, TOP(quotas.allocations_total), .default_json = "0",
 	.help = "Allocations at a time; 0: as many as limits.allocations."},
-{"quotas.allocations_per_user", CONF_INTEGER, .max = INTEGER_MAX, TOP(quotas.allocations_per_user), .default_json = "0",
+{"quotas.allocations_per_user", CONF_INTEGER, LIVE, .max = INTEGER_MAX, TOP(quotas.allocations_per_user), .default_json = "0",
 	.help = "Allocations of one user at a time; 0: unlimited."},
-{"quotas.allocations_per_realm", CONF_INTEGER, .max = INTEGER_MAX, TOP(quotas.allocations_per_realm), .default_json = "0",
+{"quotas.allocations_per_realm", CONF_INTEGER, LIVE, .max = INTEGER_MAX, TOP(quotas.allocations_per_realm), .default_json = "0",
 	.help = "Allocations of all users of one realm at a time; 0: unlimited."},
-{"quotas.bits_per_second_per_allocation", CONF_INTEGER, .max = INTEGER_MAX, TOP(quotas.bits_per_second_per_allocation), .default_json = "0", .unit = "bit/s",
-	.help = "Rate of each direction of an allocation; 0: unlimited."},
+{"quotas.bits_per_second_per_allocation", CONF_INTEGER, LIVE, .max = INTEGER_MAX, TOP(quotas.bits_per_second_per_allocation), .default_json = "0", .unit = "bit/s",
+	.help = "Rate of each direction of an allocation, over all its channels and permissions: application data, without headers; 0: unlimited."},
+{"quotas.packets_per_second_per_allocation", CONF_INTEGER, LIVE, .max = INTEGER_MAX, TOP(quotas.packets_per_second_per_allocation), .default_json = "0", .unit = "1/s",
+	.help = "The same in datagrams, whatever their size; 0: unlimited."},
 
 {"unauthenticated", CONF_OBJECT, .default_json = "{}", .help = "What each worker does for clients that have no allocation yet, in requests a second. A budget holds one second's worth; 0: no limit. Raise them where thousands of allocations a second come from one address."},
-{"unauthenticated.requests_per_address", CONF_INTEGER, .max = 100000000, TOP(unauthenticated.per_address), .default_json = "50000", .unit = "1/s",
+{"unauthenticated.requests_per_address", CONF_INTEGER, LIVE, .max = 100000000, TOP(unauthenticated.per_address), .default_json = "50000", .unit = "1/s",
 	.help = "Of one IPv4 address or IPv6 /64. An allocation takes two."},
-{"unauthenticated.requests_per_network", CONF_INTEGER, .max = 100000000, TOP(unauthenticated.per_network), .default_json = "200000", .unit = "1/s",
+{"unauthenticated.requests_per_network", CONF_INTEGER, LIVE, .max = 100000000, TOP(unauthenticated.per_network), .default_json = "200000", .unit = "1/s",
 	.help = "Of one IPv4 /24 or IPv6 /56."},
-{"unauthenticated.requests_to_control", CONF_INTEGER, .max = 100000000, TOP(unauthenticated.punts), .default_json = "20000", .unit = "1/s",
-	.help = "Of all of them together, those that control must answer."},
+{"unauthenticated.requests_to_control", CONF_INTEGER, LIVE, .max = 100000000, TOP(unauthenticated.punts), .default_json = "20000", .unit = "1/s",
+	.help = "Of all of them together, those that control must answer and that carry a nonce which was made for their source. One address gets at most half of it."},
+{"unauthenticated.requests_unproven", CONF_INTEGER, LIVE, .max = 100000000, TOP(unauthenticated.unproven), .default_json = "2000", .unit = "1/s",
+	.help = "Of all of them together, those that control must answer and that anybody can forge. They never take from requests_to_control."},
 
 {"lifetimes", CONF_OBJECT, .default_json = "{}", .help = "Lifetimes of RFC 8656."},
-{"lifetimes.allocation_default_s", CONF_INTEGER, .min = 1, .max = 86400, TOP(lifetimes.allocation_default_s), .default_json = "600", .unit = "seconds",
+{"lifetimes.allocation_default_s", CONF_INTEGER, LIVE, .min = 1, .max = 86400, TOP(lifetimes.allocation_default_s), .default_json = "600", .unit = "seconds",
 	.help = "Of an allocation whose client asks for none or for less."},
-{"lifetimes.allocation_max_s", CONF_INTEGER, .min = 1, .max = 86400, TOP(lifetimes.allocation_max_s), .default_json = "3600", .unit = "seconds",
+{"lifetimes.allocation_max_s", CONF_INTEGER, LIVE, .min = 1, .max = 86400, TOP(lifetimes.allocation_max_s), .default_json = "3600", .unit = "seconds",
 	.help = "The most a client gets."},
-{"lifetimes.permission_s", CONF_INTEGER, .min = 1, .max = 86400, TOP(lifetimes.permission_s), .default_json = "300", .unit = "seconds",
+{"lifetimes.permission_s", CONF_INTEGER, LIVE, .min = 1, .max = 86400, TOP(lifetimes.permission_s), .default_json = "300", .unit = "seconds",
 	.help = "Of a permission."},
-{"lifetimes.channel_s", CONF_INTEGER, .min = 1, .max = 86400, TOP(lifetimes.channel_s), .default_json = "600", .unit = "seconds",
+{"lifetimes.channel_s", CONF_INTEGER, LIVE, .min = 1, .max = 86400, TOP(lifetimes.channel_s), .default_json = "600", .unit = "seconds",
 	.help = "Of a channel binding."},
-{"lifetimes.port_rest_s", CONF_INTEGER, .min = 0, .max = 86400, TOP(lifetimes.port_rest_s), .default_json = "60", .unit = "seconds",
+{"lifetimes.port_rest_s", CONF_INTEGER, LIVE, .min = 0, .max = 86400, TOP(lifetimes.port_rest_s), .default_json = "60", .unit = "seconds",
 	.help = "How long the port of an ended allocation is given to nobody else, while others are free."},
 
 {"limits", CONF_OBJECT, .default_json = "{}", .help = "Sizes fixed when the dataplane starts; they decide its memory."},
-{"limits.allocations", CONF_INTEGER, .min = 1, .max = 16777216, TOP(limits.allocations), .default_json = "131072",
+{"limits.allocations", CONF_INTEGER, RESTART_DATAPLANE, .min = 1, .max = 16777216, TOP(limits.allocations), .default_json = "131072",
 	.help = "Allocations."},
-{"limits.flows", CONF_INTEGER, .min = 4, .max = 134217728, TOP(limits.flows), .default_note = "4 for each allocation",
+{"limits.flows", CONF_INTEGER, RESTART_DATAPLANE, .min = 4, .max = 134217728, TOP(limits.flows), .default_note = "4 for each allocation",
 	.help = "Flows: two for each channel and each permission."},
-{"limits.mbufs", CONF_INTEGER, .min = 1024, .max = 4194304, TOP(limits.mbufs), .default_json = "32768",
+{"limits.mbufs", CONF_INTEGER, RESTART_DATAPLANE, .min = 1024, .max = 4194304, TOP(limits.mbufs), .default_json = "32768",
 	.help = "Packet buffers."},
-{"limits.routes", CONF_INTEGER, .min = 16, .max = 4194304, TOP(limits.routes), .default_json = "16384",
+{"limits.routes", CONF_INTEGER, RESTART_DATAPLANE, .min = 16, .max = 4194304, TOP(limits.routes), .default_json = "16384",
 	.help = "Routes of each family."},
 
 {"metrics", CONF_OBJECT, .help = "Metrics over HTTP; without this section there are none."},
-{"metrics.address", CONF_ADDRESS, TOP(metrics.address), .default_json = "\"127.0.0.1\"", .check = conf_check_no_multicast,
+{"metrics.address", CONF_ADDRESS, RESTART_CONTROL, TOP(metrics.address), .default_json = "\"127.0.0.1\"", .check = conf_check_no_multicast,
 	.help = "Address to serve them on."},
-{"metrics.port", CONF_INTEGER, .min = 1, .max = 65535, TOP(metrics.port), .default_json = "9641", .help = "TCP port."},
+{"metrics.port", CONF_INTEGER, RESTART_CONTROL, .min = 1, .max = 65535, TOP(metrics.port), .default_json = "9641", .help = "TCP port."},
 
 {"forwarding", CONF_OBJECT, .default_json = "{}", .help = "How relayed packets look."},
-{"forwarding.hop_limit", CONF_INTEGER, .max = 255, TOP(forwarding.hop_limit), .default_json = "0",
+{"forwarding.hop_limit", CONF_INTEGER, LIVE, .max = 255, TOP(forwarding.hop_limit), .default_json = "0",
 	.help = "TTL or hop limit of relayed packets; 0: one less than received."},
-{"forwarding.dscp", CONF_INTEGER, .max = CONF_DSCP_COPY, TOP(forwarding.dscp), .default_json = "64",
+{"forwarding.dscp", CONF_INTEGER, LIVE, .max = CONF_DSCP_COPY, TOP(forwarding.dscp), .default_json = "64",
 	.help = "DSCP of relayed packets and of answers, 0 to 63; 64: that of the packet received. ECN is always that of the packet received."},
 
 {"compatibility", CONF_OBJECT, .default_json = "{}", .help = "What older clients need."},
-{"compatibility.channel_numbers", CONF_CHOICE, .min = CONF_CHANNELS_RFC8656, TOP(compatibility.channel_numbers), .choices = channel_numbers,
+{"compatibility.channel_numbers", CONF_CHOICE, LIVE, .min = CONF_CHANNELS_RFC8656, TOP(compatibility.channel_numbers), .choices = channel_numbers,
 	.default_json = "\"rfc8656\"",
 	.help = "Channel numbers that clients may bind: rfc8656 is 0x4000 to 0x4FFF, rfc5766 is 0x4000 to 0x7FFF, which clients written for that RFC choose from, turnutils_uclient of Debian 12 among them."},
 };
@@ -250,6 +261,25 @@ const struct conf_option *conf_schema_key(const struct conf_option *object, cons
 const struct conf_option *conf_schema_element(const struct conf_option *list)
 {
 	return list + 1;
+}
+
+const char *conf_schema_change(enum conf_change change)
+{
+	switch (change) {
+	case CONF_CHANGE_UNSAID:
+		break;
+	case CONF_CHANGE_NOTHING:
+		return "without effect";
+	case CONF_CHANGE_LIVE:
+		return "changes live";
+	case CONF_CHANGE_RESTART_CONTROL:
+		return "needs a restart of turnpike-control";
+	case CONF_CHANGE_RESTART_DATAPLANE:
+		return "needs a restart of turnpike-dataplane";
+	case CONF_CHANGE_RESTART_BOTH:
+		return "needs a restart of both daemons";
+	}
+	return NULL;
 }
 
 const char *conf_schema_name(const struct conf_option *option)

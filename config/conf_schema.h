@@ -25,9 +25,20 @@ enum conf_type {
 	CONF_RANGE,   // list of two integers, stored as two uint16_t
 };
 
+// What a change of a value takes (config/conf_reload.h).
+enum conf_change {
+	CONF_CHANGE_UNSAID,            // of objects and of what is inside of a list: the list's
+	CONF_CHANGE_NOTHING,           // nobody reads it
+	CONF_CHANGE_LIVE,              // a reload applies it
+	CONF_CHANGE_RESTART_CONTROL,   // read when turnpike-control starts
+	CONF_CHANGE_RESTART_DATAPLANE, // read when turnpike-dataplane starts
+	CONF_CHANGE_RESTART_BOTH,
+};
+
 struct conf_option {
 	const char *path;
 	enum conf_type type;
+	enum conf_change change;
 	bool required;     // in the object it belongs to
 	bool secret;       // never printed
 	uint64_t min, max; // of a value, of a string's length, of a list's elements
@@ -58,6 +69,8 @@ const struct conf_option *conf_schema_next(
 const struct conf_option *conf_schema_key(const struct conf_option *object, const char *name);
 // What a list's elements are.
 const struct conf_option *conf_schema_element(const struct conf_option *list);
+// "changes live": for documentation; NULL for CONF_CHANGE_UNSAID.
+const char *conf_schema_change(enum conf_change change);
 // The last word of the path.
 const char *conf_schema_name(const struct conf_option *option);
 

@@ -21,7 +21,8 @@ struct ctl_metrics;    // api/metrics.h
 struct ctl_session;    // loop/session.h
 
 struct ctl {
-	const struct conf *conf;
+	struct conf *conf;     // what control runs by; a reload puts another one in its place
+	uint64_t conf_wall_ns; // when it was read
 	struct event_base *base;
 	uint64_t started_wall_ns;
 	bool stop; // w: signal events

@@ -133,6 +133,7 @@ int main(int argc, char *argv[])
 	tp_log_init("turnpike-control", (enum tp_log_level)conf->log_level);
 	signal(SIGPIPE, SIG_IGN);
 	ctl.conf = conf;
+	ctl.conf_wall_ns = ctl.started_wall_ns;
 	lock = take_lock(conf);
 	rc = lock < 0 ? lock : 0;
 	if (rc == 0) {
@@ -143,6 +144,6 @@ int main(int argc, char *argv[])
 		end(&ctl);
 		close(lock);
 	}
-	conf_free(conf);
+	conf_free(ctl.conf);
 	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
 }

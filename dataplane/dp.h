@@ -14,6 +14,8 @@
 #include "common/abi/stats.h"
 #include "config/conf.h"
 #include "dataplane/path/nonce_key.h"
+#include "dataplane/path/police.h"
+#include "dataplane/path/settings.h"
 #include "dataplane/table/flow_table.h"
 #include "dataplane/table/locals.h"
 #include "dataplane/table/next_hop.h"
@@ -66,6 +68,10 @@ struct dp {
 	_Atomic bool stop; // w: signal path of the manager r: workers
 
 	struct dp_nonce_key nonce_key; // w: manager r: workers
+	struct dp_settings settings;   // w: manager r: workers
+
+	struct dp_police_state *police; // cmd/apply: one an allocation; their words are workers'
+	_Atomic bool policing;          // w: manager r: workers, relaxed; some flow has a rate
 
 	struct dp_locals *locals;
 	struct dp_flow_table *flows;

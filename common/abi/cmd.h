@@ -21,14 +21,31 @@ enum tp_cmd_type {
 	TP_CMD_PERMISSION_DELETE = 6,
 	TP_CMD_CHANNEL_SET = 7,
 	TP_CMD_CHANNEL_DELETE = 8,
-	TP_CMD_COUNTERS = 9, // nothing but the acknowledgement with the allocation's counters
+	TP_CMD_COUNTERS = 9,  // nothing but the acknowledgement with the allocation's counters
+	TP_CMD_SETTINGS = 10, // what the configuration may change live; names no allocation
 };
 
 struct tp_cmd_alloc {
 	struct tp_addr client;
-	struct tp_addr listener;   // as in tp_attached.listener
-	struct tp_addr relay[2];   // private form; [1] of the other family or none
-	uint64_t rate_bytes_per_s; // 0 is unlimited; each direction of each flow
+	struct tp_addr listener;     // as in tp_attached.listener
+	struct tp_addr relay[2];     // private form; [1] of the other family or none
+	uint64_t rate_bytes_per_s;   // 0 is unlimited; each direction of the allocation
+	uint64_t rate_packets_per_s; // the same
+};
+
+// Takes the place of what the dataplane read in its own configuration; holds until the next one,
+// also while no control is attached.
+struct tp_cmd_settings {
+	// Budgets of five-tuples without an allocation, each worker, requests a second; 0: no
+	// limit.
+	uint32_t per_address; // IPv4 /32, IPv6 /64
+	uint32_t per_network; // IPv4 /24, IPv6 /56
+	uint32_t punts;       // of all together, to control, with a nonce of ours
+	uint32_t unproven;    // of all together, to control, without one
+	uint16_t channel_max; // highest channel number, common/wire/chandata.h
+	uint8_t hop_limit;    // of relayed packets; 0: one less than received
+	uint8_t dscp;         // of relayed packets; 64: that of the packet received
+	uint32_t log_level;   // enum tp_log_level
 };
 
 struct tp_cmd_channel {
@@ -48,6 +65,7 @@ struct tp_cmd {
 		struct tp_cmd_alloc allocation;
 		struct tp_ip permission; // peer IP
 		struct tp_cmd_channel channel;
+		struct tp_cmd_settings settings;
 		uint8_t bytes[160];
 	};
 };
@@ -74,6 +92,7 @@ struct tp_ack {
 	struct tp_alloc_counters counters; // ALLOC_DELETE and COUNTERS
 };
 
-static_assert(sizeof(struct tp_cmd_alloc) == 104);
+static_assert(sizeof(struct tp_cmd_alloc) == 112);
+static_assert(sizeof(struct tp_cmd_settings) == 24);
 static_assert(sizeof(struct tp_cmd) == 192);
 static_assert(sizeof(struct tp_ack) == 64);

@@ -19,6 +19,11 @@ void tp_log_init(const char *program, enum tp_log_level most_verbose)
 	log_journal = getenv("JOURNAL_STREAM") != NULL;
 }
 
+void tp_log_limit(enum tp_log_level most_verbose)
+{
+	log_most_verbose = (int)most_verbose;
+}
+
 // Copies text with control characters and non-ASCII bytes as \xNN: user names end up here.
 static size_t log_escape(char *out, size_t capacity, const char *text)
 {

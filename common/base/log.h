@@ -17,6 +17,9 @@ enum tp_log_level {
 // Sets the program name (kept by pointer, so a literal) and the most verbose level printed.
 void tp_log_init(const char *program, enum tp_log_level most_verbose);
 
+// The same level, changed while other threads may log.
+void tp_log_limit(enum tp_log_level most_verbose);
+
 __attribute__((format(printf, 2, 3))) void tp_log(enum tp_log_level level, const char *format, ...);
 
 #define tp_error(...)   tp_log(TP_LOG_ERROR, __VA_ARGS__)

@@ -82,7 +82,8 @@ void ctl_send_alloc_set(
 		.allocation = {.client = r->client,
 			.listener = r->listener,
 			.relay = {r->relay[0], r->relay[1]},
-			.rate_bytes_per_s = s->policy.rate_bytes_per_s}};
+			.rate_bytes_per_s = s->policy.rate_bytes_per_s,
+			.rate_packets_per_s = s->policy.rate_packets_per_s}};
 	ctl_send(s, &cmd, change);
 }
 

@@ -56,6 +56,15 @@ void ctl_change_rollback(struct ctl_store *s, struct ctl_change *change, struct 
 		// Refused: the dataplane has nothing of it, the ports are as good as new. Without
 		// an answer it may have: they rest.
 		bool refused = change->result != 0;
+		// Unless it was told of it once more since (renew.c), which it may have taken.
+		if (s->renew_sequence > s->acked_sequence) {
+			struct tp_cmd cmd = {
+				.type = TP_CMD_ALLOC_DELETE, .layout = 1, .alloc = change->alloc};
+			if (ctl_room(s) > 0)
+				ctl_send(s, &cmd, NULL);
+			else
+				s->resync_due = true;
+		}
 		ctl_reservation_drop_of(s, change->alloc);
 		ctl_alloc_end(s, change->alloc.index, TP_END_DATAPLANE_REFUSED, now,
 			refused ? 0 : now.now_ns + s->policy.port_rest_s * TP_NS_PER_S);
@@ -98,6 +107,7 @@ static void take_snapshot(struct ctl_store *s, const struct tp_ack *ack, struct 
 void ctl_store_ack(
 	struct ctl_store *s, const struct tp_ack *ack, bool of_change, struct ctl_time now)
 {
+	s->acked_sequence = ack->sequence;
 	if (ack->result == 0) {
 		if (ack->type == TP_CMD_COUNTERS || ack->type == TP_CMD_ALLOC_DELETE)
 			take_snapshot(s, ack, now);

@@ -61,6 +61,7 @@ static int make_indexes(struct ctl_store *s)
 	while (buckets < s->alloc_capacity)
 		buckets *= 2;
 	s->bucket_mask = buckets - 1;
+	s->renew_next = s->alloc_capacity;
 	s->buckets = malloc(buckets * sizeof(*s->buckets));
 	s->slots = calloc(s->alloc_capacity, sizeof(*s->slots));
 	s->rest_first = s->rest_last = TP_INDEX_NONE;

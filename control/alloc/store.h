@@ -32,6 +32,7 @@ struct ctl_store_policy {
 	uint64_t realm_tag[CTL_MAX_REALMS]; // ctl_realm_tag of each, by index
 	size_t n_realms;                    // 0: one realm without a name
 	uint64_t rate_bytes_per_s;          // for the dataplane; 0: unlimited
+	uint64_t rate_packets_per_s;        // the same
 	uint32_t allocation_max_s;
 	uint32_t permission_s;
 	uint32_t channel_s;
@@ -82,3 +83,14 @@ struct tp_nonce_key *ctl_store_nonce_keys(struct ctl_store *store);
 uint64_t ctl_realm_tag(const char *realm);
 
 const struct ctl_store_policy *ctl_store_policy(const struct ctl_store *store);
+
+// ---- another policy (renew.c)
+
+// From now on this policy holds; its relay addresses, port range and listeners must be those of the
+// old one. What exists stays: quotas and lifetimes meet the next request, rates the allocations one
+// by one.
+void ctl_store_renew(struct ctl_store *store, const struct ctl_store_policy *policy);
+// Tells the dataplane the rates of existing allocations, of at most `max` records a call and while
+// `reserve` places stay free in the command queue. True when more are left.
+bool ctl_store_renew_step(
+	struct ctl_store *store, struct ctl_time now, uint32_t max, uint32_t reserve);

@@ -53,7 +53,9 @@ struct ctl_store {
 	struct ctl_relays relays;
 	struct ctl_quota quota;
 	struct ctl_reservation reservations[CTL_RESERVATIONS];
-	bool resync_due;                // a roll-back found no room
+	bool resync_due;     // a roll-back found no room
+	uint32_t renew_next; // record that the rates are told of next; beyond the last: done
+	uint64_t renew_sequence, acked_sequence; // of the last command of that kind, of all
 	struct ctl_store_status counts; // live objects and totals; capacities are filled on demand
 };
 

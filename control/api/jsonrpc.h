@@ -19,6 +19,7 @@ enum ctl_rpc_error {
 	CTL_RPC_UNAVAILABLE = -32002, // the dataplane is away or did not answer
 	CTL_RPC_BUSY = -32003,        // too many clients or requests
 	CTL_RPC_CONFLICT = -32004,    // not in the state that the operation needs
+	CTL_RPC_REFUSED = -32005,     // the configuration file is wrong; one problem a line
 };
 
 struct ctl_rpc_request {

@@ -3,6 +3,7 @@
 // within a second.
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -57,6 +58,22 @@ static void set_store(json_t *o, struct ctl_store *store)
 			number(s.ports_free[1])));
 }
 
+// What is in force of what changes live, budgets above all.
+static json_t *configuration_json(struct ctl *ctl)
+{
+	const struct conf *conf = ctl->conf;
+	json_t *budgets = json_pack("{s:I, s:I, s:I, s:I, s:b}", "requests_per_address",
+		(json_int_t)conf->unauthenticated.per_address, "requests_per_network",
+		(json_int_t)conf->unauthenticated.per_network, "requests_to_control",
+		(json_int_t)conf->unauthenticated.punts, "requests_unproven",
+		(json_int_t)conf->unauthenticated.unproven, "in_force",
+		ctl_session_settings_in_force(ctl->session));
+
+	return json_pack("{s:o, s:o, s:o}", "file",
+		ctl_json_text(conf->path ? conf->path : "", conf->path ? strlen(conf->path) : 0),
+		"read", ctl_json_wall_time(ctl->conf_wall_ns), "unauthenticated", budgets);
+}
+
 static json_t *control_json(struct ctl *ctl)
 {
 	json_t *o = json_object();
@@ -69,6 +86,7 @@ static json_t *control_json(struct ctl *ctl)
 	json_object_set_new(o, "in_step", json_boolean(ctl_session_in_step(ctl->session)));
 	json_object_set_new(o, "dataplane", json_string(ctl_dataplane_state_text(ctl->dataplane)));
 	json_object_set_new(o, "listeners", listeners_json(ctl->conf));
+	json_object_set_new(o, "configuration", configuration_json(ctl));
 	set_store(o, ctl_session_store(ctl->session));
 	return o;
 }

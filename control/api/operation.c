@@ -56,6 +56,10 @@ static const struct ctl_operation operations[] = {
 		.help = "forgets an address or prefix that is drained and empty",
 		.exactly_one = true,
 		.param = RELAY_SELECTOR},
+	[CTL_OP_RELOAD] = {.name = "reload",
+		.help = "reads the configuration file again and applies what changes live",
+		.param = {{"check", CTL_PARAM_BOOLEAN, 0, 0,
+			"true: says what would change, changes nothing"}}},
 };
 
 const struct ctl_operation *ctl_operation_at(unsigned int id)
@@ -81,7 +85,9 @@ const struct ctl_param *ctl_operation_param(const struct ctl_operation *op, cons
 
 static int explain_bounds(const struct ctl_param *p, char *why)
 {
-	if (p->type == CTL_PARAM_INTEGER)
+	if (p->type == CTL_PARAM_BOOLEAN)
+		snprintf(why, CTL_OPERATION_WHY_BYTES, "%s: expected true or false", p->name);
+	else if (p->type == CTL_PARAM_INTEGER)
 		snprintf(why, CTL_OPERATION_WHY_BYTES, "%s: expected an integer from %lld to %lld",
 			p->name, (long long)p->min, (long long)p->max);
 	else if (p->min == p->max)
@@ -98,6 +104,8 @@ static bool fits(const struct ctl_param *p, const json_t *value)
 {
 	int64_t n;
 
+	if (p->type == CTL_PARAM_BOOLEAN)
+		return json_is_boolean(value);
 	if (p->type == CTL_PARAM_INTEGER ? !json_is_integer(value) : !json_is_string(value))
 		return false;
 	n = p->type == CTL_PARAM_INTEGER ? json_integer_value(value)
@@ -150,6 +158,9 @@ json_t *ctl_param_parse(
 
 	if (param->type == CTL_PARAM_TEXT) {
 		value = json_string(text);
+	} else if (param->type == CTL_PARAM_BOOLEAN) {
+		if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+			value = json_boolean(text[0] == 't');
 	} else {
 		char *end;
 		long long n;
@@ -166,15 +177,22 @@ json_t *ctl_param_parse(
 	return NULL;
 }
 
+static const char *type_name(enum ctl_param_type type)
+{
+	return type == CTL_PARAM_INTEGER   ? "integer"
+	       : type == CTL_PARAM_BOOLEAN ? "boolean"
+					   : "string";
+}
+
 static json_t *describe_params(const struct ctl_operation *op)
 {
 	json_t *list = json_array();
 
 	for (const struct ctl_param *p = op->param; p->type != CTL_PARAM_NONE; p++)
-		json_array_append_new(list,
-			json_pack("{s:s, s:s, s:I, s:I, s:s}", "name", p->name, "type",
-				p->type == CTL_PARAM_INTEGER ? "integer" : "string", "min",
-				(json_int_t)p->min, "max", (json_int_t)p->max, "help", p->help));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:I, s:I, s:s}", "name", p->name, "type",
+				      type_name(p->type), "min", (json_int_t)p->min, "max",
+				      (json_int_t)p->max, "help", p->help));
 	return list;
 }
 

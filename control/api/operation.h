@@ -20,6 +20,7 @@ enum ctl_operation_id {
 	CTL_OP_RELAY_DRAIN,
 	CTL_OP_RELAY_UNDRAIN,
 	CTL_OP_RELAY_REMOVE,
+	CTL_OP_RELOAD,
 	CTL_OPERATIONS,
 };
 
@@ -27,6 +28,7 @@ enum ctl_param_type {
 	CTL_PARAM_NONE, // ends a list
 	CTL_PARAM_INTEGER,
 	CTL_PARAM_TEXT,
+	CTL_PARAM_BOOLEAN, // `true` or `false`; bounds mean nothing
 };
 
 struct ctl_param {

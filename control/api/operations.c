@@ -13,6 +13,7 @@ static const ctl_operation_fn run[CTL_OPERATIONS] = {
 	[CTL_OP_RELAY_DRAIN] = ctl_op_relay_drain,
 	[CTL_OP_RELAY_UNDRAIN] = ctl_op_relay_undrain,
 	[CTL_OP_RELAY_REMOVE] = ctl_op_relay_remove,
+	[CTL_OP_RELOAD] = ctl_op_reload,
 };
 
 const ctl_operation_fn *ctl_operations_run(void)

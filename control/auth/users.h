@@ -39,7 +39,10 @@ struct ctl_user_store {
 	// thread. The query and what it points to are valid until it returns.
 	void (*lookup)(struct ctl_user_store *store, const struct ctl_user_query *query,
 		ctl_user_answer_fn answer, void *context);
+	// Not from within an answer, and when no lookup is under way.
 	void (*destroy)(struct ctl_user_store *store);
+	uint32_t under_way; // lookups that were not answered; kept by the caller of lookup
+	struct ctl_user_store *older; // for whoever keeps a list
 };
 
 struct ctl_user_entry { // prepared; with a password, or keys as hexadecimal digits

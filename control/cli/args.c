@@ -19,6 +19,7 @@ static const struct cli_command commands[] = {
 	{"relay", "drain", CTL_OP_RELAY_DRAIN, NULL, cli_relay_change},
 	{"relay", "undrain", CTL_OP_RELAY_UNDRAIN, NULL, cli_relay_change},
 	{"relay", "remove", CTL_OP_RELAY_REMOVE, NULL, cli_relay_change},
+	{"reload", NULL, CTL_OP_RELOAD, NULL, cli_reload},
 	{"help", NULL, CTL_OP_HELP, NULL, cli_help},
 };
 

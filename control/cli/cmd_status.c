@@ -10,6 +10,27 @@
 #include "control/cli/json.h"
 #include "control/cli/table.h"
 
+static void print_configuration(const json_t *conf, struct cli_table *t)
+{
+	const json_t *budgets = json_object_get(conf, "unauthenticated");
+	char line[240], a[CLI_NUMBER_BYTES], b[CLI_NUMBER_BYTES], c[CLI_NUMBER_BYTES],
+		d[CLI_NUMBER_BYTES];
+
+	if (!budgets)
+		return;
+	snprintf(line, sizeof(line), "%.120s, read %.40s", cli_text(conf, "file"),
+		cli_text(conf, "read"));
+	cli_table_row(t, "configuration", line);
+	snprintf(line, sizeof(line),
+		"%s an address, %s a network, %s to control, %s unproven a second%s",
+		cli_number(cli_integer(budgets, "requests_per_address"), a),
+		cli_number(cli_integer(budgets, "requests_per_network"), b),
+		cli_number(cli_integer(budgets, "requests_to_control"), c),
+		cli_number(cli_integer(budgets, "requests_unproven"), d),
+		cli_true(budgets, "in_force") ? "" : ", not in force yet");
+	cli_table_row(t, "budgets", line);
+}
+
 static void print_control(const json_t *control, struct cli_table *t)
 {
 	char a[CLI_NUMBER_BYTES], b[CLI_NUMBER_BYTES], c[CLI_NUMBER_BYTES], line[160];
@@ -27,6 +48,7 @@ static void print_control(const json_t *control, struct cli_table *t)
 		cli_number(cli_integer(control, "permissions"), b),
 		cli_number(cli_integer(control, "channels"), c));
 	cli_table_row(t, "", line);
+	print_configuration(json_object_get(control, "configuration"), t);
 }
 
 static void print_dataplane(const json_t *dataplane, struct cli_table *t)

@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/notify.h"
+#include "control/loop/reload.h"
 #include "control/loop/session.h"
 
 static void on_end(evutil_socket_t number, short events, void *arg)
@@ -20,7 +21,11 @@ static void on_end(evutil_socket_t number, short events, void *arg)
 
 static void on_hangup(evutil_socket_t number, short events, void *arg)
 {
-	tp_notice("SIGHUP: this version reads its configuration at start only; ignored");
+	struct ctl *ctl = arg;
+	struct ctl_reload changes;
+
+	tp_notice("SIGHUP: reading %s again", ctl->conf->path);
+	ctl_reload(ctl, false, &changes, NULL); // what is wrong is in the log
 }
 
 static void on_timer(evutil_socket_t fd, short events, void *arg)

@@ -141,15 +141,11 @@ void ctl_match_warn_transports(const struct conf *conf)
 }
 
 // Addresses of the interfaces, loopback too: no peer of a client may be this machine.
-// How many, or -errno.
-static ssize_t own_addresses(struct tp_ip *out, size_t capacity)
+static size_t own_addresses(const struct ifaddrs *list, struct tp_ip *out, size_t capacity)
 {
-	struct ifaddrs *list, *i;
 	size_t n = 0;
 
-	if (getifaddrs(&list) < 0)
-		return -errno;
-	for (i = list; i && n < capacity; i = i->ifa_next) {
+	for (const struct ifaddrs *i = list; i && n < capacity; i = i->ifa_next) {
 		struct sockaddr_storage sa = {0};
 		struct tp_addr addr;
 		if (!i->ifa_addr)
@@ -163,20 +159,24 @@ static ssize_t own_addresses(struct tp_ip *out, size_t capacity)
 		if (tp_addr_from_sockaddr(&sa, &addr) == 0)
 			out[n++] = addr.ip;
 	}
-	freeifaddrs(list);
-	return (ssize_t)n;
+	return n;
 }
 
 int ctl_match_acl(const struct conf *conf, const struct ctl_store *store, struct ctl_acl **out)
 {
-	struct tp_ip *own = calloc(OWN_MAX, sizeof(*own));
-	ssize_t n;
-	int rc;
+	struct ifaddrs *list;
+	struct tp_ip *own;
+	size_t entries = 0;
+	int rc = -ENOMEM;
 
-	if (!own)
-		return -ENOMEM;
-	n = own_addresses(own, OWN_MAX);
-	rc = n < 0 ? (int)n : ctl_policy_acl_now(conf, store, own, (size_t)n, out);
+	if (getifaddrs(&list) < 0)
+		return -errno;
+	for (const struct ifaddrs *i = list; i && entries < OWN_MAX; i = i->ifa_next)
+		entries++;
+	own = calloc(entries + 1, sizeof(*own));
+	if (own)
+		rc = ctl_policy_acl_now(conf, store, own, own_addresses(list, own, entries), out);
+	freeifaddrs(list);
 	free(own);
 	return rc;
 }

@@ -16,6 +16,7 @@
 #define ROUND_ACKS     4096 // of one round, so that signals and operators get their turn
 #define ROUND_PUNTS    64   // of each worker
 #define ROUND_EXPIRIES 256
+#define ROUND_RENEWALS 1024 // records looked at
 // Requests wait in their rings unless this part of the command ring is free: more than the longest
 // one needs of a ring of TP_COMMAND_RING_SLOTS.
 #define ROOM_FOR_REQUEST(slots)    ((slots) / 16)
@@ -51,6 +52,7 @@ static bool take_ack(struct ctl_session *s, const struct tp_ack *ack)
 	if (s->sync.end_sequence != 0 && ack->sequence == s->sync.end_sequence)
 		synchronised(s, ack);
 	ctl_session_counters_ack(s, ack);
+	ctl_session_settings_ack(s, ack);
 	return true;
 }
 
@@ -80,6 +82,15 @@ static bool expire(struct ctl_session *s)
 {
 	return ctl_store_expire(s->store, ctl_session_time(), ROUND_EXPIRIES) == ROUND_EXPIRIES &&
 	       ctl_command_queue_room(&s->commands) > 0;
+}
+
+// After a reload. Requests keep their part of the command queue.
+static bool renew_rates(struct ctl_session *s)
+{
+	return ctl_store_renew_step(s->store, ctl_session_time(), ROUND_RENEWALS,
+		       ROOM_KEPT_BY_REPLAY(s->attachment.command.size)) &&
+	       ctl_command_queue_room(&s->commands) >
+		       ROOM_KEPT_BY_REPLAY(s->attachment.command.size);
 }
 
 int ctl_session_renew_acl(struct ctl_session *s)
@@ -119,6 +130,7 @@ static void tick(struct ctl_session *s)
 		return;
 	s->next_tick_ns = now.now_ns + TICK_NS;
 	renew_acl(s, now.now_ns);
+	ctl_session_old_users_step(s);
 	if (s->turn)
 		ctl_turn_tick(s->turn, now);
 }
@@ -133,6 +145,7 @@ bool ctl_session_work(struct ctl_session *s)
 	more = take_acks(s);
 	if (!s->attached)
 		return true;
+	ctl_session_settings_step(s);
 	// A roll-back that found the command queue full left something behind: compare anew.
 	if (s->sync.end_sequence != 0 && ctl_store_resync_due(s->store))
 		ctl_sync_start(&s->sync);
@@ -140,7 +153,7 @@ bool ctl_session_work(struct ctl_session *s)
 		ctl_sync_step(s->store, &s->sync, ctl_session_time(),
 			ROOM_KEPT_BY_REPLAY(s->attachment.command.size));
 	else
-		more = expire(s) || more;
+		more = expire(s) || renew_rates(s) || more;
 	if (accepts_requests(s))
 		more = ctl_punt_drain(&s->punt_in, &s->attachment, ROUND_PUNTS) || more;
 	ctl_command_queue_flush(&s->commands);
@@ -286,6 +299,10 @@ void ctl_session_destroy(struct ctl_session *s)
 		ctl_attachment_close(&s->attachment);
 	tp_shm_close(&s->region);
 	ctl_acl_destroy(s->acl);
+	for (struct ctl_user_store *u = s->old_users, *older; u; u = older) {
+		older = u->older;
+		u->destroy(u);
+	}
 	if (s->users)
 		s->users->destroy(s->users);
 	free(s);

@@ -16,6 +16,12 @@ int ctl_session_create(struct ctl *ctl, struct ctl_session **out);
 // Reads this machine's addresses again and judges peers by them from now on; _work does it every
 // ten seconds. 0 or -errno: then the earlier ones stay in force.
 int ctl_session_renew_acl(struct ctl_session *s);
+// Takes another configuration, of which everything that does not change live is as it was
+// (conf_reload). 0: ctl->conf is `fresh`, the old one is the caller's to free. -errno: nothing
+// changed.
+int ctl_session_reload(struct ctl_session *s, struct conf *fresh);
+// Whether the dataplane has taken what of the configuration it can change live.
+bool ctl_session_settings_in_force(const struct ctl_session *s);
 // Leaves allocations as they are: they outlive this process.
 void ctl_session_destroy(struct ctl_session *s);
 

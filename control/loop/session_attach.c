@@ -187,6 +187,7 @@ int ctl_session_attached(void *session, struct ctl_attachment *attachment)
 	ctl_command_queue_attach(&s->commands, &s->attachment.command, s->attachment.ack.size);
 	ctl_store_resync_due(s->store); // the one that starts here serves
 	ctl_sync_start(&s->sync);
+	s->settings_due = true;
 	tp_notice("attached to dataplane %u, instance %016llx, %u workers", attachment->said.pid,
 		(unsigned long long)attachment->said.instance, attachment->said.workers);
 	return 0;

@@ -12,6 +12,7 @@ struct counters_waiter;
 struct ctl_session {
 	struct ctl *ctl;
 	struct ctl_user_store *users;
+	struct ctl_user_store *old_users; // wait for their last answers, then go
 	struct ctl_acl *acl;
 	struct ctl_store *store; // over `region`
 	struct ctl_turn *turn;
@@ -26,6 +27,9 @@ struct ctl_session {
 	struct ctl_punt_in punt_in;
 	struct ctl_sync sync;
 	bool in_step;
+	bool settings_due; // the dataplane was not told yet
+	uint64_t settings_sequence;
+	bool settings_in_force;
 	uint64_t next_tick_ns, next_acl_ns;
 	TAILQ_HEAD(, counters_waiter) waiters; // by sequence
 };
@@ -37,6 +41,14 @@ static inline struct ctl_time ctl_session_time(void)
 
 // Stops watching the eventfds of the rings.
 void ctl_session_unwatch(struct ctl_session *s);
+
+// ---- what the configuration may change while we run (session_reload.c)
+
+// Tells the dataplane, when that is due and there is room.
+void ctl_session_settings_step(struct ctl_session *s);
+void ctl_session_settings_ack(struct ctl_session *s, const struct tp_ack *ack);
+// Destroys user stores of earlier configurations that nobody waits for any more.
+void ctl_session_old_users_step(struct ctl_session *s);
 
 // ---- who waits for an allocation's counters (session_counters.c)
 

@@ -170,6 +170,7 @@ static void on_user(void *context, const struct ctl_user_answer *answer)
 	struct ctl_turn *turn = t->turn;
 	struct stun_attr nonce;
 
+	t->asked->under_way--;
 	// 4. An unknown user and 5. a wrong password look the same: 401 with a fresh nonce. A store
 	// that is down does not tell who is known.
 	if (answer->result != 0 && answer->result != -ENOENT) {
@@ -218,5 +219,7 @@ void ctl_authenticate(struct ctl_transaction *t)
 	check_realm(t, &realm);
 	// Until the answer the five-tuple is busy; an answer from within the call finds it so, too.
 	ctl_transaction_hold(t, CTL_TRANSACTION_LOOKUP);
-	turn->users->lookup(turn->users, &query, on_user, t);
+	t->asked = turn->users;
+	t->asked->under_way++;
+	t->asked->lookup(t->asked, &query, on_user, t);
 }

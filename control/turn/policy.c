@@ -21,7 +21,9 @@ void ctl_policy_store(const struct conf *conf, struct ctl_store_policy *out)
 		.allocations_per_user = conf->quotas.allocations_per_user,
 		.allocations_per_realm = conf->quotas.allocations_per_realm,
 		.n_realms = conf->n_realms,
-		.rate_bytes_per_s = (conf->quotas.bits_per_second_per_allocation + 7) / 8,
+		.rate_bytes_per_s = conf->quotas.bits_per_second_per_allocation / 8 +
+				    (conf->quotas.bits_per_second_per_allocation % 8 != 0),
+		.rate_packets_per_s = conf->quotas.packets_per_second_per_allocation,
 		.allocation_max_s = conf->lifetimes.allocation_max_s,
 		.permission_s = conf->lifetimes.permission_s,
 		.channel_s = conf->lifetimes.channel_s,

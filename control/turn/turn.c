@@ -10,6 +10,25 @@
 #define DEFAULT_PENDING      4096
 #define DEFAULT_REPLAY_SLOTS 65536
 
+int ctl_turn_renew(struct ctl_turn *turn, const struct conf *conf)
+{
+	char *software = strdup(conf->software ? conf->software : "");
+
+	if (!software)
+		return -ENOMEM;
+	int rc = ctl_turn_set_realms(turn, conf);
+	if (rc) {
+		free(software);
+		return rc;
+	}
+	free(turn->software);
+	turn->software = software;
+	turn->nonce_lifetime_s = conf->auth.nonce_lifetime_s;
+	turn->allocation_default_s = conf->lifetimes.allocation_default_s;
+	turn->allocation_max_s = conf->lifetimes.allocation_max_s;
+	return 0;
+}
+
 static int fill(struct ctl_turn *turn, const struct ctl_turn_options *o)
 {
 	const struct conf *conf = o->conf;
@@ -19,15 +38,9 @@ static int fill(struct ctl_turn *turn, const struct ctl_turn_options *o)
 	turn->send = o->send;
 	turn->send_context = o->send_context;
 	turn->random = o->random;
-	turn->nonce_lifetime_s = conf->auth.nonce_lifetime_s;
-	turn->allocation_default_s = conf->lifetimes.allocation_default_s;
-	turn->allocation_max_s = conf->lifetimes.allocation_max_s;
 	memcpy(turn->discovery, conf->nat_discovery.families, sizeof(turn->discovery));
 	turn->max_pending = o->max_pending ? o->max_pending : DEFAULT_PENDING;
-	turn->software = strdup(conf->software ? conf->software : "");
-	if (!turn->software)
-		return -ENOMEM;
-	int rc = ctl_turn_set_realms(turn, conf);
+	int rc = ctl_turn_renew(turn, conf);
 	if (!rc)
 		rc = ctl_crypto_create(&turn->crypto);
 	if (!rc)

@@ -66,9 +66,13 @@ void ctl_turn_detach(struct ctl_turn *turn, struct ctl_time now);
 // Housekeeping, about once a second: rotates nonce keys, forgets old responses.
 void ctl_turn_tick(struct ctl_turn *turn, struct ctl_time now);
 
-// Another ACL or other users after a reload of the config. The old ones may be freed afterwards; a
-// lookup under way must have been answered.
+// After a reload of the config: software, nonce and allocation lifetimes, realms. Listeners are
+// those of the old one. 0, or -ENOMEM and nothing changed.
+int ctl_turn_renew(struct ctl_turn *turn, const struct conf *conf);
+// Another ACL. The old one may be freed afterwards.
 void ctl_turn_set_acl(struct ctl_turn *turn, const struct ctl_acl *acl);
+// Other users, for requests from now on. The old store may be destroyed once its lookups under way
+// are answered (under_way).
 void ctl_turn_set_users(struct ctl_turn *turn, struct ctl_user_store *users);
 // Realms of the configuration, by listener, and its rest_expiry: copied. Of the same configuration
 // as users and the store's policy. 0; -ENOMEM: the old ones stay.

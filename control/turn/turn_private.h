@@ -51,8 +51,9 @@ struct ctl_transaction {
 	bool authenticated;
 	bool challenge; // the response is a 401 or 438
 	struct ctl_key key;
-	bool sha256;           // the answer carries MESSAGE-INTEGRITY-SHA256
-	struct stun_attr user; // value and length: the copy below
+	bool sha256;                  // the answer carries MESSAGE-INTEGRITY-SHA256
+	struct stun_attr user;        // value and length: the copy below
+	struct ctl_user_store *asked; // whose answer is or was waited for
 
 	struct ctl_change change;
 	struct ctl_replay_key replay_key;

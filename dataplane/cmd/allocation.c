@@ -5,10 +5,13 @@
 #include "dataplane/cmd/apply_impl.h"
 
 // Rounded up, so that a small rate is not "unlimited".
-static uint32_t rate_word(uint64_t bytes_per_s)
+static uint64_t rate_word(const struct tp_cmd_alloc *wish)
 {
-	uint64_t kbytes = bytes_per_s / 1000 + (bytes_per_s % 1000 != 0);
-	return (uint32_t)RTE_MIN(kbytes, (uint64_t)UINT32_MAX);
+	uint64_t bytes = wish->rate_bytes_per_s;
+	uint64_t kbytes = bytes / 1000 + (bytes % 1000 != 0);
+	uint64_t packets = wish->rate_packets_per_s;
+	return DP_RATE(
+		RTE_MIN(kbytes, (uint64_t)UINT32_MAX), RTE_MIN(packets, (uint64_t)UINT32_MAX));
 }
 
 static int find_listener(
@@ -47,7 +50,7 @@ static int describe(const struct dp_apply *a, const struct tp_cmd *cmd, struct d
 
 	*out = (struct dp_alloc){
 		.generation = cmd->alloc.generation,
-		.rate_kbytes_per_s = rate_word(wish->rate_bytes_per_s),
+		.rate = rate_word(wish),
 		.relay_local = {DP_LOCAL_NONE, DP_LOCAL_NONE},
 		.sync_mark = a->sync_epoch,
 	};
@@ -78,10 +81,25 @@ static struct dp_flow_key client_key(const struct tp_addr *client, uint16_t list
 	return key;
 }
 
+// A new allocation's buckets are full.
+static void begin_policing(struct dp_apply *a, const struct dp_alloc *alloc)
+{
+	struct dp_police_state *police = &a->dp->police[alloc - a->allocs];
+
+	if (alloc->rate == 0)
+		return;
+	atomic_store_explicit(&police->up.bytes, 0, memory_order_relaxed);
+	atomic_store_explicit(&police->up.packets, 0, memory_order_relaxed);
+	atomic_store_explicit(&police->down.bytes, 0, memory_order_relaxed);
+	atomic_store_explicit(&police->down.packets, 0, memory_order_relaxed);
+	atomic_store_explicit(&a->dp->policing, true, memory_order_relaxed);
+}
+
 static int create(struct dp_apply *a, struct dp_alloc *alloc, const struct dp_alloc *wish,
 	const struct dp_flow_key *key, uint64_t deadline_ns)
 {
 	*alloc = *wish;
+	begin_policing(a, alloc);
 	struct dp_flow *flow = dp_owned_new(a, alloc, key, DP_FLOW_ALLOCATION);
 	int error = -ENOSPC;
 	if (flow != NULL) {
@@ -105,22 +123,23 @@ static int create(struct dp_apply *a, struct dp_alloc *alloc, const struct dp_al
 }
 
 // Deadline and rate are all that may change; flows are touched only where they differ.
-static void update(struct dp_apply *a, struct dp_alloc *alloc, uint32_t rate_kbytes_per_s,
-	uint64_t deadline_ns)
+static void update(
+	struct dp_apply *a, struct dp_alloc *alloc, uint64_t rate_word, uint64_t deadline_ns)
 {
 	bool deadline = a->own_deadline[alloc->flow] != deadline_ns;
-	bool rate = alloc->rate_kbytes_per_s != rate_kbytes_per_s;
+	bool rate = alloc->rate != rate_word;
 
 	alloc->sync_mark = a->sync_epoch;
-	alloc->rate_kbytes_per_s = rate_kbytes_per_s;
+	alloc->rate = rate_word;
+	if (rate)
+		begin_policing(a, alloc);
 	a->own_deadline[alloc->flow] = deadline_ns;
 	if (!deadline && !rate)
 		return;
 	for (uint32_t at = alloc->first; at != 0;) {
 		struct dp_flow *flow = dp_flow_at(a->flows, at);
 		if (rate)
-			atomic_store_explicit(
-				&flow->rate_kbytes_per_s, rate_kbytes_per_s, memory_order_relaxed);
+			atomic_store_explicit(&flow->rate, rate_word, memory_order_relaxed);
 		if (deadline)
 			dp_deadline_update(a, alloc, flow);
 		at = flow->next;
@@ -149,7 +168,7 @@ int dp_alloc_set(struct dp_apply *a, const struct tp_cmd *cmd)
 	if (found == 0) {
 		if (!same_addresses(a, alloc, &wish, &key))
 			return -EINVAL;
-		update(a, alloc, wish.rate_kbytes_per_s, cmd->deadline_ns);
+		update(a, alloc, wish.rate, cmd->deadline_ns);
 		return 0;
 	}
 	alloc = &a->allocs[cmd->alloc.index];

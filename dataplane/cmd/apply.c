@@ -19,6 +19,11 @@ static size_t allocs_bytes(const struct dp_apply *a)
 	return (size_t)a->capacity * sizeof(*a->allocs);
 }
 
+static size_t police_bytes(const struct dp_apply *a)
+{
+	return (size_t)a->capacity * sizeof(*a->dp->police);
+}
+
 static size_t deadlines_bytes(const struct dp_apply *a)
 {
 	return ((size_t)dp_flow_capacity(a->flows) + 1) * sizeof(*a->own_deadline);
@@ -37,7 +42,8 @@ int dp_apply_create(struct dp *dp, struct dp_apply **out)
 	a->capacity = dp->conf->limits.allocations;
 	a->allocs = map_zeroed(allocs_bytes(a));
 	a->own_deadline = map_zeroed(deadlines_bytes(a));
-	if (a->allocs == NULL || a->own_deadline == NULL) {
+	dp->police = map_zeroed(police_bytes(a));
+	if (a->allocs == NULL || a->own_deadline == NULL || dp->police == NULL) {
 		dp_apply_destroy(a);
 		return -ENOMEM;
 	}
@@ -57,6 +63,9 @@ void dp_apply_destroy(struct dp_apply *a)
 		munmap(a->allocs, allocs_bytes(a));
 	if (a->own_deadline != NULL)
 		munmap(a->own_deadline, deadlines_bytes(a));
+	if (a->dp->police != NULL)
+		munmap(a->dp->police, police_bytes(a));
+	a->dp->police = NULL;
 	free(a);
 }
 
@@ -81,6 +90,8 @@ static int execute(struct dp_apply *a, const struct tp_cmd *cmd, struct tp_ack *
 		return dp_channel_delete(a, cmd);
 	case TP_CMD_COUNTERS:
 		return dp_alloc_counters(a, cmd, ack);
+	case TP_CMD_SETTINGS:
+		return dp_settings_set(a, cmd);
 	default:
 		return -EINVAL;
 	}

@@ -10,7 +10,8 @@ struct dp_alloc {
 	uint32_t generation; // 0: free
 	uint32_t first;      // its flows through `next`, the DP_FLOW_ALLOCATION one is the last
 	uint32_t flow;       // index of the DP_FLOW_ALLOCATION one
-	uint32_t rate_kbytes_per_s;
+	uint32_t pad1;
+	uint64_t rate;           // DP_RATE
 	uint16_t relay_local[2]; // [0] IPv4, [1] IPv6; DP_LOCAL_NONE when absent
 	rte_be16_t relay_port[2];
 	uint16_t listener;
@@ -19,7 +20,7 @@ struct dp_alloc {
 	uint8_t pad[3];
 	struct tp_alloc_counters gone; // of flows that are no more
 };
-static_assert(sizeof(struct dp_alloc) == 64 + 0);
+static_assert(sizeof(struct dp_alloc) == 72);
 
 struct dp_apply {
 	struct dp *dp;
@@ -105,6 +106,7 @@ int dp_permission_set(struct dp_apply *a, const struct tp_cmd *cmd);
 int dp_permission_delete(struct dp_apply *a, const struct tp_cmd *cmd);
 int dp_channel_set(struct dp_apply *a, const struct tp_cmd *cmd);
 int dp_channel_delete(struct dp_apply *a, const struct tp_cmd *cmd);
+int dp_settings_set(struct dp_apply *a, const struct tp_cmd *cmd);
 int dp_sync_begin(struct dp_apply *a);
 int dp_sync_end(struct dp_apply *a, struct tp_ack *ack);
 

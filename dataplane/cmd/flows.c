@@ -17,7 +17,7 @@ struct dp_flow *dp_owned_new(struct dp_apply *a, const struct dp_alloc *alloc,
 	flow->sync_mark = a->sync_epoch;
 	flow->owner = kind == DP_FLOW_CHANNEL_UP || kind == DP_FLOW_CHANNEL_DOWN ? DP_OWNER_NONE
 										 : DP_OWNER_SHARED;
-	flow->rate_kbytes_per_s = alloc->rate_kbytes_per_s;
+	flow->rate = alloc->rate;
 	return flow;
 }
 

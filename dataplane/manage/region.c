@@ -49,20 +49,22 @@ void dp_manage_region_head(struct dp_manage *m)
 	header->instance = m->dp->instance;
 }
 
-// Control writes the key without a lock. A key read half written signs nonces that are answered 438
+// Control writes the keys without a lock. A key read half written signs nonces that are answered 438
 // with a fresh one, until the next call.
 void dp_manage_nonce_key(struct dp_manage *m)
 {
 	const struct tp_region_header *header = m->region.base;
-	const volatile struct tp_nonce_key *key = &header->nonce_key[0];
+	const volatile struct tp_nonce_key *key = header->nonce_key;
 	struct dp_nonce_sign sign = {.wall_offset_ns = tp_wall_ns() - tp_now_ns()};
 
-	if (key->created_wall_ns == 0) {
+	if (key[0].created_wall_ns == 0) {
 		dp_nonce_publish(&m->dp->nonce_key, NULL);
 		return;
 	}
-	for (size_t i = 0; i < sizeof(sign.key); i++)
-		sign.key[i] = key->key[i];
+	sign.keys = key[1].created_wall_ns != 0 ? 2 : 1;
+	for (size_t n = 0; n < sign.keys; n++)
+		for (size_t i = 0; i < sizeof(sign.key[n]); i++)
+			sign.key[n][i] = key[n].key[i];
 	dp_nonce_publish(&m->dp->nonce_key, &sign);
 	explicit_bzero(&sign, sizeof(sign));
 }

@@ -18,10 +18,20 @@ struct dp_budget *dp_budget_create(const struct dp_budget_rates *rates, int sock
 		rte_free(budget);
 		return NULL;
 	}
-	budget->cost_ns[0] = rates->per_address ? TP_NS_PER_S / rates->per_address : 0;
-	budget->cost_ns[1] = rates->per_network ? TP_NS_PER_S / rates->per_network : 0;
-	budget->punt_cost_ns = rates->punts ? TP_NS_PER_S / rates->punts : 0;
+	dp_budget_set(budget, &(struct dp_settings_values){
+				      .address_cost_ns = dp_budget_cost_ns(rates->per_address),
+				      .network_cost_ns = dp_budget_cost_ns(rates->per_network),
+				      .punt_cost_ns = dp_budget_cost_ns(rates->punts),
+				      .unproven_cost_ns = dp_budget_cost_ns(rates->unproven)});
 	return budget;
+}
+
+void dp_budget_set(struct dp_budget *budget, const struct dp_settings_values *settings)
+{
+	budget->cost_ns[0] = settings->address_cost_ns;
+	budget->cost_ns[1] = settings->network_cost_ns;
+	budget->punt_cost_ns = settings->punt_cost_ns;
+	budget->unproven_cost_ns = settings->unproven_cost_ns;
 }
 
 void dp_budget_destroy(struct dp_budget *budget)
@@ -29,24 +39,31 @@ void dp_budget_destroy(struct dp_budget *budget)
 	rte_free(budget);
 }
 
-// Whether one more fits.
-static bool fits(uint64_t whole_ns, uint64_t cost_ns, uint64_t now_ns)
+// Takes one request out, if it fits; a whole budget has room for one whatever it costs.
+static bool take(uint64_t *whole_ns, uint64_t cost_ns, uint64_t now_ns)
 {
-	return whole_ns <= now_ns || whole_ns - now_ns + cost_ns <= DEPTH_NS;
+	uint64_t from_ns = *whole_ns > now_ns ? *whole_ns : now_ns;
+
+	if (cost_ns == 0)
+		return true;
+	if (from_ns - now_ns + cost_ns > DEPTH_NS && from_ns > now_ns)
+		return false;
+	*whole_ns = from_ns + cost_ns;
+	return true;
 }
 
-static uint64_t charged(uint64_t whole_ns, uint64_t cost_ns, uint64_t now_ns)
-{
-	return (whole_ns > now_ns ? whole_ns : now_ns) + cost_ns;
-}
+enum budget_of {
+	OF_REQUESTS,
+	OF_PUNTS,
+};
 
-static uint64_t hash(
-	const struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint32_t bytes)
+static uint64_t hash(const struct dp_budget *budget, enum budget_of what, uint8_t family,
+	const uint8_t *ip, uint32_t bytes)
 {
-	uint8_t input[2 + 8] = {family, (uint8_t)bytes};
+	uint8_t input[3 + 8] = {(uint8_t)what, family, (uint8_t)bytes};
 
-	memcpy(input + 2, ip, bytes);
-	uint64_t h = tp_siphash(&budget->key, input, 2 + bytes);
+	memcpy(input + 3, ip, bytes);
+	uint64_t h = tp_siphash(&budget->key, input, 3 + bytes);
 	return h != 0 ? h : 1;
 }
 
@@ -67,29 +84,36 @@ static struct dp_budget_entry *find(struct dp_budget *budget, uint64_t tag)
 	return least;
 }
 
+// Bytes of the prefix of an address and of a network, by family.
+static const uint8_t prefix_bytes[2][2] = {{4, 3}, {8, 7}};
+
 bool dp_budget_source(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t now_ns)
 {
-	static const uint8_t bytes[2][2] = {{4, 3}, {8, 7}};
-	bool ipv6 = family == TP_FAMILY_IPV6;
+	const uint8_t *bytes = prefix_bytes[family == TP_FAMILY_IPV6];
 
 	for (int i = 0; i < 2; i++) {
 		uint64_t cost_ns = budget->cost_ns[i];
 		if (cost_ns == 0)
 			continue;
-		struct dp_budget_entry *e = find(budget, hash(budget, family, ip, bytes[ipv6][i]));
-		if (!fits(e->whole_ns, cost_ns, now_ns))
+		uint64_t tag = hash(budget, OF_REQUESTS, family, ip, bytes[i]);
+		if (!take(&find(budget, tag)->whole_ns, cost_ns, now_ns))
 			return false;
-		e->whole_ns = charged(e->whole_ns, cost_ns, now_ns);
 	}
 	return true;
 }
 
-bool dp_budget_punt(struct dp_budget *budget, uint64_t now_ns)
+bool dp_budget_punt(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t now_ns)
 {
+	uint32_t bytes = prefix_bytes[family == TP_FAMILY_IPV6][0];
+
 	if (budget->punt_cost_ns == 0)
 		return true;
-	if (!fits(budget->punt_whole_ns, budget->punt_cost_ns, now_ns))
-		return false;
-	budget->punt_whole_ns = charged(budget->punt_whole_ns, budget->punt_cost_ns, now_ns);
-	return true;
+	uint64_t tag = hash(budget, OF_PUNTS, family, ip, bytes);
+	return take(&find(budget, tag)->whole_ns, 2 * budget->punt_cost_ns, now_ns) &&
+	       take(&budget->punt_whole_ns, budget->punt_cost_ns, now_ns);
+}
+
+bool dp_budget_unproven(struct dp_budget *budget, uint64_t now_ns)
+{
+	return take(&budget->unproven_whole_ns, budget->unproven_cost_ns, now_ns);
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How much a worker does for five-tuples without an allocation: answers and punts by source address
 // and by the network around it (IPv4 /32 and /24, IPv6 /64 and /56), and punts of all of them
-// together. One table of fixed size a worker, made once; its hash is keyed, so nobody can aim at a
-// set. A prefix that is met for the first time has its whole budget and takes the place of the one
-// in its set that has used its own the least: a flood of forged prefixes makes the table forget, it
-// never makes it refuse somebody it has not seen.
+// together. Of those there are two kinds: a request that carries a nonce of ours for its address
+// and port came from somebody who received it there (proof.c); anybody can forge the others, so
+// they have a budget of their own and never take from the first. One table of fixed size a worker,
+// made once; its hash is keyed, so nobody can aim at a set. A prefix that is met for the first time
+// has its whole budget and takes the place of the one in its set that has used its own the least: a
+// flood of forged prefixes makes the table forget, it never makes it refuse somebody it has not
+// seen.
 #pragma once
 
 #include "common/base/hash.h"
@@ -15,7 +18,9 @@
 
 // Rates a second; a budget holds one second's worth. 0: no limit.
 struct dp_budget_rates {
-	uint32_t per_address, per_network, punts;
+	uint32_t per_address, per_network;
+	uint32_t punts;    // with a nonce of ours; one address gets at most half of it
+	uint32_t unproven; // punts without
 };
 
 // When a budget would be whole again; its distance from now is what is used up. Tag 0: free.
@@ -32,17 +37,22 @@ static_assert(sizeof(struct dp_budget_set) == 2 * RTE_CACHE_LINE_SIZE);
 struct dp_budget {
 	struct tp_siphash_key key;
 	uint64_t cost_ns[2]; // of one request to its address, to its network; 0: no limit
-	uint64_t punt_cost_ns;
-	uint64_t punt_whole_ns;
+	uint64_t punt_cost_ns, unproven_cost_ns;
+	uint64_t punt_whole_ns, unproven_whole_ns;
 	struct dp_budget_set set[DP_BUDGET_SETS];
 };
 
 // Worker creation. NULL without memory or randomness.
 struct dp_budget *dp_budget_create(const struct dp_budget_rates *rates, int socket);
 void dp_budget_destroy(struct dp_budget *budget);
+// Other rates from now on; what was used stays used.
+void dp_budget_set(struct dp_budget *budget, const struct dp_settings_values *settings);
 
 // Takes one request out of the budget of its address, then of its network; false when either is
 // used up (what the address gave is not given back). `ip` has 16 bytes, `family` is TP_FAMILY_.
 bool dp_budget_source(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t now_ns);
-// Takes one punt out of the budget of all unknown sources.
-bool dp_budget_punt(struct dp_budget *budget, uint64_t now_ns);
+// Takes one punt out of the budget of all unknown sources that showed a nonce of ours, and of its
+// address' half of that.
+bool dp_budget_punt(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t now_ns);
+// Takes one out of the budget of all unknown sources that did not.
+bool dp_budget_unproven(struct dp_budget *budget, uint64_t now_ns);

@@ -6,6 +6,7 @@
 #include "common/wire/challenge.h"
 #include "dataplane/path/answer.h"
 #include "dataplane/path/count.h"
+#include "dataplane/path/proof.h"
 
 #define CHALLENGE_MOST_BYTES 1024 // the longest realm takes 512
 #define FINGERPRINT_BYTES    (STUN_ATTR_HEADER_BYTES + 4)
@@ -13,18 +14,14 @@
 static void write_nonce(const struct dp_worker *w, const struct dp_batch *b,
 	const struct dp_packet *p, const struct dp_nonce_sign *sign, char out[TP_NONCE_CHARS])
 {
-	uint16_t listener_local;
 	struct tp_siphash_key key;
 	struct tp_nonce nonce = {
 		.features = STUN_CHALLENGE_FEATURES,
 		.time_s = (uint32_t)((b->now_ns + sign->wall_offset_ns) / TP_NS_PER_S),
-		.client.ip.family = p->in.family,
-		.client.port = rte_be_to_cpu_16(p->in.src_port),
-		.listener = *dp_listener_at(w->locals, p->listener, &listener_local),
 	};
 
-	memcpy(nonce.client.ip.bytes, p->key.ip, sizeof(nonce.client.ip.bytes));
-	memcpy(key.bytes, sign->key, sizeof(key.bytes));
+	dp_nonce_place(w, p, &nonce);
+	memcpy(key.bytes, sign->key[0], sizeof(key.bytes));
 	tp_nonce_write(&key, &nonce, out);
 	explicit_bzero(&key, sizeof(key));
 }
@@ -51,17 +48,15 @@ static int write_answer(const struct dp_worker *w, const struct dp_packet *p, ui
 
 static void answer(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 {
-	struct dp_nonce_sign sign;
 	char nonce[TP_NONCE_CHARS];
 	uint8_t *at;
 
-	if (!dp_nonce_take(&w->dp->nonce_key, &sign) ||
+	if (!dp_nonce_renew(&w->dp->nonce_key, &w->nonce_keys) ||
 		(at = dp_answer_begin(p, CHALLENGE_MOST_BYTES)) == NULL) {
 		dp_packet_next(b, p, DP_VERDICT_PUNT);
 		return;
 	}
-	write_nonce(w, b, p, &sign, nonce);
-	explicit_bzero(&sign, sizeof(sign));
+	write_nonce(w, b, p, &w->nonce_keys, nonce);
 	int length = write_answer(w, p, at, nonce);
 	if (length < 0) {
 		dp_packet_drop(b, p, TP_DROP_no_headroom);

@@ -10,6 +10,7 @@
 #include "dataplane/dp.h"
 #include "dataplane/path/verdict.h"
 
+#define DP_PACKET_PROVEN      0x01 // request with a nonce of ours, path/proof.h
 #define DP_PACKET_ZERO_SUM    0x02 // IPv4 source sent no UDP checksum
 #define DP_PACKET_FRAGMENTED  0x04 // came in fragments
 #define DP_PACKET_HAIRPIN     0x08 // went through one hairpin

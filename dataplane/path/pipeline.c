@@ -3,6 +3,7 @@
 #include "dataplane/path/count.h"
 #include "dataplane/path/pipeline.h"
 #include "dataplane/path/reassemble.h"
+#include "dataplane/path/settings_apply.h"
 #include "dataplane/path/steps.h"
 
 #define CHANNEL_KEYS                                                                               \
@@ -104,6 +105,7 @@ void dp_pipeline_run(struct dp_worker *w, struct rte_mbuf *const burst[], uint16
 void dp_pipeline_begin(struct dp_worker *w)
 {
 	w->link = atomic_load_explicit(&w->published, memory_order_acquire);
+	dp_settings_follow(w);
 }
 
 uint32_t dp_pipeline_inject(struct dp_worker *w, uint64_t now_ns)

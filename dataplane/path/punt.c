@@ -33,6 +33,18 @@ static void fill(const struct dp_worker *w, const struct dp_batch *b, const stru
 		memcpy(slot->payload, payload, p->payload_length);
 }
 
+// Of a five-tuple without an allocation. False: dropped.
+static bool within_budget(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
+{
+	bool proven = (p->flags & DP_PACKET_PROVEN) != 0;
+
+	if (proven ? dp_budget_punt(w->budget, p->in.family, p->key.ip, b->now_ns)
+		   : dp_budget_unproven(w->budget, b->now_ns))
+		return true;
+	dp_packet_drop(b, p, proven ? TP_DROP_budget_punt : TP_DROP_budget_unproven);
+	return false;
+}
+
 static void punt(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 {
 	if (w->link == NULL) {
@@ -43,10 +55,8 @@ static void punt(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 		dp_packet_drop(b, p, TP_DROP_punt_too_long);
 		return;
 	}
-	if (p->alloc == NULL && !dp_budget_punt(w->budget, b->now_ns)) {
-		dp_packet_drop(b, p, TP_DROP_budget_punt);
+	if (p->alloc == NULL && !within_budget(w, b, p))
 		return;
-	}
 	struct tp_punt *slot = tp_ring_reserve(&w->link->punt);
 	if (slot == NULL) {
 		dp_packet_drop(b, p, TP_DROP_punt_full);

@@ -3,6 +3,7 @@
 #include "dataplane/path/account.h"
 #include "dataplane/path/count.h"
 #include "dataplane/path/steps.h"
+#include "dataplane/path/within_rate.h"
 
 static void relay_channel(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 {
@@ -16,12 +17,8 @@ static void relay_channel(struct dp_worker *w, struct dp_batch *b, struct dp_pac
 		dp_packet_drop(b, p, TP_DROP_channel_expired);
 		return;
 	}
-	if (!dp_police(&flow->policer,
-		    atomic_load_explicit(&flow->rate_kbytes_per_s, memory_order_relaxed),
-		    p->payload_length, b->now_ns)) {
-		dp_packet_drop(b, p, TP_DROP_policed);
+	if (!dp_within_rate_up(w, b, p))
 		return;
-	}
 	dp_account_channel(w, flow, p->payload_length);
 	p->prefix = DP_PREFIX_NONE;
 	p->out_family = flow->dst_family;
@@ -40,6 +37,7 @@ void dp_step_channel_up(struct dp_worker *w, struct dp_batch *b)
 
 	if (!dp_batch_has(b, DP_VERDICT_CHANNEL))
 		return;
+	dp_rate_prefetch(w, b, DP_VERDICT_CHANNEL);
 	for (uint16_t i = 0; i < b->n; i++) {
 		struct dp_packet *p = &b->packet[i];
 		if (p->verdict != DP_VERDICT_CHANNEL)

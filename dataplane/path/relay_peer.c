@@ -4,17 +4,11 @@
 #include "dataplane/path/account.h"
 #include "dataplane/path/count.h"
 #include "dataplane/path/steps.h"
+#include "dataplane/path/within_rate.h"
 
 static bool expired(const struct dp_batch *b, const struct dp_flow *flow)
 {
 	return b->now_ns > atomic_load_explicit(&flow->deadline_ns, memory_order_relaxed);
-}
-
-static bool within_rate(const struct dp_batch *b, const struct dp_packet *p)
-{
-	return dp_police(&p->flow->policer,
-		atomic_load_explicit(&p->flow->rate_kbytes_per_s, memory_order_relaxed),
-		p->payload_length, b->now_ns);
 }
 
 static void to_client(struct dp_batch *b, struct dp_packet *p, enum dp_prefix prefix)
@@ -45,15 +39,14 @@ void dp_step_channel_down(struct dp_worker *w, struct dp_batch *b)
 
 	if (!dp_batch_has(b, DP_VERDICT_PEER))
 		return;
+	dp_rate_prefetch(w, b, DP_VERDICT_PEER);
 	for (uint16_t i = 0; i < b->n; i++) {
 		struct dp_packet *p = &b->packet[i];
 		if (p->verdict != DP_VERDICT_PEER)
 			continue;
 		if (p->flow == NULL || expired(b, p->flow)) {
 			try_permission(b, p);
-		} else if (!within_rate(b, p)) {
-			dp_packet_drop(b, p, TP_DROP_policed);
-		} else {
+		} else if (dp_within_rate_down(w, b, p)) {
 			dp_account_channel(w, p->flow, p->payload_length);
 			to_client(b, p, DP_PREFIX_CHANNEL);
 			relayed++;
@@ -76,10 +69,8 @@ static void relay_data(struct dp_worker *w, struct dp_batch *b, struct dp_packet
 		dp_packet_drop(b, p, TP_DROP_permission_expired);
 		return;
 	}
-	if (!within_rate(b, p)) {
-		dp_packet_drop(b, p, TP_DROP_policed);
+	if (!dp_within_rate_down(w, b, p))
 		return;
-	}
 	dp_account_shared(&flow->packets, &flow->bytes, p->payload_length);
 	p->shown_ip = p->key.ip;
 	p->shown_port = p->in.src_port;

@@ -3,6 +3,7 @@
 #include "dataplane/path/account.h"
 #include "dataplane/path/count.h"
 #include "dataplane/path/steps.h"
+#include "dataplane/path/within_rate.h"
 
 static void relay_send(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 {
@@ -16,13 +17,8 @@ static void relay_send(struct dp_worker *w, struct dp_batch *b, struct dp_packet
 		dp_packet_drop(b, p, TP_DROP_permission_expired);
 		return;
 	}
-	// The allocation's bucket, because the permission's own is the downlink's.
-	if (!dp_police(&p->alloc->policer,
-		    atomic_load_explicit(&flow->rate_kbytes_per_s, memory_order_relaxed),
-		    p->payload_length, b->now_ns)) {
-		dp_packet_drop(b, p, TP_DROP_policed);
+	if (!dp_within_rate_up(w, b, p))
 		return;
-	}
 	dp_account_shared(&flow->up_packets, &flow->up_bytes, p->payload_length);
 	p->prefix = DP_PREFIX_NONE;
 	p->out_family = p->key.family;

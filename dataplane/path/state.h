@@ -60,7 +60,9 @@ struct dp_worker {
 	struct dp_tx tx[TP_MAX_PORTS];
 	struct dp_rx_queue rx[TP_MAX_PORTS * CONF_MAX_CORES];
 
-	struct dp_budget *budget; // of five-tuples without an allocation
+	struct dp_budget *budget;        // of five-tuples without an allocation
+	struct dp_nonce_sign nonce_keys; // as read last
+	uint32_t settings_seen;          // generation of dp.settings
 	struct dp_reassembly *reassembly;
 	struct dp_whole whole[DP_BURST];
 	uint16_t n_whole;

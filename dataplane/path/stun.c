@@ -5,6 +5,7 @@
 #include "common/wire/stun_read.h"
 #include "dataplane/path/checksum.h"
 #include "dataplane/path/count.h"
+#include "dataplane/path/proof.h"
 #include "dataplane/path/steps.h"
 #include "dataplane/path/stun_scan.h"
 
@@ -125,9 +126,10 @@ static bool source_possible(const struct dp_worker *w, const struct dp_packet *p
 }
 
 // Who answers a request, and whether its five-tuple has an allocation or its source a budget left.
-static void request(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p, uint16_t method,
-	const struct stun_scan *s)
+static void request(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p,
+	const uint8_t *bytes, const struct stun_scan *s)
 {
+	uint16_t method = stun_type_method(s->type);
 	enum dp_verdict verdict = DP_VERDICT_PUNT;
 	enum tp_drop_reason over = TP_DROP_budget_punt;
 
@@ -138,10 +140,14 @@ static void request(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p
 		verdict = DP_VERDICT_CHALLENGE;
 		over = TP_DROP_budget_allocate;
 	}
-	if (p->alloc == NULL && !dp_budget_source(w->budget, p->in.family, p->key.ip, b->now_ns))
+	if (p->alloc == NULL && !dp_budget_source(w->budget, p->in.family, p->key.ip, b->now_ns)) {
 		dp_packet_drop(b, p, over);
-	else
-		dp_packet_next(b, p, verdict);
+		return;
+	}
+	if (p->alloc == NULL && verdict == DP_VERDICT_PUNT && s->integrity &&
+		dp_nonce_proves(w, p, bytes + s->nonce, s->nonce_length))
+		p->flags |= DP_PACKET_PROVEN;
+	dp_packet_next(b, p, verdict);
 }
 
 static void classify(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
@@ -166,7 +172,7 @@ static void classify(struct dp_worker *w, struct dp_batch *b, struct dp_packet *
 	else if (!source_possible(w, p))
 		dp_packet_drop(b, p, TP_DROP_bad_source);
 	else
-		request(w, b, p, method, &s);
+		request(w, b, p, bytes, &s);
 }
 
 void dp_step_stun(struct dp_worker *w, struct dp_batch *b)

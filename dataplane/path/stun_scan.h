@@ -15,6 +15,8 @@ struct stun_scan {
 	uint16_t peer_length;
 	uint16_t data; // offset of the first DATA value, 0 when absent
 	uint16_t data_length;
+	uint16_t nonce; // offset of the first NONCE value, 0 when absent
+	uint16_t nonce_length;
 	bool dont_fragment;
 	bool unknown_required; // a comprehension-required attribute that stun_attr.def does not
 			       // list
@@ -55,6 +57,11 @@ static inline void stun_scan_attr(struct stun_scan *s, uint16_t type, uint16_t a
 		s->unknown_required |= (stun_scan_known >> type & 1) == 0;
 	} else if (type == STUN_ATTR_DONT_FRAGMENT) {
 		s->dont_fragment = true;
+	} else if (type == STUN_ATTR_NONCE) {
+		if (s->nonce == 0) {
+			s->nonce = at;
+			s->nonce_length = length;
+		}
 	} else if (type >= 64 || (stun_scan_known >> type & 1) == 0) {
 		s->unknown_required = true;
 	}

@@ -17,6 +17,7 @@
 #include "dataplane/path/idle.h"
 #include "dataplane/path/pipeline.h"
 #include "dataplane/path/reassemble.h"
+#include "dataplane/path/settings_apply.h"
 #include "dataplane/path/tx.h"
 
 #define FALLBACK_MTU    1500
@@ -53,15 +54,6 @@ static void take_queues(struct dp_worker *w)
 	}
 }
 
-// RFC 8656 sections 13 and 14: the code point is copied, or the operator's; ECN is copied.
-static void take_dscp(struct dp_worker *w, uint32_t dscp)
-{
-	bool copy = dscp == CONF_DSCP_COPY;
-
-	w->tos_keep = copy ? 0xff : 0x03;
-	w->tos_set = copy ? 0 : (uint8_t)(dscp << 2);
-}
-
 int dp_worker_create(struct dp *dp, uint16_t index, unsigned int lcore, struct dp_worker **out)
 {
 	int socket = (int)rte_lcore_to_socket_id(lcore);
@@ -77,7 +69,7 @@ int dp_worker_create(struct dp *dp, uint16_t index, unsigned int lcore, struct d
 	w->index = index;
 	w->socket = socket;
 	w->hop_limit = (uint8_t)dp->conf->forwarding.hop_limit;
-	take_dscp(w, dp->conf->forwarding.dscp);
+	dp_settings_dscp(w, dp->conf->forwarding.dscp);
 	w->channel_max = dp->conf->compatibility.channel_numbers == CONF_CHANNELS_RFC5766
 				 ? CHANDATA_CHANNEL_MAX_RFC5766
 				 : CHANDATA_CHANNEL_MAX;
@@ -97,7 +89,8 @@ int dp_worker_create(struct dp *dp, uint16_t index, unsigned int lcore, struct d
 	w->budget = dp_budget_create(
 		&(struct dp_budget_rates){.per_address = dp->conf->unauthenticated.per_address,
 			.per_network = dp->conf->unauthenticated.per_network,
-			.punts = dp->conf->unauthenticated.punts},
+			.punts = dp->conf->unauthenticated.punts,
+			.unproven = dp->conf->unauthenticated.unproven},
 		socket);
 	if (w->budget == NULL)
 		goto fail;
@@ -125,6 +118,7 @@ void dp_worker_destroy(struct dp_worker *w)
 		rte_pktmbuf_free_bulk(w->tx[p].frame, w->tx[p].n);
 	dp_handoff_fini(w);
 	dp_reassembly_destroy(w);
+	explicit_bzero(&w->nonce_keys, sizeof(w->nonce_keys));
 	dp_budget_destroy(w->budget);
 	rte_free(w->scratch);
 	if (w->event_fd >= 0)

@@ -81,17 +81,29 @@ struct dp_flow {
 	_Atomic uint64_t
 		up_packets; // DP_FLOW_PERMISSION: Send direction (packets/bytes are downlink)
 	_Atomic uint64_t up_bytes;
-	_Atomic uint64_t policer;           // token bucket state, one word, path/police.h
-	_Atomic uint32_t rate_kbytes_per_s; // w: manager r: workers; 0 unlimited
-	struct tp_alloc_ref alloc;          // w: manager before publishing
-	_Atomic uint8_t owner;              // worker that counts by plain stores; DP_OWNER_*
-	uint8_t sync_mark;                  // w: manager
+	_Atomic uint64_t rate; // w: manager r: workers; DP_RATE of its allocation, 0 unlimited
+	uint32_t pad2;
+	struct tp_alloc_ref alloc; // w: manager before publishing
+	_Atomic uint8_t owner;     // worker that counts by plain stores; DP_OWNER_*
+	uint8_t sync_mark;         // w: manager
 	uint16_t pad1;
 	uint32_t next;   // w: manager; flows of the same allocation, 0 ends
 	uint32_t bucket; // w: manager; where its index stands
 };
 static_assert(sizeof(struct dp_flow) == 2 * RTE_CACHE_LINE_SIZE);
 static_assert(offsetof(struct dp_flow, packets) == RTE_CACHE_LINE_SIZE);
+
+// Kilobytes and packets a second of each direction of an allocation, in one word; either may be 0,
+// unlimited.
+#define DP_RATE(kbytes, packets) ((uint64_t)(packets) << 32 | (uint32_t)(kbytes))
+static inline uint32_t dp_rate_kbytes(uint64_t rate)
+{
+	return (uint32_t)rate;
+}
+static inline uint32_t dp_rate_packets(uint64_t rate)
+{
+	return (uint32_t)(rate >> 32);
+}
 
 #define DP_OWNER_NONE   0xff // nobody yet: the first worker claims it
 #define DP_OWNER_SHARED 0xfe // more than one worker was seen: relaxed fetch-add

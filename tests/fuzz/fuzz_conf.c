@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The configuration: what is refused is explained, what is accepted keeps the limits that the
 // daemons rely on.
+#include "config/conf_document.h"
 #include "config/conf_load.h"
 
 #include "tests/fuzz/fuzz.h"
@@ -38,6 +39,32 @@ static void check_accepted(const struct conf *c)
 	}
 }
 
+static void never(void *context, const struct conf_option *option)
+{
+	FUZZ_CHECK(!option);
+}
+
+// A reload of the same document: no difference, and what is put together is accepted again.
+static void check_reloaded(const struct conf *c)
+{
+	json_t *merged = conf_document_merge(c->document, c->document);
+	json_t *again = conf_document_complete(c->document);
+
+	FUZZ_CHECK(merged && again);
+	conf_document_compare(c->document, merged, never, NULL);
+	FUZZ_CHECK(json_equal(merged, again));
+	char *text = json_dumps(merged, JSON_COMPACT);
+	FUZZ_CHECK(text);
+	const struct conf_source source = {
+		.name = "fuzz.json", .text = text, .length = strlen(text), .cores = 16};
+	struct conf *conf;
+	FUZZ_CHECK(conf_load_text(&source, &conf, stderr) == 0);
+	conf_free(conf);
+	free(text);
+	json_decref(merged);
+	json_decref(again);
+}
+
 void fuzz_one(const uint8_t *data, size_t size)
 {
 	const struct conf_source source = {
@@ -54,6 +81,7 @@ void fuzz_one(const uint8_t *data, size_t size)
 	FUZZ_CHECK((rc == 0) == (conf != NULL) && (rc == 0) == (length == 0));
 	if (conf) {
 		check_accepted(conf);
+		check_reloaded(conf);
 		if (conf->auth.n_users > 0)
 			fuzz_canary(data + size);
 	}

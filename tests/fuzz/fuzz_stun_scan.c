@@ -35,6 +35,7 @@ void fuzz_one(const uint8_t *data, size_t size)
 	FUZZ_CHECK(s.type == m.type);
 	check_found(&m, STUN_ATTR_XOR_PEER_ADDRESS, s.peer, s.peer_length);
 	check_found(&m, STUN_ATTR_DATA, s.data, s.data_length);
+	check_found(&m, STUN_ATTR_NONCE, s.nonce, s.nonce_length);
 	if (stun_has_fingerprint(&m))
 		FUZZ_CHECK(s.fingerprint);
 	if (s.data != 0)

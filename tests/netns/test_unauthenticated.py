@@ -114,6 +114,71 @@ def test_answers_stay_small():
                         (host, fingerprint, len(got.bytes), len(data))
 
 
+def strangers(client):
+    """Every kind of answer that somebody without a password can have: name, request, most bytes out
+    for a byte in."""
+    bare = {"Allocate": turn.ALLOCATE, "Refresh": turn.REFRESH,
+            "CreatePermission": turn.CREATE_PERMISSION, "ChannelBind": turn.CHANNEL_BIND}
+    name, realm = (turn.USERNAME, b"u"), (turn.REALM, client.realm)
+    nonce = (turn.NONCE, client.nonce)
+    wrong = turn.hashlib.md5(b"wrong").digest()
+
+    def binding(*attributes):
+        return turn.Message(turn.REQUEST, turn.BINDING, attributes).encode
+
+    def allocate(*attributes):
+        return lambda **kw: turn.Message(turn.REQUEST, turn.ALLOCATE, [UDP, *attributes]).encode(
+            key=wrong, **kw)
+
+    yield "Binding", binding(), 0, 1.5
+    yield "Binding, unknown attribute", binding((0x7001, b"")), 420, 2.0
+    yield "Binding, 32 unknown attributes", binding(*((0x7001 + i, b"") for i in range(32))), 420, 2.0
+    for method, number in bare.items():
+        yield f"{method}, no integrity", turn.Message(turn.REQUEST, number).encode, 401, 2.5
+    yield "Allocate, no integrity", turn.Message(turn.REQUEST, turn.ALLOCATE, [UDP]).encode, 401, 2.5
+    yield ("Allocate, no integrity, unknown attribute",
+           turn.Message(turn.REQUEST, turn.ALLOCATE, [UDP, (0x7001, b"")]).encode, 401, 2.5)
+    yield "integrity alone", allocate(), 400, 1.5
+    yield "no USERNAME", allocate(realm, nonce), 400, 1.5
+    yield "no REALM", allocate(name, nonce), 400, 1.5
+    yield "no NONCE", allocate(name, realm), 400, 1.5
+    yield "wrong password", allocate(name, realm, nonce), 401, 1.5
+    yield "unknown user", allocate((turn.USERNAME, b"x"), realm, nonce), 401, 1.5
+    yield ("nonce of nobody", allocate(name, realm, (turn.NONCE, b"obMatJos2gAAAAAAAAAAAAAAAAAAA")),
+           401, 1.5)
+
+
+def test_every_answer_to_a_stranger_is_small():
+    """At IP level, in both families, with and without FINGERPRINT, by worker and by control."""
+    rows = {}
+    with h.relay() as relay:
+        key_published(relay)
+        for host in (h.CLIENT4, h.CLIENT6):
+            known = h.client(host)
+            got = answer(known, first_allocate())
+            known.realm, known.nonce = got.get(turn.REALM), got.get(turn.NONCE)
+            for kind, encode, code, most in strangers(known):
+                for fingerprint in (False, True):
+                    client, data = known, encode(fingerprint=fingerprint)
+                    got = answer(client, data)
+                    assert (turn.error_of(got)[0] if got.klass == turn.ERROR else 0) == code, kind
+                    ratio = ip_bytes(host, len(got.bytes)) / ip_bytes(host, len(data))
+                    assert ratio <= most, (kind, host, fingerprint, ratio)
+                    rows[kind] = max(rows.get(kind, 0), ratio)
+            # 438 goes to those who know the password, and is smaller than what they sent.
+            client = h.client(host)
+            client.realm, client.nonce = known.realm, known.nonce
+            secret = b":".join((b"u", client.realm, b"p"))
+            data = turn.Message(turn.REQUEST, turn.ALLOCATE, [UDP, *client.credentials()]).encode(
+                turn.hashlib.md5(secret).digest())
+            got = answer(client, data)
+            assert turn.error_of(got)[0] == 438
+            rows["stale nonce"] = ip_bytes(host, len(got.bytes)) / ip_bytes(host, len(data))
+            assert rows["stale nonce"] <= 1.0, rows
+    for kind, ratio in rows.items():
+        print(f"    {ratio:.2f} {kind}")
+
+
 def relay_mac():
     text = h.run_in("relay", "cat", "/sys/class/net/eth0/address").stdout
     return bytes.fromhex(text.strip().replace(":", ""))

@@ -45,6 +45,25 @@ static void every_entry_is_reached_from_the_document(void **state)
 			assert_string_not_equal(schema[i].path, schema[j].path);
 }
 
+// Whoever adds an option says what a change of it takes; what is inside of a list goes with the
+// list.
+static void every_option_says_what_a_change_takes(void **state)
+{
+	const struct conf_option *schema;
+	size_t count;
+
+	schema = conf_schema(&count);
+	for (size_t i = 0; i < count; i++) {
+		bool said = schema[i].change != CONF_CHANGE_UNSAID;
+		bool leaf = schema[i].type != CONF_OBJECT && !strchr(schema[i].path, '[');
+
+		if (said != leaf)
+			fail_msg("%s", schema[i].path);
+		if (said != (conf_schema_change(schema[i].change) != NULL))
+			fail_msg("%s", schema[i].path);
+	}
+}
+
 // Fields are as wide as their type says, so that no value is cut or written beyond.
 static void fields_are_as_wide_as_their_types(void **state)
 {
@@ -139,6 +158,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_default_is_json),
 		cmocka_unit_test(every_entry_is_reached_from_the_document),
+		cmocka_unit_test(every_option_says_what_a_change_takes),
 		cmocka_unit_test(fields_are_as_wide_as_their_types),
 		cmocka_unit_test(keys_are_found_by_name),
 		cmocka_unit_test(manual_page_is_the_table),

@@ -15,7 +15,7 @@ static void names_follow_the_tables(void **state)
 	assert_string_equal(tp_counter_unit(TP_COUNTER_cycles_busy), "cycles");
 	assert_string_equal(tp_counter_help(TP_COUNTER_punted), "requests handed to control");
 	assert_string_equal(tp_drop_name(TP_DROP_no_headroom), "no_headroom");
-	assert_string_equal(tp_drop_help(TP_DROP_policed), "over the rate of its allocation");
+	assert_string_equal(tp_drop_help(TP_DROP_policed), "over the bit rate of its allocation");
 }
 
 static void beyond_the_last_is_null(void **state)

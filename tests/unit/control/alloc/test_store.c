@@ -553,9 +553,84 @@ static void bad_regions_and_policies_are_refused(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+// ---- another policy
+
+static void rates_reach_existing_allocations_in_slices(void **state)
+{
+	struct world w = {};
+	struct ctl_store_policy fresh;
+
+	world_policy(&w.policy);
+	world_open(&w, 64, 64, 8);
+	for (uint32_t n = 0; n < 20; n++)
+		world_allocate(&w, n);
+	world_forget(&w);
+	fresh = w.policy;
+	fresh.permission_s = 7;
+	ctl_store_renew(w.store, &fresh);
+	assert_false(ctl_store_renew_step(w.store, w.now, 1000, 0)); // the rates are the same
+	assert_int_equal(w.n_commands, 0);
+	assert_int_equal(ctl_store_policy(w.store)->permission_s, 7);
+	fresh.rate_packets_per_s = 50;
+	ctl_store_renew(w.store, &fresh);
+	// So many records a call, and not beyond what is reserved.
+	assert_true(ctl_store_renew_step(w.store, w.now, 5, 0));
+	assert_true(w.n_commands <= 5);
+	w.room = 3;
+	assert_true(ctl_store_renew_step(w.store, w.now, 1000, 3));
+	assert_int_equal(w.room, 3);
+	w.room = 1000;
+	assert_false(ctl_store_renew_step(w.store, w.now, 1000, 3));
+	assert_int_equal(w.n_commands, 20);
+	for (uint32_t i = 0; i < 20; i++) {
+		assert_int_equal(w.command[i].type, TP_CMD_ALLOC_SET);
+		assert_int_equal(w.command[i].allocation.rate_packets_per_s, 50);
+	}
+	assert_int_equal(world_status(&w).allocations, 20);
+	world_close(&w);
+}
+
+// The dataplane refuses an allocation whose rates were told once more before its answer came: it
+// may have taken that, and must give it up.
+static void a_refused_creation_that_was_renewed_is_taken_back(void **state)
+{
+	for (int renewed = 0; renewed < 2; renewed++) {
+		struct world w = {};
+		struct ctl_allocation_request q = world_request(1);
+		uint8_t token[CTL_RESERVATION_TOKEN_BYTES];
+		struct ctl_store_policy fresh;
+		struct ctl_change change;
+
+		world_policy(&w.policy);
+		world_open(&w, 8, 8, 8);
+		ctl_change_init(&change);
+		assert_int_equal(ctl_allocation_create(w.store, &q, w.now, &change, token), 0);
+		fresh = w.policy;
+		fresh.rate_bytes_per_s = 1000;
+		if (renewed)
+			ctl_store_renew(w.store, &fresh);
+		ctl_store_renew_step(w.store, w.now, 1000, 0);
+		struct tp_ack ack = {.sequence = w.command[0].sequence,
+			.type = TP_CMD_ALLOC_SET,
+			.alloc = change.alloc,
+			.result = -ENOSPC};
+		ctl_store_ack(w.store, &ack, true, w.now);
+		assert_true(ctl_change_ack(&change, &ack));
+		world_forget(&w);
+		ctl_change_rollback(w.store, &change, w.now);
+		assert_int_equal(w.n_commands, renewed);
+		if (renewed)
+			assert_int_equal(w.command[0].type, TP_CMD_ALLOC_DELETE);
+		assert_int_equal(world_status(&w).allocations, 0);
+		world_close(&w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rates_reach_existing_allocations_in_slices),
+		cmocka_unit_test(a_refused_creation_that_was_renewed_is_taken_back),
 		TEST(allocation_is_found_by_its_five_tuple),
 		TEST(second_allocation_of_a_five_tuple_is_refused),
 		TEST(expired_predecessor_makes_place),

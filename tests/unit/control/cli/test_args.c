@@ -92,6 +92,14 @@ static void parameters_get_their_types(void **state)
 	assert_true(args.interval_s == 0.5);
 	cli_args_fini(&args);
 	free(errors);
+	assert_int_equal(parse(&args, WORDS(W("reload"), W("check=true")), &errors), CLI_OK);
+	assert_true(json_is_true(json_object_get(args.params, "check")));
+	cli_args_fini(&args);
+	free(errors);
+	assert_int_equal(parse(&args, WORDS(W("reload"), W("check=false")), &errors), CLI_OK);
+	assert_true(json_is_false(json_object_get(args.params, "check")));
+	cli_args_fini(&args);
+	free(errors);
 }
 
 // `relay drain ADDRESS`: the only parameter needs no name.
@@ -140,6 +148,8 @@ static void mistakes_are_named(void **state)
 	assert_usage(WORDS(W("stats"), W("interval=-1")), "seconds from 0");
 	assert_usage(WORDS(W("stats"), W("interval=nan")), "seconds from 0");
 	assert_usage(WORDS(W("stats"), W("interval=1s")), "seconds from 0");
+	assert_usage(WORDS(W("reload"), W("check=1")), "check: expected true or false");
+	assert_usage(WORDS(W("reload"), W("now")), "no key=value");
 	assert_usage(WORDS(W("-s")), "needs a value");
 	assert_usage(WORDS(W("-s"), W(""), W("status")), "needs a value");
 	assert_usage(WORDS(W("--jsn"), W("status")), "unknown option \"--jsn\"");

@@ -336,6 +336,29 @@ static void wrong_usage_is_2(void **state)
 	assert_int_equal(RUN("allocation", "show", "client=xyz"), 2);
 }
 
+static void a_reload_says_what_changed_and_what_did_not(void **state)
+{
+	struct world *w = *state;
+
+	play_control(w, RESULT("{\"file\":\"/etc/t.json\",\"checked_only\":false,"
+			       "\"live\":[\"quotas.allocations_total\"],\"restart\":"
+			       "[{\"option\":\"ports\",\"of\":\"turnpike-dataplane\"}]}"));
+	assert_int_equal(RUN("reload"), 0);
+	assert_says(w, "quotas.allocations_total");
+	assert_says(w, "ports: restart turnpike-dataplane");
+}
+
+static void a_wrong_file_is_1_and_every_problem_has_a_line(void **state)
+{
+	struct world *w = *state;
+
+	play_control(w, ERROR("-32004", "/t.json: a: is wrong\\n/t.json: b: \\u001bis too"));
+	assert_int_equal(RUN("reload", "check=true"), 1);
+	assert_says(w, "turnpikectl: /t.json: a: is wrong\n");
+	assert_says(w, "turnpikectl: /t.json: b: \\x1bis too\n");
+	assert_says(w, "nothing was changed");
+}
+
 static void nobody_is_3(void **state)
 {
 	struct world *w = *state;
@@ -450,6 +473,8 @@ int main(int argc, char *argv[])
 		TEST(refusals_are_1),
 		TEST(a_refusal_before_the_question_is_heard),
 		TEST(wrong_usage_is_2),
+		TEST(a_reload_says_what_changed_and_what_did_not),
+		TEST(a_wrong_file_is_1_and_every_problem_has_a_line),
 		TEST(nobody_is_3),
 		TEST(old_counters_are_4),
 		TEST(pages_are_put_together_but_not_for_ever),

@@ -175,6 +175,7 @@ static void an_attachment_begins_with_a_synchronisation(void **state)
 	attach(w, NULL, 1);
 	assert_true(ctl_session_is_attached(w->ctl.session));
 	ctl_session_work(w->ctl.session);
+	assert_int_equal(execute(w), TP_CMD_SETTINGS);
 	assert_int_equal(execute(w), TP_CMD_SYNC_BEGIN);
 	assert_int_equal(execute(w), TP_CMD_SYNC_END);
 	assert_int_equal(execute(w), 0);
@@ -221,6 +222,7 @@ static void requests_wait_for_the_replay(void **state)
 	punt_binding(w);
 	assert_null(tp_ring_front(&w->inject));
 	ctl_session_work(w->ctl.session);
+	assert_int_equal(execute(w), TP_CMD_SETTINGS);
 	assert_int_equal(execute(w), TP_CMD_SYNC_BEGIN);
 	assert_non_null(tp_ring_front(&w->inject)); // the empty replay was sent in the same round
 }
@@ -354,7 +356,7 @@ static void a_rollback_without_room_is_made_good(void **state)
 	struct ctl_change change;
 	struct tp_alloc_ref ref;
 	struct ctl_store *store;
-	unsigned int seen[TP_CMD_COUNTERS + 1] = {0};
+	unsigned int seen[TP_CMD_SETTINGS + 1] = {0};
 	uint16_t type;
 
 	attach(w, NULL, 1);
@@ -369,7 +371,7 @@ static void a_rollback_without_room_is_made_good(void **state)
 	do {
 		ctl_session_work(w->ctl.session);
 		type = execute(w);
-		assert_in_range(type, 0, TP_CMD_COUNTERS);
+		assert_in_range(type, 0, TP_CMD_SETTINGS);
 		seen[type]++;
 	} while (type);
 	assert_int_equal(seen[TP_CMD_PERMISSION_SET], 1);
@@ -377,6 +379,129 @@ static void a_rollback_without_room_is_made_good(void **state)
 	assert_int_equal(seen[TP_CMD_SYNC_BEGIN], 1);
 	assert_int_equal(seen[TP_CMD_ALLOC_SET], 2);
 	assert_int_equal(seen[TP_CMD_SYNC_END], 1);
+}
+
+static const struct tp_cmd *next_command(const struct world *w)
+{
+	const struct tp_cmd *c = tp_ring_front((struct tp_ring *)(uintptr_t)&w->command);
+	assert_non_null(c);
+	return c;
+}
+
+static void a_reload_tells_the_dataplane(void **state)
+{
+	struct ctl_time now = {.now_ns = tp_now_ns(), .wall_ns = tp_wall_ns()};
+	struct world *w = *state;
+	struct ctl_session *s;
+	struct conf fresh = w->conf;
+
+	attach(w, NULL, 1);
+	synchronise(w);
+	s = w->ctl.session;
+	assert_true(ctl_session_settings_in_force(s));
+	struct tp_alloc_ref ref = allocate(w, now);
+	ctl_session_work(s);
+	while (execute(w))
+		ctl_session_work(s);
+	fresh.unauthenticated.per_address = 1;
+	fresh.unauthenticated.per_network = 2;
+	fresh.unauthenticated.punts = 3;
+	fresh.unauthenticated.unproven = 4;
+	fresh.forwarding.hop_limit = 5;
+	fresh.forwarding.dscp = 6;
+	fresh.compatibility.channel_numbers = CONF_CHANNELS_RFC5766;
+	fresh.log_level = CONF_LOG_DEBUG;
+	fresh.quotas.bits_per_second_per_allocation = 80001;
+	fresh.quotas.packets_per_second_per_allocation = 50;
+	fresh.quotas.allocations_per_user = 1;
+	fresh.auth.nonce_lifetime_s = 7;
+	assert_int_equal(ctl_session_reload(s, &fresh), 0);
+	assert_ptr_equal(w->ctl.conf, &fresh);
+	assert_false(ctl_session_settings_in_force(s));
+	ctl_session_work(s);
+	const struct tp_cmd *c = next_command(w);
+	assert_int_equal(c->type, TP_CMD_SETTINGS);
+	assert_int_equal(c->settings.per_address, 1);
+	assert_int_equal(c->settings.per_network, 2);
+	assert_int_equal(c->settings.punts, 3);
+	assert_int_equal(c->settings.unproven, 4);
+	assert_int_equal(c->settings.hop_limit, 5);
+	assert_int_equal(c->settings.dscp, 6);
+	assert_int_equal(c->settings.channel_max, 0x7fff);
+	assert_int_equal(c->settings.log_level, CONF_LOG_DEBUG);
+	assert_int_equal(execute(w), TP_CMD_SETTINGS);
+	c = next_command(w);
+	assert_int_equal(c->type, TP_CMD_ALLOC_SET);
+	assert_int_equal(c->alloc.index, ref.index);
+	assert_int_equal(c->allocation.rate_bytes_per_s, 10001);
+	assert_int_equal(c->allocation.rate_packets_per_s, 50);
+	assert_int_equal(execute(w), TP_CMD_ALLOC_SET);
+	assert_int_equal(execute(w), 0);
+	ctl_session_work(s);
+	assert_true(ctl_session_settings_in_force(s));
+	assert_non_null(ctl_allocation_get(ctl_session_store(s), ref));
+	assert_int_equal(ctl_session_turn(s)->nonce_lifetime_s, 7);
+	assert_int_equal(ctl_store_policy(ctl_session_store(s))->allocations_per_user, 1);
+	w->ctl.conf = &w->conf;
+}
+
+// Before the first attachment there is no store, and nobody to tell.
+static void a_reload_while_detached_waits_for_the_dataplane(void **state)
+{
+	struct world *w = *state;
+	struct conf fresh = w->conf;
+
+	fresh.unauthenticated.unproven = 4;
+	assert_int_equal(ctl_session_reload(w->ctl.session, &fresh), 0);
+	ctl_session_work(w->ctl.session);
+	attach(w, NULL, 1);
+	ctl_session_work(w->ctl.session);
+	assert_int_equal(next_command(w)->settings.unproven, 4);
+	w->ctl.conf = &w->conf;
+}
+
+struct slow_users {
+	struct ctl_user_store store;
+	bool destroyed;
+};
+
+static void slow_destroy(struct ctl_user_store *store)
+{
+	((struct slow_users *)store)->destroyed = true;
+}
+
+// A store that somebody still waits for outlives the reload that replaces it.
+static void old_users_go_after_their_last_answer(void **state)
+{
+	struct world *w = *state;
+	struct slow_users slow = {.store = {.destroy = slow_destroy, .under_way = 1}};
+	struct ctl_session *s = w->ctl.session;
+	struct conf fresh = w->conf;
+
+	s->users->destroy(s->users);
+	s->users = &slow.store;
+	assert_int_equal(ctl_session_reload(s, &fresh), 0);
+	assert_ptr_not_equal(s->users, &slow.store);
+	assert_false(slow.destroyed);
+	ctl_session_old_users_step(s);
+	assert_false(slow.destroyed);
+	slow.store.under_way = 0;
+	ctl_session_old_users_step(s);
+	assert_true(slow.destroyed);
+	assert_null(s->old_users);
+	w->ctl.conf = &w->conf;
+}
+
+static void a_dataplane_that_does_not_take_settings_is_noticed(void **state)
+{
+	struct world *w = *state;
+
+	attach(w, NULL, 1);
+	ctl_session_work(w->ctl.session);
+	const struct tp_cmd *c = next_command(w);
+	struct tp_ack ack = {.sequence = c->sequence, .type = c->type, .result = -EINVAL};
+	ctl_session_settings_ack(w->ctl.session, &ack);
+	assert_false(ctl_session_settings_in_force(w->ctl.session));
 }
 
 static void nobody(void *context, bool fresh)
@@ -442,6 +567,10 @@ static void addresses_of_this_machine_are_read_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_reload_tells_the_dataplane),
+		TEST(a_reload_while_detached_waits_for_the_dataplane),
+		TEST(old_users_go_after_their_last_answer),
+		TEST(a_dataplane_that_does_not_take_settings_is_noticed),
 		TEST(an_attachment_begins_with_a_synchronisation), TEST(a_request_is_answered),
 		TEST(requests_wait_for_the_replay), TEST(sleep_notices_what_came_meanwhile),
 		TEST(the_store_survives_an_end_and_the_same_region),

@@ -284,7 +284,7 @@ static void test_sync_sweeps_what_was_not_named_and_leaves_the_rest_alone(void *
 	struct dp_flow *kept = find_client(f, 1, 0x4000);
 	struct dp_flow before;
 	kept->packets = 77;
-	kept->policer = 5;
+	kept->bytes = 5;
 	memcpy(&before, kept, sizeof(before));
 
 	assert_int_equal(run(f, cmd_of(TP_CMD_SYNC_END, 0, 0)), -EINVAL);
@@ -359,17 +359,25 @@ static void test_rate_reaches_every_flow(void **state)
 	cmd.allocation.rate_bytes_per_s = 1;
 	run(f, cmd);
 	permission_set(f, 0, 1, "198.18.2.7", 900);
-	assert_int_equal(find_peer(f, 0, "198.18.2.7", 0)->rate_kbytes_per_s, 1);
+	assert_int_equal(find_peer(f, 0, "198.18.2.7", 0)->rate, 1);
 	cmd.allocation.rate_bytes_per_s = 250000;
 	run(f, cmd);
-	assert_int_equal(find_peer(f, 0, "198.18.2.7", 0)->rate_kbytes_per_s, 250);
+	assert_int_equal(find_peer(f, 0, "198.18.2.7", 0)->rate, 250);
 	cmd.allocation.rate_bytes_per_s = UINT64_MAX;
 	run(f, cmd);
-	assert_true(find_peer(f, 0, "198.18.2.7", 0)->rate_kbytes_per_s == UINT32_MAX);
+	assert_true(find_peer(f, 0, "198.18.2.7", 0)->rate == UINT32_MAX);
+	cmd.allocation.rate_bytes_per_s = 1000;
+	cmd.allocation.rate_packets_per_s = 50;
+	run(f, cmd);
+	assert_true(find_peer(f, 0, "198.18.2.7", 0)->rate == DP_RATE(1, 50));
+	cmd.allocation.rate_packets_per_s = UINT64_MAX;
+	run(f, cmd);
+	assert_true(find_peer(f, 0, "198.18.2.7", 0)->rate == DP_RATE(1, UINT32_MAX));
+	cmd.allocation.rate_packets_per_s = 0;
 	cmd.allocation.rate_bytes_per_s = 0;
 	run(f, cmd);
 	channel_set(f, 0, 1, "198.18.2.7", 4000, 0x4000, 900);
-	assert_int_equal(find_client(f, 0, 0x4000)->rate_kbytes_per_s, 0);
+	assert_int_equal(find_client(f, 0, 0x4000)->rate, 0);
 	fixture_free(f);
 }
 

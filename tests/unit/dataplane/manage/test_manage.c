@@ -460,7 +460,7 @@ static void test_a_successor_attaches_with_fresh_rings_after_the_drain(void **st
 static void test_workers_get_the_key_that_control_signs_with(void **state)
 {
 	struct attached a;
-	struct dp_nonce_sign sign;
+	struct dp_nonce_sign sign = {0};
 	struct tp_shm region;
 	int fd = dial_as(TP_ROLE_CONTROL);
 
@@ -468,19 +468,28 @@ static void test_workers_get_the_key_that_control_signs_with(void **state)
 	assert_int_equal(tp_shm_open(dup(a.fds[0]), a.message.region_bytes, &region), 0);
 	struct tp_region_header *header = region.base;
 	dp_manage_tick(t.m, tp_now_ns());
-	assert_false(dp_nonce_take(&t.dp.nonce_key, &sign)); // control has drawn none yet
-	memset(header->nonce_key[0].key, 0x5a, sizeof(sign.key));
+	assert_false(dp_nonce_renew(&t.dp.nonce_key, &sign)); // control has drawn none yet
+	memset(header->nonce_key[0].key, 0x5a, sizeof(sign.key[0]));
 	header->nonce_key[0].created_wall_ns = 1;
 	dp_manage_tick(t.m, tp_now_ns());
-	assert_true(dp_nonce_take(&t.dp.nonce_key, &sign));
-	assert_memory_equal(sign.key, header->nonce_key[0].key, sizeof(sign.key));
+	assert_true(dp_nonce_renew(&t.dp.nonce_key, &sign));
+	assert_int_equal(sign.keys, 1);
+	assert_memory_equal(sign.key[0], header->nonce_key[0].key, sizeof(sign.key[0]));
 	// The distance of two clocks that are read one after the other: far less than an hour off.
 	assert_true(tp_wall_ns() - tp_now_ns() - sign.wall_offset_ns + 3600 * TP_NS_PER_S <
 		    7200 * TP_NS_PER_S);
-	// It stays when control goes.
+	// A rotation leaves two.
+	header->nonce_key[1] = header->nonce_key[0];
+	memset(header->nonce_key[0].key, 0xa5, sizeof(sign.key[0]));
+	dp_manage_tick(t.m, tp_now_ns());
+	assert_true(dp_nonce_renew(&t.dp.nonce_key, &sign));
+	assert_int_equal(sign.keys, 2);
+	assert_memory_equal(sign.key[0], header->nonce_key[0].key, sizeof(sign.key[0]));
+	assert_memory_equal(sign.key[1], header->nonce_key[1].key, sizeof(sign.key[1]));
+	// They stay when control goes.
 	detach(fd, &a);
 	dp_manage_tick(t.m, tp_now_ns());
-	assert_true(dp_nonce_take(&t.dp.nonce_key, &sign));
+	assert_true(dp_nonce_renew(&t.dp.nonce_key, &sign));
 	tp_shm_close(&region);
 }
 

@@ -9,8 +9,8 @@ static const uint8_t transaction[12] = "abcdefghijkl";
 
 static struct dp_nonce_sign sign_of(uint8_t fill)
 {
-	struct dp_nonce_sign sign = {.wall_offset_ns = WALL_OFFSET};
-	memset(sign.key, fill, sizeof(sign.key));
+	struct dp_nonce_sign sign = {.keys = 1, .wall_offset_ns = WALL_OFFSET};
+	memset(sign.key[0], fill, sizeof(sign.key[0]));
 	return sign;
 }
 
@@ -102,7 +102,7 @@ static void test_the_answer_is_the_challenge_of_control(void **state)
 		assert_int_equal(attr.length, strlen(realm));
 		assert_memory_equal(attr.value, realm, attr.length);
 		struct tp_siphash_key key;
-		memcpy(key.bytes, sign.key, sizeof(key.bytes));
+		memcpy(key.bytes, sign.key[0], sizeof(key.bytes));
 		tp_nonce_write(&key,
 			&(struct tp_nonce){.features = STUN_CHALLENGE_FEATURES,
 				.time_s = (uint32_t)((rig->now_ns + WALL_OFFSET) / RIG_SECOND),
@@ -181,6 +181,10 @@ static void test_without_a_key_control_answers(void **state)
 	rig->dp.nonce_key.sequence++;
 	rig_receive_frame(rig, &f);
 	assert_int_equal(rig_counter(rig, challenge), 1);
+	// In the middle of a later one: the key that is known serves.
+	rig->dp.nonce_key.sequence++;
+	rig_receive_frame(rig, &f);
+	assert_int_equal(rig_counter(rig, challenge), 2);
 	rig_end(rig);
 }
 

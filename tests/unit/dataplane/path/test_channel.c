@@ -367,6 +367,135 @@ static void test_the_rate_of_an_allocation_holds(void **state)
 	rig_end(s.rig);
 }
 
+// One allocation with three channels and a permission: all take from one bucket a direction.
+static struct rig *make_policed(uint64_t bytes_per_s, uint64_t packets_per_s)
+{
+	struct rig *rig = rig_make();
+	struct tp_cmd cmd = rig_cmd(TP_CMD_ALLOC_SET, 3, RIG_NOW + 600 * RIG_SECOND);
+
+	cmd.allocation = (struct tp_cmd_alloc){.client = rig_addr("198.18.1.1", 40000),
+		.listener = rig_addr("198.18.0.2", 3478),
+		.relay = {rig_addr("198.18.0.2", 50001)},
+		.rate_bytes_per_s = bytes_per_s,
+		.rate_packets_per_s = packets_per_s};
+	rig_command(rig, &cmd);
+	for (uint16_t i = 0; i < 3; i++) {
+		char ip[] = "198.18.2.2";
+		ip[9] = (char)('2' + i);
+		rig_permit(rig, 3, rig_addr(ip, 0).ip, RIG_NOW + 300 * RIG_SECOND);
+		rig_bind(rig, 3, rig_addr(ip, 6000), (uint16_t)(RIG_CHANNEL + i),
+			RIG_NOW + 300 * RIG_SECOND);
+	}
+	return rig;
+}
+
+static size_t send_indication(uint8_t *out, const uint8_t *data, size_t length)
+{
+	struct stun_writer w;
+	struct tp_addr peer = rig_addr("198.18.2.2", 7000);
+
+	stun_write_begin(&w, out, 1600, STUN_INDICATION, STUN_SEND, data);
+	stun_write_xor_address(&w, STUN_ATTR_XOR_PEER_ADDRESS, &peer);
+	stun_write_attr(&w, STUN_ATTR_DATA, data, length);
+	return (size_t)stun_write_finish(&w);
+}
+
+// Offers 1000 datagrams of each kind in two seconds.
+static void offer(struct rig *rig)
+{
+	static const uint8_t data[1000];
+	static uint8_t up[3][1004], indication[1600];
+	struct tp_addr client = rig_addr("198.18.1.1", 40000),
+		       relay = rig_addr("198.18.0.2", 50001),
+		       listener = rig_addr("198.18.0.2", 3478);
+	size_t send_length = send_indication(indication, data, sizeof(data));
+
+	for (uint16_t c = 0; c < 3; c++)
+		rig_channel_data(up[c], (uint16_t)(RIG_CHANNEL + c), data, sizeof(data), 0);
+	for (int i = 0; i < 1000; i++) {
+		rig->now_ns = RIG_NOW + (uint64_t)i * 2 * RIG_SECOND / 1000;
+		for (uint16_t c = 0; c < 3; c++) {
+			char ip[] = "198.18.2.2";
+			ip[9] = (char)('2' + c);
+			struct frame f = rig_frame(client, listener, up[c], sizeof(up[c]));
+			rig_receive_frame(rig, &f);
+			f = rig_frame(rig_addr(ip, 6000), relay, data, sizeof(data));
+			rig_receive_frame(rig, &f);
+		}
+		struct frame f = rig_frame(client, listener, indication, send_length);
+		rig_receive_frame(rig, &f);
+		f = rig_frame(rig_addr("198.18.2.2", 7000), relay, data, sizeof(data));
+		rig_receive_frame(rig, &f);
+		rig_forget(rig);
+	}
+}
+
+static void test_all_flows_of_an_allocation_share_its_rate(void **state)
+{
+	struct rig *rig = make_policed(100000, 0);
+
+	offer(rig);
+	uint64_t up = rig_counter(rig, channel_up) + rig_counter(rig, send_up);
+	uint64_t down = rig_counter(rig, channel_down) + rig_counter(rig, data_down);
+	assert_in_range(up, 200, 225);
+	assert_in_range(down, 200, 225);
+	assert_int_equal(up + down + rig_drop(rig, policed), 8000);
+	assert_int_equal(rig_drop(rig, policed_packets), 0);
+	rig_end(rig);
+}
+
+static void test_the_packet_rate_of_an_allocation_holds(void **state)
+{
+	struct rig *rig = make_policed(0, 50);
+
+	offer(rig);
+	uint64_t up = rig_counter(rig, channel_up) + rig_counter(rig, send_up);
+	uint64_t down = rig_counter(rig, channel_down) + rig_counter(rig, data_down);
+	assert_in_range(up, 99, 113);
+	assert_in_range(down, 99, 113);
+	assert_int_equal(up + down + rig_drop(rig, policed_packets), 8000);
+	assert_int_equal(rig_drop(rig, policed), 0);
+	rig_end(rig);
+}
+
+static void test_the_tighter_of_two_rates_counts(void **state)
+{
+	struct rig *rig = make_policed(100000, 50); // 100 and 50 datagrams a second
+
+	offer(rig);
+	uint64_t up = rig_counter(rig, channel_up) + rig_counter(rig, send_up);
+	assert_in_range(up, 99, 113);
+	assert_true(rig_drop(rig, policed) > 0 && rig_drop(rig, policed_packets) > 0);
+	rig_end(rig);
+}
+
+static void test_without_a_rate_no_bucket_is_touched(void **state)
+{
+	static const struct dp_police_state none;
+	struct rig *rig = make_policed(0, 0);
+
+	offer(rig);
+	assert_false(rig->dp.policing);
+	assert_memory_equal(&rig->dp.police[3], &none, sizeof(none));
+	assert_int_equal(rig_counter(rig, channel_up) + rig_counter(rig, channel_down), 6000);
+	rig_end(rig);
+}
+
+// The next owner of the slot does not inherit what the last one used up.
+static void test_a_new_allocation_begins_with_full_buckets(void **state)
+{
+	struct rig *rig = make_policed(1000, 1);
+
+	offer(rig);
+	assert_int_not_equal(rig->dp.police[3].up.bytes, 0);
+	memcpy(&rig->dp.police[4], &rig->dp.police[3], sizeof(rig->dp.police[4]));
+	rig_allocate(rig, 4, rig_addr("198.18.1.2", 40000), rig_addr("198.18.0.2", 3478),
+		rig_addr("198.18.0.2", 50002), (struct tp_addr){0}, 1000);
+	assert_int_equal(rig->dp.police[4].up.bytes, 0);
+	assert_int_equal(rig->dp.police[4].down.packets, 0);
+	rig_end(rig);
+}
+
 static void test_a_burst_is_relayed_in_order(void **state)
 {
 	struct scene s = scene(&ways[0]);
@@ -439,6 +568,11 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_tags_come_and_go),
 	cmocka_unit_test(test_without_a_neighbour_or_route_nothing_leaves),
 	cmocka_unit_test(test_the_rate_of_an_allocation_holds),
+	cmocka_unit_test(test_all_flows_of_an_allocation_share_its_rate),
+	cmocka_unit_test(test_the_packet_rate_of_an_allocation_holds),
+	cmocka_unit_test(test_the_tighter_of_two_rates_counts),
+	cmocka_unit_test(test_without_a_rate_no_bucket_is_touched),
+	cmocka_unit_test(test_a_new_allocation_begins_with_full_buckets),
 	cmocka_unit_test(test_a_burst_is_relayed_in_order),
 	cmocka_unit_test(test_the_flow_counts_application_data),
 	cmocka_unit_test(test_without_headroom_the_packet_is_dropped),

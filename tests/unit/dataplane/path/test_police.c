@@ -94,6 +94,44 @@ static void test_another_workers_clock_a_little_behind_does_not_block(void **sta
 	assert_int_equal(pass, 1000);
 }
 
+// Datagrams that pass in ten seconds of `offered` a second.
+static uint64_t packets_passed(uint32_t rate, uint64_t offered)
+{
+	_Atomic uint64_t word = 0;
+	uint64_t sum = 0;
+
+	for (uint64_t i = 0; i < 10 * offered; i++)
+		sum += dp_police_packet(&word, rate, START + i * 1000 * MS / offered);
+	return sum;
+}
+
+static void test_packets_are_counted_whatever_their_size(void **state)
+{
+	static const uint32_t rates[] = {1, 50, 1000, 20000};
+
+	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		uint64_t want = (uint64_t)rates[i] * 10;
+		assert_in_range(packets_passed(rates[i], rates[i] * UINT64_C(20)), want * 99 / 100,
+			want + rates[i] * 135 / 1000 + 5);
+		assert_int_equal(packets_passed(rates[i], rates[i]), want);
+	}
+	assert_int_equal(packets_passed(0, 1000), 10000);
+}
+
+// Two workers offer twenty times the rate between them, each a little ahead of the other in turn.
+static void test_workers_that_share_a_word_keep_the_rate(void **state)
+{
+	_Atomic uint64_t word = 0;
+	uint64_t sum = 0;
+
+	for (uint64_t i = 0; i < 200000; i++) {        // ten seconds
+		uint64_t skew_ns = i & 32 ? 20000 : 0; // a burst of one, a burst of the other
+		sum += dp_police_packet(&word, 1000, START + i * 50000 - skew_ns);
+	}
+	// 20 microseconds of the rate, 3125 times.
+	assert_in_range(sum, 9900, 10000 + 134 + 4 + 3125 * 20 / 1000 + 1);
+}
+
 static void test_owner_and_others_count_apart(void **state)
 {
 	static struct dp_worker a = {.index = 1}, b = {.index = 2};
@@ -116,6 +154,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_flow_begins_with_a_full_bucket),
 	cmocka_unit_test(test_a_lowered_or_raised_rate_takes_effect),
 	cmocka_unit_test(test_another_workers_clock_a_little_behind_does_not_block),
+	cmocka_unit_test(test_packets_are_counted_whatever_their_size),
+	cmocka_unit_test(test_workers_that_share_a_word_keep_the_rate),
 	cmocka_unit_test(test_owner_and_others_count_apart),
 };
 

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "config/conf_reload.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "config/conf_document.h"
+#include "config/conf_load.h"
+
+static void note(void *context, const struct conf_option *option)
+{
+	struct conf_reload *out = context;
+
+	if (option->change != CONF_CHANGE_NOTHING && out->n_changed < CONF_RELOAD_OPTIONS)
+		out->changed[out->n_changed++] = option;
+}
+
+int conf_reload(const struct conf *running, int (*prepare)(struct conf *conf, FILE *errors),
+	struct conf_reload *out, FILE *errors)
+{
+	struct conf *fresh;
+	json_t *merged;
+	int rc;
+
+	*out = (struct conf_reload){0};
+	rc = conf_load(running->path, &fresh, errors);
+	if (rc == 0 && prepare)
+		rc = prepare(fresh, errors);
+	if (rc) {
+		conf_free(fresh);
+		return rc;
+	}
+	conf_document_compare(running->document, fresh->document, note, out);
+	merged = conf_document_merge(running->document, fresh->document);
+	if (merged) {
+		// Sound apart, the old half and the new one may still contradict each other.
+		rc = conf_load_json(running->path, merged, &out->conf, errors);
+	} else {
+		fprintf(errors, "%s: %s\n", running->path, strerror(ENOMEM));
+		rc = -ENOMEM;
+	}
+	if (rc == 0 && prepare)
+		rc = prepare(out->conf, errors);
+	conf_document_forget(merged);
+	conf_free(fresh);
+	if (rc) {
+		conf_free(out->conf);
+		*out = (struct conf_reload){0};
+	}
+	return rc;
+}
