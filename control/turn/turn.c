@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "control/turn/policy.h"
 #include "control/turn/turn_private.h"
 
 #define DEFAULT_PENDING      4096
@@ -30,6 +31,8 @@ static int fill(struct ctl_turn *turn, const struct ctl_turn_options *o)
 	int rc = ctl_turn_set_realms(turn, conf);
 	if (!rc)
 		rc = ctl_crypto_create(&turn->crypto);
+	if (!rc)
+		rc = ctl_policy_oauth(conf, &turn->oauth);
 	if (!rc)
 		rc = turn->random.bytes(turn->random.context, &turn->key, sizeof(turn->key));
 	if (!rc)
@@ -75,6 +78,7 @@ void ctl_turn_destroy(struct ctl_turn *turn)
 	}
 	ctl_replay_fini(&turn->replay);
 	ctl_crypto_destroy(turn->crypto);
+	ctl_oauth_destroy(turn->oauth);
 	ctl_realms_destroy(turn->realms);
 	free(turn->software);
 	free(turn);
