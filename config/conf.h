@@ -48,6 +48,11 @@ enum conf_oauth_algorithm {
 	CONF_OAUTH_A128GCM,
 };
 
+enum conf_access_tokens {
+	CONF_TOKENS_RFC7635,
+	CONF_TOKENS_COTURN, // also session keys cut to 16 bytes
+};
+
 enum conf_transport { // bits
 	CONF_TRANSPORT_UDP = 1,
 	CONF_TRANSPORT_TCP = 2,
@@ -228,6 +233,7 @@ struct conf {
 
 	struct {
 		enum conf_channel_numbers channel_numbers;
+		enum conf_access_tokens access_tokens;
 	} compatibility;
 };
 

@@ -23,6 +23,7 @@
 static const char *const port_modes[] = {
 	[CONF_PORT_AF_XDP] = "af_xdp", [CONF_PORT_BENCH] = "bench", NULL};
 static const char *const channel_numbers[] = {"rfc8656", "rfc5766", NULL};
+static const char *const access_tokens[] = {"rfc7635", "coturn", NULL};
 static const char *const idle_modes[] = {
 	[CONF_IDLE_POLL] = "poll", [CONF_IDLE_BACKOFF] = "backoff", NULL};
 static const char *const transports[] = {"udp", "tcp", "tls", "dtls", NULL};
@@ -220,6 +221,9 @@ static const struct conf_option schema[] = {
 {"compatibility.channel_numbers", CONF_CHOICE, .min = CONF_CHANNELS_RFC8656, TOP(compatibility.channel_numbers), .choices = channel_numbers,
 	.default_json = "\"rfc8656\"",
 	.help = "Channel numbers that clients may bind: rfc8656 is 0x4000 to 0x4FFF, rfc5766 is 0x4000 to 0x7FFF, which clients written for that RFC choose from, turnutils_uclient of Debian 12 among them."},
+{"compatibility.access_tokens", CONF_CHOICE, .min = CONF_TOKENS_RFC7635, TOP(compatibility.access_tokens), .choices = access_tokens,
+	.default_json = "\"rfc7635\"",
+	.help = "Keys of MESSAGE-INTEGRITY of clients with an access token: rfc7635 is the session key, coturn also its first 16 bytes, which coturn's client library uses by mistake, turnutils_uclient of Debian 12 among its users."},
 };
 // clang-format on
 

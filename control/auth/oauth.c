@@ -16,7 +16,8 @@
 #define BLOCK_FIXED    (2 + 8 + 4) // all of an encrypted block but mac_key
 #define UNITS_PER_S    UINT64_C(64000)
 #define NS_PER_UNIT    (TP_NS_PER_S / UNITS_PER_S)
-#define IDENTITY_BYTES 8 // of the digest
+#define IDENTITY_BYTES 8  // of the digest
+#define CUT_KEY_BYTES  16 // of coturn: what a key of MD5 has
 
 static_assert(NS_PER_UNIT * UNITS_PER_S == TP_NS_PER_S);
 static_assert(CTL_OAUTH_MAC_KEY_MAX <= CTL_KEY_BYTES);
@@ -29,6 +30,7 @@ struct ctl_oauth {
 	char *server_name;
 	struct ctl_oauth_key *keys; // with kids of their own
 	size_t n_keys;
+	bool cut_keys;
 };
 
 const char *ctl_oauth_result_name(unsigned int result)
@@ -88,11 +90,10 @@ static bool read_sealed(const uint8_t *at, size_t length, struct sealed *out)
 	return true;
 }
 
-// The plaintext: key_length (2 bytes), mac_key, timestamp (8), lifetime (4), and nothing behind.
+// The plaintext: key_length (2 bytes), mac_key, timestamp (8), lifetime (4), and nothing behind. It
+// is as long as read_sealed lets it be, which holds the least of them.
 static bool read_block(const uint8_t *at, size_t length, struct ctl_oauth_token *out)
 {
-	if (length < BLOCK_FIXED)
-		return false;
 	size_t key_length = tp_rd16(at);
 	if (key_length < CTL_OAUTH_MAC_KEY_MIN || key_length > CTL_OAUTH_MAC_KEY_MAX ||
 		length != BLOCK_FIXED + key_length)
@@ -218,6 +219,11 @@ enum ctl_oauth_result ctl_oauth_verify(struct ctl_oauth *o, const void *kid, siz
 
 // ---- Integrity.
 
+void ctl_oauth_take_cut_keys(struct ctl_oauth *o)
+{
+	o->cut_keys = true;
+}
+
 bool ctl_oauth_integrity_ok(struct ctl_oauth *o, const struct stun_message *m,
 	const struct stun_attr *mi, const struct ctl_key *mac_key, struct ctl_key *out)
 {
@@ -228,7 +234,15 @@ bool ctl_oauth_integrity_ok(struct ctl_oauth *o, const struct stun_message *m,
 		return false;
 	if (ctl_integrity_ok(o->crypto, m, mi, out->bytes, out->length))
 		return true;
-	if (is_sha256 || mac_key->length <= SHA1_BYTES)
+	if (is_sha256)
+		return false;
+	if (o->cut_keys) {
+		*out = (struct ctl_key){.length = CUT_KEY_BYTES};
+		memcpy(out->bytes, mac_key->bytes, CUT_KEY_BYTES);
+		if (ctl_integrity_ok(o->crypto, m, mi, out->bytes, out->length))
+			return true;
+	}
+	if (mac_key->length <= SHA1_BYTES)
 		return false;
 	*out = (struct ctl_key){.length = SHA1_BYTES};
 	return EVP_Q_digest(NULL, "SHA1", NULL, mac_key->bytes, mac_key->length, out->bytes,

@@ -78,6 +78,9 @@ const char *ctl_oauth_server_name(const struct ctl_oauth *oauth);
 enum ctl_oauth_result ctl_oauth_verify(struct ctl_oauth *oauth, const void *kid, size_t kid_length,
 	const void *value, size_t length, uint64_t wall_ns, struct ctl_oauth_token *out);
 
+// Also take MESSAGE-INTEGRITY by the first 16 bytes of a session key, as coturn's client makes it.
+void ctl_oauth_take_cut_keys(struct ctl_oauth *oauth);
+
 // Verifies MESSAGE-INTEGRITY or MESSAGE-INTEGRITY-SHA256 by mac_key (section 5: it is the key, no
 // MD5). A 256-bit key serves MESSAGE-INTEGRITY as it stands, or as its SHA-1 (appendix B). `out`:
 // what fitted, for the answer.

@@ -174,6 +174,8 @@ int ctl_policy_oauth(const struct conf *conf, struct ctl_oauth **out)
 		rc = copy_oauth_key(&conf->auth.oauth.keys[i], &keys[i]);
 	if (rc == 0)
 		rc = ctl_oauth_create(conf->auth.oauth.server_name, keys, n, out);
+	if (rc == 0 && conf->compatibility.access_tokens == CONF_TOKENS_COTURN)
+		ctl_oauth_take_cut_keys(*out);
 	explicit_bzero(keys, n * sizeof(*keys));
 	free(keys);
 	return rc;

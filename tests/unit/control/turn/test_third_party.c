@@ -25,6 +25,7 @@ struct bearer {
 	bool both;      // as well
 	bool sha1_key;  // appendix B: MESSAGE-INTEGRITY by the SHA-1 of mac_key
 	bool wrong_key; // signs with another mac_key
+	bool cut_key;   // signs with 16 bytes of mac_key
 	size_t cut;     // bytes off the token's end
 };
 
@@ -78,6 +79,8 @@ static void write_integrity(struct relay *r, const struct bearer *b, uint16_t ty
 		EVP_Digest(b->mac_key, b->mac_length, key, NULL, EVP_sha1(), NULL);
 		key_length = 20;
 	}
+	if (b->cut_key)
+		key_length = 16;
 	key[0] ^= b->wrong_key;
 	memcpy(copy, r->bytes, n);
 	tp_wr16(copy + 2, (uint16_t)(n + 4 + size - 20));
@@ -103,6 +106,8 @@ static bool answer_signed(struct relay *r, const struct bearer *b)
 		EVP_Digest(b->mac_key, b->mac_length, key, NULL, EVP_sha1(), NULL);
 		key_length = 20;
 	}
+	if (b->cut_key)
+		key_length = 16;
 	memcpy(copy, s->bytes, mi.offset);
 	tp_wr16(copy + 2, (uint16_t)(mi.offset + 4 + mi.length - 20));
 	HMAC(sha256 ? EVP_sha256() : EVP_sha1(), key, (int)key_length, copy, mi.offset, digest,
@@ -349,6 +354,30 @@ static void integrity_of_either_kind(void **state)
 	b = ann;
 	b.sha1_key = true;
 	assert_int_equal(allocate_with(*state, &b), 401);
+}
+
+// coturn's client: by a switch only, in MESSAGE-INTEGRITY only, and of no other length.
+static void keys_cut_to_16_bytes(void **state)
+{
+	struct relay *r = *state;
+	struct bearer b = ann, rest;
+	b.cut_key = true;
+	rest = without_token(&b);
+	assert_int_equal(allocate_with(r, &b), 401);
+	assert_int_equal(counted(r, CTL_OAUTH_integrity), 1);
+	relay_close(r);
+	memset(r, 0, sizeof(*r));
+	r->conf.compatibility.access_tokens = CONF_TOKENS_COTURN;
+	open_with_oauth(r);
+	assert_int_equal(allocate_with(r, &b), 0);
+	assert_int_equal(permit_with(r, &rest), 0);
+	assert_int_equal(permit_with(r, &ann), 0);
+	b.wrong_key = true;
+	assert_int_equal(refresh_with(r, &b, 600), 401);
+	b = ann;
+	b.mac_key = "ann's key, 20 bytes?"; // the same first 16
+	rest = without_token(&b);
+	assert_int_equal(permit_with(r, &rest), 401);
 }
 
 // Section 11: a request that somebody overheard serves from no other five-tuple.
@@ -602,6 +631,7 @@ int main(void)
 		TEST(reasons_do_not_show),
 		TEST(the_kid_stands_in_username),
 		TEST(integrity_of_either_kind),
+		TEST(keys_cut_to_16_bytes),
 		TEST(replayed_elsewhere_438),
 		TEST(a_token_serves_many_allocations),
 		TEST(lifetimes_end_with_the_token),
