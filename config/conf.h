@@ -17,6 +17,8 @@
 #define CONF_MAX_REALMS       (CONF_MAX_LISTENERS + 1) // each listener's, and the default one
 #define CONF_MAX_USERS        65536
 #define CONF_MAX_REST_SECRETS 8
+#define CONF_MAX_OAUTH_KEYS   64
+#define CONF_MAX_KID_BYTES    43
 #define CONF_NAME_BYTES       16 // IFNAMSIZ
 
 enum conf_port_mode {
@@ -39,6 +41,16 @@ enum conf_channel_numbers {
 enum conf_rest_expiry {
 	CONF_REST_EXPIRY_ALLOCATE, // an expired credential serves its allocations to their end
 	CONF_REST_EXPIRY_ALWAYS,
+};
+
+enum conf_oauth_algorithm {
+	CONF_OAUTH_A256GCM = 1,
+	CONF_OAUTH_A128GCM,
+};
+
+enum conf_access_tokens {
+	CONF_TOKENS_RFC7635,
+	CONF_TOKENS_COTURN, // also session keys cut to 16 bytes
 };
 
 enum conf_transport { // bits
@@ -91,6 +103,15 @@ struct conf_user {
 	char *key, *key_sha256; // 32 and 64 hexadecimal digits; key_sha256 may be NULL beside key
 	char *realm;            // NULL when not given
 	uint16_t realm_index;   // derived: of `realms`
+};
+
+// A long-term key shared with an authorization server (RFC 7635).
+struct conf_oauth_key {
+	char *kid;
+	char *key; // base64, of the length that the algorithm takes
+	enum conf_oauth_algorithm algorithm;
+	uint64_t timestamp;  // valid from, seconds since 1970; 0: always was
+	uint32_t lifetime_s; // from then on; 0: no end
 };
 
 struct conf_prefix {
@@ -161,6 +182,11 @@ struct conf {
 		size_t n_rest_secrets;
 		enum conf_rest_expiry rest_expiry;
 		uint32_t nonce_lifetime_s; // default 600
+		struct {
+			char *server_name; // NULL: no third-party authorization
+			struct conf_oauth_key *keys;
+			size_t n_keys;
+		} oauth;
 	} auth;
 
 	struct {
@@ -212,6 +238,7 @@ struct conf {
 
 	struct {
 		enum conf_channel_numbers channel_numbers;
+		enum conf_access_tokens access_tokens;
 	} compatibility;
 };
 
@@ -224,7 +251,7 @@ int conf_load(const char *path, struct conf **out, FILE *errors);
 // Cleanses passwords, keys and secrets.
 void conf_free(struct conf *conf);
 
-// Cleanses and drops users and secrets of `auth`: for a process that does not authenticate.
+// Cleanses and drops users, secrets and keys of `auth`: for a process that does not authenticate.
 void conf_forget_credentials(struct conf *conf);
 
 // Whether a listener takes part in NAT behaviour discovery, and as which of the four. `out` points

@@ -125,6 +125,7 @@ void conf_check(struct conf *conf, unsigned int cores, struct conf_report *repor
 	conf_check_realms(conf, report);
 	conf_check_users(conf, report);
 	check_secrets(conf, report);
+	conf_check_oauth(conf, report);
 	check_peers(conf, report);
 	check_sizes(conf, report);
 }

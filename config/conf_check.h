@@ -17,4 +17,6 @@ void conf_check_realms(struct conf *conf, struct conf_report *report);
 // Users who share name and realm. (conf_check_user.c)
 void conf_check_users(const struct conf *conf, struct conf_report *report);
 void conf_check_listeners(const struct conf *conf, struct conf_report *report);
+// Keys of third-party authorization. (conf_check_oauth.c)
+void conf_check_oauth(const struct conf *conf, struct conf_report *report);
 void conf_check_metrics(const struct conf *conf, struct conf_report *report);

@@ -70,6 +70,24 @@ json_t *conf_document_complete(const json_t *document)
 	return complete(root(), document);
 }
 
+// A section that a reload cannot make or take away whole: it needs a key that takes a restart.
+static bool comes_with_a_restart(const struct conf_option *object)
+{
+	const struct conf_option *o = NULL;
+
+	while ((o = conf_schema_next(object, o)) != NULL) {
+		if (o->required && o->change != CONF_CHANGE_LIVE)
+			return true;
+	}
+	return false;
+}
+
+// Whether such a section is in one of the two only: then all of it stays as it is.
+static bool stays(const struct conf_option *object, const json_t *old, const json_t *fresh)
+{
+	return object->type == CONF_OBJECT && !old != !fresh && comes_with_a_restart(object);
+}
+
 // ---- comparing
 
 static void compare(const struct conf_option *object, const json_t *old, const json_t *fresh,
@@ -81,6 +99,8 @@ static void compare(const struct conf_option *object, const json_t *old, const j
 		const json_t *a = json_object_get(old, conf_schema_name(o));
 		const json_t *b = json_object_get(fresh, conf_schema_name(o));
 
+		if (stays(object, old, fresh) && o->change == CONF_CHANGE_LIVE)
+			continue;
 		if (o->type == CONF_OBJECT)
 			compare(o, a, b, differs, context);
 		else if (a != b && (!a || !b || !json_equal(a, b)))
@@ -105,7 +125,7 @@ static bool merge_member(
 	const json_t *chosen = fresh;
 
 	*out = NULL;
-	if (o->type == CONF_OBJECT) {
+	if (o->type == CONF_OBJECT && !stays(o, old, fresh)) {
 		*out = merge(o, old, fresh);
 		if (!*out)
 			return false;

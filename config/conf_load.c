@@ -254,6 +254,13 @@ void conf_forget_credentials(struct conf *conf)
 	}
 	for (size_t i = 0; i < conf->auth.n_rest_secrets; i++)
 		forget(&conf->auth.rest_secrets[i]);
+	for (size_t i = 0; i < conf->auth.oauth.n_keys; i++) {
+		forget(&conf->auth.oauth.keys[i].key);
+		free(conf->auth.oauth.keys[i].kid);
+	}
+	free(conf->auth.oauth.keys);
+	conf->auth.oauth.keys = NULL;
+	conf->auth.oauth.n_keys = 0;
 	free(conf->auth.users);
 	free(conf->auth.rest_secrets);
 	conf->auth.users = NULL;
@@ -270,6 +277,7 @@ void conf_free(struct conf *conf)
 	conf_forget_credentials(conf);
 	for (size_t i = 0; i < conf->n_listeners; i++)
 		free(conf->listeners[i].realm);
+	free(conf->auth.oauth.server_name);
 	free(conf->peers.allow);
 	free(conf->peers.deny);
 	free(conf->tls.certificate);

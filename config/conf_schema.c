@@ -11,6 +11,7 @@
 #define LSTN(field)         FIELD(struct conf_listener, field)
 #define RELY(field)         FIELD(struct conf_relay, field)
 #define USER(field)         FIELD(struct conf_user, field)
+#define OKEY(field)         FIELD(struct conf_oauth_key, field)
 // A list kept in the struct itself, and one on the heap.
 #define INLINE(field, count)                                                                       \
 	TOP(field), .count_offset = offsetof(struct conf, count),                                  \
@@ -29,10 +30,12 @@
 static const char *const port_modes[] = {
 	[CONF_PORT_AF_XDP] = "af_xdp", [CONF_PORT_BENCH] = "bench", NULL};
 static const char *const channel_numbers[] = {"rfc8656", "rfc5766", NULL};
+static const char *const access_tokens[] = {"rfc7635", "coturn", NULL};
 static const char *const idle_modes[] = {
 	[CONF_IDLE_POLL] = "poll", [CONF_IDLE_BACKOFF] = "backoff", NULL};
 static const char *const transports[] = {"udp", "tcp", "tls", "dtls", NULL};
 static const char *const log_levels[] = {"error", "warning", "notice", "info", "debug", NULL};
+static const char *const oauth_algorithms[] = {"A256GCM", "A128GCM", NULL};
 static const char *const relay_forms[] = {"address", "prefix", NULL};
 static const char *const user_forms[] = {"password", "key", NULL};
 static const char *const rest_expiries[] = {"allocate", "always", NULL};
@@ -144,6 +147,23 @@ static const struct conf_option schema[] = {
 	.help = "When a temporary credential must not be past its timestamp: allocate asks it of new allocations only, so that a call outlives its credential; always asks it of every request, so that allocations end at their next Refresh."},
 {"auth.nonce_lifetime_s", CONF_INTEGER, LIVE, .min = 1, .max = 86400, TOP(auth.nonce_lifetime_s), .default_json = "600", .unit = "seconds",
 	.help = "How long a nonce is accepted."},
+{"auth.oauth", CONF_OBJECT,
+	.help = "Third-party authorization by access tokens (RFC 7635), beside users and secrets. Without this section ACCESS-TOKEN is an unknown attribute."},
+{"auth.oauth.server_name", CONF_STRING, RESTART_BOTH, .required = true, .min = 1, .max = 64, TOP(auth.oauth.server_name), .check = conf_check_printable,
+	.help = "Name by which authorization servers know this appliance; sent in each challenge, and part of what tokens are sealed with. It and the realm, each rounded up to a multiple of 4 bytes, should have 28 bytes together at most: a longer challenge is more than 2.5 times the least request."},
+{"auth.oauth.keys", CONF_LIST, LIVE, .required = true, .min = 1, .max = CONF_MAX_OAUTH_KEYS, HEAP(auth.oauth.keys, auth.oauth.n_keys),
+	.help = "Long-term keys shared with authorization servers. All of them are alive, so one can replace another."},
+{"auth.oauth.keys[]", CONF_OBJECT, .help = "One key."},
+{"auth.oauth.keys[].kid", CONF_STRING, .required = true, .min = 1, .max = CONF_MAX_KID_BYTES, OKEY(kid), .check = conf_check_printable,
+	.help = "Key identifier, which clients send as USERNAME. The allocations of its tokens are listed under it, with 16 digits that tell tokens apart."},
+{"auth.oauth.keys[].key", CONF_STRING, .required = true, .secret = true, .min = 1, .max = 128, OKEY(key),
+	.help = "The key in base64: 32 bytes for A256GCM, 16 for A128GCM."},
+{"auth.oauth.keys[].algorithm", CONF_CHOICE, .required = true, .min = CONF_OAUTH_A256GCM, OKEY(algorithm), .choices = oauth_algorithms,
+	.help = "How tokens are encrypted."},
+{"auth.oauth.keys[].timestamp", CONF_INTEGER, .max = 281474976710655, OKEY(timestamp), .default_json = "0", .unit = "seconds since 1970",
+	.help = "When the key becomes valid."},
+{"auth.oauth.keys[].lifetime", CONF_INTEGER, .max = UINT32_MAX, OKEY(lifetime_s), .default_json = "0", .unit = "seconds",
+	.help = "How long it is valid from its timestamp on; 0: no end."},
 
 {"peers", CONF_OBJECT, .default_json = "{}", .help = "Exceptions from the built-in rule that denies peers at addresses that are not public; deny wins over allow."},
 {"peers.allow", CONF_LIST, LIVE, .max = 1024, HEAP(peers.allow, peers.n_allow), .default_json = "[]", .help = "Peers allowed."},
@@ -212,6 +232,9 @@ static const struct conf_option schema[] = {
 {"compatibility.channel_numbers", CONF_CHOICE, LIVE, .min = CONF_CHANNELS_RFC8656, TOP(compatibility.channel_numbers), .choices = channel_numbers,
 	.default_json = "\"rfc8656\"",
 	.help = "Channel numbers that clients may bind: rfc8656 is 0x4000 to 0x4FFF, rfc5766 is 0x4000 to 0x7FFF, which clients written for that RFC choose from, turnutils_uclient of Debian 12 among them."},
+{"compatibility.access_tokens", CONF_CHOICE, LIVE, .min = CONF_TOKENS_RFC7635, TOP(compatibility.access_tokens), .choices = access_tokens,
+	.default_json = "\"rfc7635\"",
+	.help = "Keys of MESSAGE-INTEGRITY of clients with an access token: rfc7635 is the session key, coturn also its first 16 bytes, which coturn's client library uses by mistake, turnutils_uclient of Debian 12 among its users."},
 };
 // clang-format on
 

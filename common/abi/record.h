@@ -72,7 +72,8 @@ enum tp_end_reason {
 	TP_END_INCONSISTENT = 5, // dropped at adoption
 };
 
-#define TP_RECORD_NAME_INLINE 60
+#define TP_RECORD_NAME_INLINE   60
+#define TP_RECORD_MAC_KEY_BYTES 32
 
 struct tp_alloc_record {
 	_Atomic uint32_t sequence; // w: control; odd while the record is being written
@@ -101,8 +102,10 @@ struct tp_alloc_record {
 	uint8_t user[TP_RECORD_NAME_INLINE];
 	uint8_t transport;       // of the client's side: 0 UDP, 1 TCP, 2 TLS, 3 DTLS
 	uint8_t closed_families; // of a dual allocation, given up: bit 0 IPv4, bit 1 IPv6
-	uint8_t reserved[66];    // mobility, quota class, policer
-	uint64_t realm_tag;      // of the realm's name, whatever its index is; 0: there was but one
+	uint8_t mac_key_length;  // of third-party authorization (RFC 7635), 0: of a user
+	uint8_t mac_key[TP_RECORD_MAC_KEY_BYTES]; // zero beyond it; a secret, zero when not LIVE
+	uint8_t reserved[33];                     // mobility, quota class, policer
+	uint64_t realm_tag; // of the realm's name, whatever its index is; 0: there was but one
 };
 
 enum tp_peer_kind {

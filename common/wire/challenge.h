@@ -20,8 +20,14 @@ void stun_password_algorithms(uint8_t out[STUN_PASSWORD_ALGORITHMS_BYTES]);
 // A 401 to `request_bytes` of STUN is at most 2.5 times as long, IPv4 and UDP headers included.
 #define STUN_CHALLENGE_MAX_BYTES(request_bytes) (((request_bytes) + 28) * 5 / 2 - 28)
 
-// Appends ERROR-CODE, REALM, NONCE and, when the features say so, PASSWORD-ALGORITHMS to a message
-// begun. The reason phrase is left out where the whole, `after_bytes` that follow included (a
-// FINGERPRINT), would be longer than max_bytes. No SOFTWARE: these answers go to strangers.
+// Header and REQUESTED-TRANSPORT.
+#define STUN_LEAST_ALLOCATE_BYTES 28
+
+// Appends ERROR-CODE, REALM, NONCE, when the features say so PASSWORD-ALGORITHMS, and where
+// `server_name` is not NULL THIRD-PARTY-AUTHORIZATION (RFC 7635 section 6.1) to a message begun.
+// Where the whole, `after_bytes` that follow included (a FINGERPRINT, in the request too), would be
+// longer than max_bytes, the reason phrase is left out, and in the answer to less than any Allocate
+// has THIRD-PARTY-AUTHORIZATION before it. No SOFTWARE: these answers go to strangers.
 void stun_write_challenge(struct stun_writer *w, enum stun_err code, const char *realm,
-	const char nonce[TP_NONCE_CHARS], uint32_t features, size_t after_bytes, size_t max_bytes);
+	const char *server_name, const char nonce[TP_NONCE_CHARS], uint32_t features,
+	size_t after_bytes, size_t max_bytes);

@@ -65,6 +65,7 @@ static void rest_record(struct ctl_store *s, uint32_t index, uint8_t reason, uin
 	r->user_more = TP_INDEX_NONE;
 	if (r->user_length > TP_RECORD_NAME_INLINE)
 		r->user_length = 0;
+	ctl_write_mac_key(r, NULL, 0);
 	ctl_write_end(&r->sequence);
 	ctl_rest_add(s, index, deadline_ns);
 }

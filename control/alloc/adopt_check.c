@@ -6,6 +6,8 @@
 #include "common/wire/chandata.h"
 #include "control/alloc/peer.h"
 
+#define MAC_KEY_MIN 20 // bytes, RFC 7635 section 6.2
+
 static bool ip_sane(const struct tp_ip *ip)
 {
 	size_t length = tp_ip_length(ip);
@@ -69,6 +71,13 @@ static enum ctl_adopt_reason check_deadline(
 								: CTL_ADOPT_ACCEPTED;
 }
 
+// A key that no token has would be one that anybody knows.
+static bool mac_key_sane(const struct tp_alloc_record *r)
+{
+	return r->mac_key_length == 0 ||
+	       (r->mac_key_length >= MAC_KEY_MIN && r->mac_key_length <= TP_RECORD_MAC_KEY_BYTES);
+}
+
 // Everything but what needs the other records.
 enum ctl_adopt_reason ctl_adopt_check_alloc(
 	const struct ctl_store *s, uint32_t index, struct ctl_time now)
@@ -97,7 +106,7 @@ enum ctl_adopt_reason ctl_adopt_check_alloc(
 		return CTL_ADOPT_RELAY;
 	if (!realm_known(s, r->realm_tag))
 		return CTL_ADOPT_REALM;
-	if (!user_sane(s, r))
+	if (!user_sane(s, r) || !mac_key_sane(r))
 		return CTL_ADOPT_USER;
 	return check_deadline(s, r->deadline_ns, s->policy.allocation_max_s, now);
 }

@@ -136,6 +136,7 @@ static void write_record(struct ctl_store *s, uint32_t index, uint32_t name,
 	r->realm = q->realm;
 	r->realm_tag = ctl_tag_of(s, q->realm);
 	r->closed_families = 0;
+	ctl_write_mac_key(r, q->mac_key, q->mac_key_length);
 	memset(r->reserved, 0, sizeof(r->reserved));
 	write_user(s, r, q, name);
 	ctl_write_end(&r->sequence);

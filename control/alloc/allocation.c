@@ -108,6 +108,25 @@ int ctl_allocation_refresh(struct ctl_store *s, struct tp_alloc_ref ref, uint32_
 	return 0;
 }
 
+void ctl_write_mac_key(struct tp_alloc_record *r, const uint8_t *mac_key, uint8_t length)
+{
+	explicit_bzero(r->mac_key, sizeof(r->mac_key));
+	r->mac_key_length = length;
+	if (length > 0)
+		memcpy(r->mac_key, mac_key, length);
+}
+
+void ctl_allocation_renew_key(
+	struct ctl_store *s, struct tp_alloc_ref ref, const uint8_t *mac_key, uint8_t length)
+{
+	struct tp_alloc_record *r = ctl_live(s, ref);
+	if (!r)
+		return;
+	ctl_write_begin(&r->sequence);
+	ctl_write_mac_key(r, mac_key, length);
+	ctl_write_end(&r->sequence);
+}
+
 int ctl_allocation_delete(struct ctl_store *s, struct tp_alloc_ref ref, enum tp_end_reason reason,
 	struct ctl_time now, struct ctl_change *change)
 {
@@ -189,6 +208,7 @@ void ctl_alloc_end(struct ctl_store *s, uint32_t index, enum tp_end_reason reaso
 	r->end_reason = (uint8_t)reason;
 	r->deadline_ns = rest_until_ns;
 	r->user_more = TP_INDEX_NONE;
+	ctl_write_mac_key(r, NULL, 0);
 	if (r->user_length > TP_RECORD_NAME_INLINE)
 		r->user_length = TP_RECORD_NAME_INLINE;
 	r->snapshot_wall_ns = now.wall_ns;

@@ -32,6 +32,10 @@ struct ctl_allocation_request {
 	uint16_t realm; // of the user: index into the policy's
 	const uint8_t *transaction_id;
 	uint32_t lifetime_s; // granted
+	// Third-party authorization: the session key, at most TP_RECORD_MAC_KEY_BYTES; length 0:
+	// none.
+	const uint8_t *mac_key;
+	uint8_t mac_key_length;
 };
 #define CTL_FAMILY_BIT_IPV4 1
 #define CTL_FAMILY_BIT_IPV6 2
@@ -56,6 +60,10 @@ const struct tp_alloc_record *ctl_allocation_get(
 // New deadline; ALLOC_SET. 0, -ENOENT, -ENOBUFS.
 int ctl_allocation_refresh(struct ctl_store *store, struct tp_alloc_ref ref, uint32_t lifetime_s,
 	struct ctl_time now, struct ctl_change *change);
+
+// Another session key, of the token that a client renewed its own by. Nothing when it is gone.
+void ctl_allocation_renew_key(struct ctl_store *store, struct tp_alloc_ref ref,
+	const uint8_t *mac_key, uint8_t mac_key_length);
 
 // Ends it with all its permissions and channels; ALLOC_DELETE; its relay ports rest as long as
 // there are others. `change` may be NULL when nobody waits. 0, -ENOENT, -ENOBUFS.

@@ -110,6 +110,8 @@ void ctl_index_remove(struct ctl_store *s, uint32_t index);
 // ---- allocation.c
 void ctl_send_alloc_set(
 	struct ctl_store *s, const struct tp_alloc_record *r, struct ctl_change *change);
+// Within a write of the record; the old key is wiped. Length 0: none.
+void ctl_write_mac_key(struct tp_alloc_record *r, const uint8_t *mac_key, uint8_t length);
 // Ends a live record without a command: peers, name, user, index go; ports rest until
 // rest_until_ns, or are free at once when that is 0.
 void ctl_alloc_end(struct ctl_store *s, uint32_t index, enum tp_end_reason reason,

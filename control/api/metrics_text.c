@@ -182,6 +182,11 @@ static void print_turn(FILE *out, const struct ctl_turn_counters *t)
 	for (unsigned int f = 0; f < CTL_AUTH_FAILURES; f++)
 		fprintf(out, "turnpike_auth_failures_total{reason=\"%s\"} %llu\n",
 			ctl_auth_failure_name(f), (unsigned long long)t->auth_failures[f]);
+	head(out, "oauth_tokens_total", "counter",
+		"access tokens of third-party authorization, by result");
+	for (unsigned int i = 0; i < CTL_OAUTH_RESULTS; i++)
+		fprintf(out, "turnpike_oauth_tokens_total{result=\"%s\"} %llu\n",
+			ctl_oauth_result_name(i), (unsigned long long)t->oauth[i]);
 	single(out, "requests_malformed_total", "counter", "requests that are no STUN",
 		t->malformed);
 	single(out, "requests_replayed_total", "counter", "retransmissions answered", t->replayed);

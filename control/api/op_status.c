@@ -150,6 +150,17 @@ static json_t *auth_failures_json(const struct ctl_turn_counters *c)
 	return failures;
 }
 
+// Flat, beside the others: oauth_accepted, oauth_expired, ...
+static void set_oauth(json_t *o, const struct ctl_turn_counters *c)
+{
+	char name[32];
+
+	for (unsigned int i = 0; i < CTL_OAUTH_RESULTS; i++) {
+		snprintf(name, sizeof(name), "oauth_%s", ctl_oauth_result_name(i));
+		json_object_set_new(o, name, number(c->oauth[i]));
+	}
+}
+
 json_t *ctl_op_control_stats(struct ctl *ctl)
 {
 	static const struct ctl_turn_counters none;
@@ -169,6 +180,7 @@ json_t *ctl_op_control_stats(struct ctl *ctl)
 	json_object_set_new(o, "refused_by_dataplane", number(c->refused_by_dataplane));
 	json_object_set_new(o, "overload", number(c->overload));
 	json_object_set_new(o, "pending", number(c->pending));
+	set_oauth(o, c);
 	json_object_set_new(o, "methods", methods_json(c));
 	json_object_set_new(o, "auth_failures", auth_failures_json(c));
 	return o;

@@ -107,6 +107,36 @@ static void print_auth_failures(const json_t *stats)
 	printf("\n");
 }
 
+// What control counts of third-party authorization, once a token has come.
+static void print_oauth(const json_t *control)
+{
+	static const struct {
+		const char *name, *help;
+	} rows[] = {
+#define OAUTH_RESULT(name, help) {"oauth_" #name, help},
+#include "control/auth/oauth_result.def"
+#undef OAUTH_RESULT
+	};
+	const size_t n = sizeof(rows) / sizeof(rows[0]);
+	char total[CLI_NUMBER_BYTES];
+	struct cli_table t;
+	int64_t tokens = 0;
+
+	for (size_t i = 0; i < n; i++)
+		tokens += cli_integer(control, rows[i].name);
+	if (tokens == 0)
+		return;
+	cli_table_init(&t, "lrl");
+	cli_table_row(&t, "ACCESS TOKENS", "TOTAL", "");
+	for (size_t i = 0; i < n; i++)
+		if (cli_integer(control, rows[i].name) != 0)
+			cli_table_row(&t, rows[i].name,
+				cli_number(cli_integer(control, rows[i].name), total),
+				rows[i].help);
+	printf("\n");
+	cli_table_print(&t, stdout, "");
+}
+
 static void add_group(struct cli_table *t, const char *prefix, const json_t *group)
 {
 	char total[CLI_NUMBER_BYTES], name[80];
@@ -172,6 +202,7 @@ void cli_print_stats(const json_t *stats)
 	print_counters(stats);
 	printf("\n");
 	print_drops(stats);
+	print_oauth(json_object_get(stats, "control"));
 	json_array_foreach(json_object_get(stats, "ports"), i, port) {
 		printf("\n");
 		print_port(port);

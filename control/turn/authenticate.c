@@ -164,11 +164,26 @@ static void fail(struct ctl_transaction *t, enum ctl_auth_failure why, enum stun
 	ctl_transaction_end(t);
 }
 
+void ctl_authenticate_nonce(struct ctl_transaction *t)
+{
+	struct ctl_turn *turn = t->turn;
+	struct stun_attr nonce;
+
+	// 6. A nonce that is too old, or not for this client: 438 with a fresh one.
+	if (!present(t, STUN_ATTR_NONCE, &nonce) ||
+		!ctl_nonce_ok(ctl_store_nonce_keys(turn->store), turn->now.wall_ns,
+			turn->nonce_lifetime_s, &t->request.client, &t->request.listener,
+			nonce.value, nonce.length)) {
+		fail(t, CTL_AUTH_stale_nonce, STUN_ERR_STALE_NONCE);
+		return;
+	}
+	t->authenticated = true;
+	ctl_request_authenticated(t);
+}
+
 static void on_user(void *context, const struct ctl_user_answer *answer)
 {
 	struct ctl_transaction *t = context;
-	struct ctl_turn *turn = t->turn;
-	struct stun_attr nonce;
 
 	t->asked->under_way--;
 	// 4. An unknown user and 5. a wrong password look the same: 401 with a fresh nonce. A store
@@ -181,16 +196,7 @@ static void on_user(void *context, const struct ctl_user_answer *answer)
 		fail(t, t->refusal, STUN_ERR_UNAUTHENTICATED);
 		return;
 	}
-	// 6. A nonce that is too old, or not for this client: 438 with a fresh one.
-	if (!present(t, STUN_ATTR_NONCE, &nonce) ||
-		!ctl_nonce_ok(ctl_store_nonce_keys(turn->store), turn->now.wall_ns,
-			turn->nonce_lifetime_s, &t->request.client, &t->request.listener,
-			nonce.value, nonce.length)) {
-		fail(t, CTL_AUTH_stale_nonce, STUN_ERR_STALE_NONCE);
-		return;
-	}
-	t->authenticated = true;
-	ctl_request_authenticated(t);
+	ctl_authenticate_nonce(t);
 }
 
 void ctl_authenticate(struct ctl_transaction *t)
@@ -215,6 +221,8 @@ void ctl_authenticate(struct ctl_transaction *t)
 		fail(t, CTL_AUTH_password_algorithms, STUN_ERR_BAD_REQUEST);
 		return;
 	}
+	if (ctl_third_party_authenticate(t, &mi))
+		return;
 	prepare_user(t, &query);
 	check_realm(t, &realm);
 	// Until the answer the five-tuple is busy; an answer from within the call finds it so, too.

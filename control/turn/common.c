@@ -7,6 +7,8 @@
 
 bool ctl_same_user(struct ctl_transaction *t, const struct tp_alloc_record *record)
 {
+	if (record->mac_key_length != 0 || t->mac_key.length != 0)
+		return ctl_third_party_same(t, record);
 	return ctl_allocation_is_of(
 		t->turn->store, record, t->realm, t->user.value, t->user.length);
 }
@@ -18,7 +20,9 @@ enum stun_err ctl_require_allocation(struct ctl_transaction *t, const struct tp_
 		&t->request.listener, t->turn->now);
 	if (!*out)
 		return STUN_ERR_ALLOCATION_MISMATCH;
-	return ctl_same_user(t, *out) ? STUN_OK : STUN_ERR_WRONG_CREDENTIALS;
+	return ctl_same_user(t, *out) || ctl_third_party_renews(t, *out)
+		       ? STUN_OK
+		       : STUN_ERR_WRONG_CREDENTIALS;
 }
 
 enum stun_err ctl_granted_lifetime(struct ctl_transaction *t, uint32_t *out_s)
@@ -26,17 +30,17 @@ enum stun_err ctl_granted_lifetime(struct ctl_transaction *t, uint32_t *out_s)
 	const struct ctl_turn *turn = t->turn;
 	struct stun_attr a;
 	*out_s = turn->allocation_default_s;
-	if (!stun_find(&t->message, STUN_ATTR_LIFETIME, &a))
-		return STUN_OK;
-	if (!stun_attr_length_ok(&a))
+	bool asked = stun_find(&t->message, STUN_ATTR_LIFETIME, &a);
+	if (asked && !stun_attr_length_ok(&a))
 		return STUN_ERR_BAD_REQUEST;
-	uint32_t asked_s = tp_rd32(a.value);
+	uint32_t asked_s = asked ? tp_rd32(a.value) : turn->allocation_default_s;
 	if (asked_s == 0)
 		*out_s = 0;
 	else if (asked_s > turn->allocation_max_s)
 		*out_s = turn->allocation_max_s;
 	else if (asked_s > turn->allocation_default_s)
 		*out_s = asked_s;
+	*out_s = ctl_third_party_limit(t, *out_s);
 	return STUN_OK;
 }
 

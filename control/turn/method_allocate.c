@@ -115,6 +115,8 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t)
 		.user = t->user.value,
 		.user_length = t->user.length,
 		.realm = t->realm,
+		.mac_key = t->mac_key.bytes,
+		.mac_key_length = (uint8_t)t->mac_key.length,
 		.transaction_id = t->message.transaction_id};
 	struct stun_attr additional;
 	bool dual = stun_find(&t->message, STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, &additional);
@@ -145,7 +147,7 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t)
 	if (code != STUN_OK)
 		return code;
 	if (q.lifetime_s == 0) // as if absent: only a Refresh may ask for none
-		q.lifetime_s = turn->allocation_default_s;
+		q.lifetime_s = ctl_third_party_limit(t, turn->allocation_default_s);
 
 	// 10. Quotas; then the relayed transport addresses are chosen.
 	uint8_t token[CTL_RESERVATION_TOKEN_BYTES];

@@ -47,6 +47,9 @@ enum stun_err ctl_method_refresh(struct ctl_transaction *t)
 			turn->store, r->self, TP_END_REFRESH_ZERO, turn->now, &t->change);
 	if (rc)
 		return ctl_error_of(rc);
+	if (ctl_third_party_renews(t, r))
+		ctl_allocation_renew_key(
+			turn->store, r->self, t->mac_key.bytes, (uint8_t)t->mac_key.length);
 	ctl_response_begin(t);
 	stun_write_u32(&t->writer, STUN_ATTR_LIFETIME, lifetime_s);
 	ctl_response_success(t);

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "common/base/base64.h"
 #include "common/wire/chandata.h"
 #include "control/alloc/relay_use.h"
 #include "control/auth/rest.h"
@@ -139,5 +141,44 @@ int ctl_policy_users(const struct conf *conf, struct ctl_user_store **out)
 		.n_rest_secrets = conf->auth.n_rest_secrets};
 	int rc = ctl_config_users_create(&options, out);
 	free(users); // names and keys are the config's
+	return rc;
+}
+
+static_assert(CONF_MAX_KID_BYTES == CTL_OAUTH_KID_BYTES);
+static_assert(CONF_MAX_KID_BYTES + CTL_OAUTH_IDENTITY_MORE <= TP_RECORD_NAME_INLINE);
+static_assert(CTL_OAUTH_MAC_KEY_MAX <= TP_RECORD_MAC_KEY_BYTES);
+
+static int copy_oauth_key(const struct conf_oauth_key *from, struct ctl_oauth_key *to)
+{
+	size_t n;
+	*to = (struct ctl_oauth_key){.kid = from->kid,
+		.algorithm = from->algorithm == CONF_OAUTH_A128GCM ? CTL_OAUTH_A128GCM
+								   : CTL_OAUTH_A256GCM,
+		.valid_from_s = from->timestamp,
+		.valid_until_s = from->lifetime_s ? from->timestamp + from->lifetime_s : 0};
+	if (!tp_base64_read(from->key, strlen(from->key), to->key, sizeof(to->key), &n) ||
+		n != (to->algorithm == CTL_OAUTH_A128GCM ? 16 : 32))
+		return -EINVAL;
+	return 0;
+}
+
+int ctl_policy_oauth(const struct conf *conf, struct ctl_oauth **out)
+{
+	size_t n = conf->auth.oauth.n_keys;
+	int rc = 0;
+	*out = NULL;
+	if (!conf->auth.oauth.server_name)
+		return 0;
+	struct ctl_oauth_key *keys = calloc(n + 1, sizeof(*keys));
+	if (!keys)
+		return -ENOMEM;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = copy_oauth_key(&conf->auth.oauth.keys[i], &keys[i]);
+	if (rc == 0)
+		rc = ctl_oauth_create(conf->auth.oauth.server_name, keys, n, out);
+	if (rc == 0 && conf->compatibility.access_tokens == CONF_TOKENS_COTURN)
+		ctl_oauth_take_cut_keys(*out);
+	explicit_bzero(keys, n * sizeof(*keys));
+	free(keys);
 	return rc;
 }

@@ -5,6 +5,7 @@
 #include "config/conf.h"
 #include "control/alloc/acl.h"
 #include "control/alloc/store.h"
+#include "control/auth/oauth.h"
 #include "control/auth/users.h"
 
 void ctl_policy_store(const struct conf *conf, struct ctl_store_policy *out);
@@ -16,5 +17,8 @@ int ctl_policy_acl(
 // addresses of this machine.
 int ctl_policy_acl_now(const struct conf *conf, const struct ctl_store *store,
 	const struct tp_ip *own, size_t n_own, struct ctl_acl **out);
+
+// *out is NULL without the section. 0, -EINVAL, -ENOMEM, -errno of crypto.
+int ctl_policy_oauth(const struct conf *conf, struct ctl_oauth **out);
 
 int ctl_policy_users(const struct conf *conf, struct ctl_user_store **out);

@@ -36,7 +36,8 @@ static bool comprehensible(struct ctl_transaction *t)
 	uint16_t types[UNKNOWN_MAX];
 	size_t found = stun_unknown_required(&t->message, types, UNKNOWN_MAX), n = 0;
 	for (size_t i = 0; i < found && i < UNKNOWN_MAX; i++)
-		if (!ctl_discovery_understood(t, types[i]))
+		if (!ctl_discovery_understood(t, types[i]) &&
+			!ctl_third_party_understood(t, types[i]))
 			types[n++] = types[i];
 	if (n == 0)
 		return true;

@@ -36,6 +36,7 @@ void ctl_transaction_free(struct ctl_transaction *t)
 {
 	struct ctl_turn *turn = t->turn;
 	ctl_key_cleanse(&t->key);
+	ctl_key_cleanse(&t->mac_key);
 	turn->counters.pending--;
 	if (turn->n_spare >= CTL_SPARE_TRANSACTIONS) {
 		free(t);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "control/turn/policy.h"
 #include "control/turn/turn_private.h"
 
 #define DEFAULT_PENDING      4096
@@ -13,16 +14,22 @@
 int ctl_turn_renew(struct ctl_turn *turn, const struct conf *conf)
 {
 	char *software = strdup(conf->software ? conf->software : "");
+	struct ctl_oauth *oauth = NULL;
+	int rc = -ENOMEM;
 
-	if (!software)
-		return -ENOMEM;
-	int rc = ctl_turn_set_realms(turn, conf);
+	if (software)
+		rc = ctl_policy_oauth(conf, &oauth);
+	if (!rc)
+		rc = ctl_turn_set_realms(turn, conf);
 	if (rc) {
+		ctl_oauth_destroy(oauth);
 		free(software);
 		return rc;
 	}
 	free(turn->software);
 	turn->software = software;
+	ctl_oauth_destroy(turn->oauth);
+	turn->oauth = oauth;
 	turn->nonce_lifetime_s = conf->auth.nonce_lifetime_s;
 	turn->allocation_default_s = conf->lifetimes.allocation_default_s;
 	turn->allocation_max_s = conf->lifetimes.allocation_max_s;
@@ -88,6 +95,7 @@ void ctl_turn_destroy(struct ctl_turn *turn)
 	}
 	ctl_replay_fini(&turn->replay);
 	ctl_crypto_destroy(turn->crypto);
+	ctl_oauth_destroy(turn->oauth);
 	ctl_realms_destroy(turn->realms);
 	free(turn->software);
 	free(turn);

@@ -7,6 +7,7 @@
 #include "config/conf.h"
 #include "control/alloc/acl.h"
 #include "control/alloc/allocation.h"
+#include "control/auth/oauth.h"
 #include "control/auth/users.h"
 
 #define CTL_REQUEST_MAX_BYTES  TP_PACKET_SLOT_BYTES
@@ -34,7 +35,7 @@ typedef void (*ctl_turn_send_fn)(void *context, const struct ctl_reply_to *reply
 	size_t length);
 
 struct ctl_turn_options {
-	const struct conf *conf;      // realms, software, nonce and allocation lifetimes: copied
+	const struct conf *conf;      // realms, software, lifetimes, third-party keys: copied
 	struct ctl_store *store;      // adopted; outlives the turn object
 	struct ctl_user_store *users; // outlives it
 	const struct ctl_acl *acl;    // outlives it
@@ -105,8 +106,9 @@ struct ctl_turn_counters {
 	uint64_t malformed;     // no STUN message, or a wrong FINGERPRINT
 	uint64_t not_a_request; // indications and responses
 	uint64_t refused_by_dataplane;
-	uint64_t overload; // dropped: too many pending
-	uint64_t pending;  // now
+	uint64_t overload;                 // dropped: too many pending
+	uint64_t oauth[CTL_OAUTH_RESULTS]; // access tokens
+	uint64_t pending;                  // now
 };
 const struct ctl_turn_counters *ctl_turn_counters(const struct ctl_turn *turn);
 

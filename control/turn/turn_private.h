@@ -52,6 +52,8 @@ struct ctl_transaction {
 	bool challenge; // the response is a 401 or 438
 	struct ctl_key key;
 	bool sha256;                  // the answer carries MESSAGE-INTEGRITY-SHA256
+	struct ctl_key mac_key;       // of third-party authorization; length 0: a user
+	uint32_t token_left_s;        // what the ACCESS-TOKEN still grants; 0: it has none
 	struct stun_attr user;        // value and length: the copy below
 	struct ctl_user_store *asked; // whose answer is or was waited for
 
@@ -82,6 +84,7 @@ struct ctl_turn {
 	struct ctl_user_store *users;
 	const struct ctl_acl *acl;
 	struct ctl_crypto *crypto;
+	struct ctl_oauth *oauth; // NULL: no third-party authorization
 	ctl_turn_send_fn send;
 	void *send_context;
 	struct ctl_random random;
@@ -140,6 +143,22 @@ void ctl_response_challenge(struct ctl_transaction *t, enum stun_err code);
 // ---- authenticate.c
 // RFC 8489 section 9.2.4. Calls ctl_request_authenticated, or answers with an error.
 void ctl_authenticate(struct ctl_transaction *t);
+// The last check of both mechanisms, of a request whose integrity is right: the nonce. Then calls
+// ctl_request_authenticated, or answers 438.
+void ctl_authenticate_nonce(struct ctl_transaction *t);
+
+// ---- third_party.c: third-party authorization (RFC 7635).
+// Takes a request whose integrity is `mi` if it is one of this mechanism: goes on or answers 401.
+// False, and nothing done: the long-term mechanism's.
+bool ctl_third_party_authenticate(struct ctl_transaction *t, const struct stun_attr *mi);
+// Whether ACCESS-TOKEN is understood.
+bool ctl_third_party_understood(const struct ctl_transaction *t, uint16_t type);
+// Whether the request comes with the session key of the allocation; false where neither has one.
+bool ctl_third_party_same(const struct ctl_transaction *t, const struct tp_alloc_record *record);
+// Whether the request renews the token of an allocation that a token made (section 9).
+bool ctl_third_party_renews(const struct ctl_transaction *t, const struct tp_alloc_record *record);
+// A lifetime as far as the request's token grants it.
+uint32_t ctl_third_party_limit(const struct ctl_transaction *t, uint32_t lifetime_s);
 
 // ---- realms.c
 int ctl_realms_create(const struct conf *conf, struct ctl_realms **out); // 0, -ENOMEM

@@ -8,7 +8,7 @@
 #include "dataplane/path/count.h"
 #include "dataplane/path/proof.h"
 
-#define CHALLENGE_MOST_BYTES 1024 // the longest realm takes 512
+#define CHALLENGE_MOST_BYTES 1024 // the longest realm takes 512, the longest server name 68
 #define FINGERPRINT_BYTES    (STUN_ATTR_HEADER_BYTES + 4)
 
 static void write_nonce(const struct dp_worker *w, const struct dp_batch *b,
@@ -38,8 +38,8 @@ static int write_answer(const struct dp_worker *w, const struct dp_packet *p, ui
 	stun_write_begin(
 		&writer, at, CHALLENGE_MOST_BYTES, STUN_ERROR, STUN_ALLOCATE, transaction_id);
 	stun_write_challenge(&writer, STUN_ERR_UNAUTHENTICATED,
-		dp_listener_realm(w->locals, p->listener), nonce, STUN_CHALLENGE_FEATURES,
-		fingerprint ? FINGERPRINT_BYTES : 0,
+		dp_listener_realm(w->locals, p->listener), w->server_name, nonce,
+		STUN_CHALLENGE_FEATURES, fingerprint ? FINGERPRINT_BYTES : 0,
 		STUN_CHALLENGE_MAX_BYTES((size_t)p->payload_length));
 	if (fingerprint)
 		stun_write_fingerprint(&writer);

@@ -53,6 +53,7 @@ struct dp_worker {
 	uint8_t tos_keep, tos_set; // DSCP policy: bits that stay, bits that are set
 	uint16_t channel_max;      // highest channel number, common/wire/chandata.h
 	uint16_t ipv4_id;
+	const char *server_name;      // of challenges; NULL: no third-party authorization
 	uint64_t random;              // state of a splitmix64, seeded from getrandom
 	struct dp_control_link *link; // for this turn of the loop only
 	struct rte_mbuf *rx_frame[DP_BURST];

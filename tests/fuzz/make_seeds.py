@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Writes the hand-made seeds of the fuzz corpus: the same bytes every time."""
+import base64
 import hashlib
 import json
 import pathlib
@@ -193,6 +194,38 @@ def turn_seeds():
     save("turn", "sha256-unsigned", stun(0x0003, udp, attr(0x001E, bytes(32)), attr(0x001C, bytes(16))))
 
 
+def oauth_seeds():
+    """Kid and hour (0x80: that of the tokens), then a token or its inside; see fuzz_oauth.c."""
+    north, union, south = b"\x80", b"\x81", b"\x82"
+    # turnutils_oauth -e -i turn.example.org -q $((1700000000 << 16)) -r 3600 -l 1699990000 -m 21600000 and the
+    # keys of fuzz_oauth.c with their NUL; session keys of 20, 32 and 20 bytes.
+    tokens = {
+        "a256": (north, "AAxoNGozazJsMm40YjXGy9XrIAAOs2PZ65n7/hwzKopjeWyoHkbFGd4IZaZleTAIvoe3hd3IepL2YxuXN//6Pw=="),
+        "a256-long": (north, "AAxoNGozazJsMm40YjXG/7+xYVlK8TCButjC8Qk5edtme2r2KnOWfRcxJOQmPXteNwV6vXNh5wsYeDGZFtqPmvYjNrWhWaVVxB+E6Q=="),
+        "a128": (union, "AAxoNGozazJsMm40YjVLWkQy7v/9432JHRoPJVS28o1/4y+veoEvH6yzLmjhiGsK4CnNbSKCwmIpT6niIaPpAQ=="),
+        "south": (south, "AAxoNGozazJsMm40YjXGy9XrIAAOs2PZ65n7/hwzKopjeWyoHkbFGd4IZaZleTAIvoe3hd3IepL2YxuXN//6Pw=="),
+        "key-period": (b"\xc1", "AAxoNGozazJsMm40YjVLWkQy7v/9432JHRoPJVS28o1/4y+veoEvH6yzLmjhiGsK4CnNbSKCwmIpT6niIaPpAQ=="),
+    }
+    for name, (first, text) in tokens.items():
+        save("oauth", "token-" + name, first + base64.b64decode(text))
+        save("oauth", "text-" + name, first + text.encode())
+    save("oauth", "text-padding", north + b"AAxoNGozazJsMm40YjV=")
+
+    def inside(name, first, told, size, seconds, lifetime):
+        save("oauth", "inside-" + name,
+             first + struct.pack(">H", told) + b"k" * size + struct.pack(">QI", seconds << 16, lifetime))
+
+    for size in (19, 20, 21, 32, 33):
+        inside("key-%d" % size, north, size, size, 1700000000, 3600)
+    inside("key-lies", union, 0xFFFF, 20, 1700000000, 3600)
+    inside("expired", north, 20, 20, 1699990000, 3600)
+    inside("early", north, 20, 20, 1700010000, 3600)
+    inside("no-lifetime", north, 20, 20, 1700000000, 0)
+    inside("last-second", union, 20, 20, 1699999000, 996)
+    inside("last", union, 20, 20, 1699999000, 995)
+    inside("far", north, 20, 20, 2**48 - 1, 2**32 - 1)
+
+
 def adopt_seeds():
     """Records of common/abi/record.h: one allocation at index 0, and a permission of it."""
     def ip(*octets):
@@ -230,6 +263,7 @@ def main():
     turn_seeds()
     adopt_seeds()
     jsonrpc_seeds()
+    oauth_seeds()
     packet_seeds()
     for channel, data, length in ((0x4000, b"", 0), (0x4001, b"hello", 5), (0x4FFF, b"hello\0\0\0", 5),
                                   (0x5000, b"hello", 5), (0x4001, b"hell", 5), (0x4001, b"", 0xFFFF)):

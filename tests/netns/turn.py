@@ -23,6 +23,7 @@ XOR_RELAYED_ADDRESS, REQUESTED_ADDRESS_FAMILY, EVEN_PORT = 0x0016, 0x0017, 0x001
 REQUESTED_TRANSPORT, DONT_FRAGMENT, XOR_MAPPED_ADDRESS = 0x0019, 0x001A, 0x0020
 MESSAGE_INTEGRITY_SHA256, PASSWORD_ALGORITHM, USERHASH = 0x001C, 0x001D, 0x001E
 PASSWORD_ALGORITHMS = 0x8002
+ACCESS_TOKEN, THIRD_PARTY_AUTHORIZATION = 0x001B, 0x802E
 ADDITIONAL_ADDRESS_FAMILY, ICMP, SOFTWARE, FINGERPRINT = 0x8000, 0x8004, 0x8022, 0x8028
 
 
@@ -128,8 +129,9 @@ class Client:
     """A client behind one UDP socket. `sock` is bound, unconnected or connected, and stays ours."""
 
     def __init__(self, sock, server, user="u", password="p", timeout=8.0,
-                 sha256=False):
+                 sha256=False, token=None, mac_key=None):
         self.sock, self.server = sock, server
+        self.token, self.mac_key = token, mac_key  # of third-party authorization; user is the kid
         self.user, self.password, self.timeout = user, password, timeout
         self.sha256 = sha256  # a client of RFC 8489, else of RFC 5389
         self.algorithms = None
@@ -175,6 +177,8 @@ class Client:
             message = Message(REQUEST, method, attributes, transaction)
             if authenticate and self.nonce is not None:
                 message.attributes += self.credentials()
+                if self.token is not None and method in (ALLOCATE, REFRESH):  # RFC 7635 section 9
+                    message.attributes.append((ACCESS_TOKEN, self.token))
                 answer = self.exchange(message.encode(self.key, sha256=self.sha256),
                                        message.transaction, timeout)
             else:
@@ -190,12 +194,13 @@ class Client:
             self.realm, self.nonce = answer.get(REALM), answer.get(NONCE)
             secret = b":".join((self.user.encode(), self.realm, self.password.encode()))
             self.algorithms = answer.get(PASSWORD_ALGORITHMS)
-            self.key = (hashlib.sha256 if self.sha256 else hashlib.md5)(secret).digest()
+            self.key = self.mac_key or (
+                hashlib.sha256 if self.sha256 else hashlib.md5)(secret).digest()
         raise TurnError(code, reason, answer)
 
     def credentials(self):
         user = (USERNAME, self.user.encode())
-        if not self.sha256:
+        if not self.sha256 or self.mac_key:
             return [user, (REALM, self.realm), (NONCE, self.nonce)]
         # RFC 8489 section 9.2.5; the cookie's second bit is "Username anonymity".
         assert self.nonce.startswith(b"obMatJos2"), "no nonce cookie"

@@ -95,6 +95,35 @@ static const char least[] = "{\"realm\":\"r\",\"ports\":[{\"name\":\"p\",\"inter
 			    "\"listeners\":[{\"address\":\"192.0.2.1\"}],"
 			    "\"relay\":{\"addresses\":[{\"address\":\"2001:db8::1\"}]}}";
 
+#define KEY32       "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+#define KEY16       "MTIzNDU2Nzg5MDEyMzQ1Ng=="
+#define OAUTH(keys) "{'auth':{'oauth':{'server_name':'t','keys':[" keys "]}}}"
+
+static void keys_of_third_party_authorization(void **state)
+{
+	static const char text[] =
+		"{\"realm\":\"r\",\"ports\":[{\"name\":\"p\",\"interface\":\"eth0\"}],"
+		"\"listeners\":[{\"address\":\"192.0.2.1\"}],"
+		"\"relay\":{\"addresses\":[{\"address\":\"2001:db8::1\"}]},"
+		"\"auth\":{\"oauth\":{\"server_name\":\"turn.example.org\",\"keys\":["
+		"{\"kid\":\"new\",\"key\":\"" KEY32 "\",\"algorithm\":\"A256GCM\"},"
+		"{\"kid\":\"old\",\"key\":\"" KEY16 "\",\"algorithm\":\"A128GCM\","
+		"\"timestamp\":1700000000,\"lifetime\":86400}]}}}";
+	struct conf *c = load_good(text);
+
+	assert_string_equal(c->auth.oauth.server_name, "turn.example.org");
+	assert_int_equal(c->auth.oauth.n_keys, 2);
+	assert_string_equal(c->auth.oauth.keys[0].kid, "new");
+	assert_string_equal(c->auth.oauth.keys[0].key, KEY32);
+	assert_int_equal(c->auth.oauth.keys[0].algorithm, CONF_OAUTH_A256GCM);
+	assert_int_equal(c->auth.oauth.keys[0].timestamp, 0);
+	assert_int_equal(c->auth.oauth.keys[0].lifetime_s, 0);
+	assert_int_equal(c->auth.oauth.keys[1].algorithm, CONF_OAUTH_A128GCM);
+	assert_int_equal(c->auth.oauth.keys[1].timestamp, 1700000000);
+	assert_int_equal(c->auth.oauth.keys[1].lifetime_s, 86400);
+	conf_free(c);
+}
+
 static void all_else_has_defaults(void **state)
 {
 	struct conf *c = load_good(least);
@@ -116,6 +145,7 @@ static void all_else_has_defaults(void **state)
 	assert_null(c->tls.certificate);
 	assert_int_equal(c->streams.processes, 1);
 	assert_int_equal(c->auth.n_users + c->auth.n_rest_secrets, 0);
+	assert_null(c->auth.oauth.server_name);
 	assert_int_equal(c->auth.nonce_lifetime_s, 600);
 	assert_int_equal(c->unauthenticated.per_address, 50000);
 	assert_int_equal(c->unauthenticated.per_network, 200000);
@@ -486,6 +516,33 @@ static const struct mistake mistakes[] = {
 					   "bytes\n"},
 	{"{'auth':{'rest_secrets':['s','t','s']}}",
 		"t.json: auth.rest_secrets[2]: is the same as auth.rest_secrets[0]\n"},
+
+	// Third-party authorization: kids differ, keys have the length of their algorithm.
+	{"{'auth':{'oauth':{'server_name':''}}}",
+		"t.json: auth.oauth.server_name: must be a string of 1 to 64 bytes, is \"\"\n"
+		"t.json: auth.oauth.keys: is required\n"},
+	{"{'auth':{'oauth':{'server_name':'t','keys':[]}}}",
+		"t.json: auth.oauth.keys: must be a list of 1 to 64 objects, is a list of 0\n"},
+	{OAUTH("{'kid':'a','key':'secret','algorithm':'A256GCM'}"),
+		"t.json: auth.oauth.keys[0].key: is not base64\n"},
+	{OAUTH("{'kid':'a','key':'" KEY16 "','algorithm':'A256GCM'}"),
+		"t.json: auth.oauth.keys[0].key: has 16 bytes; A256GCM takes 32\n"},
+	{OAUTH("{'kid':'a','key':'" KEY32 "','algorithm':'A128GCM'}"),
+		"t.json: auth.oauth.keys[0].key: has 32 bytes; A128GCM takes 16\n"},
+	{OAUTH("{'kid':'a','key':'" KEY32 "','algorithm':'A256GCMKW'}"),
+		"t.json: auth.oauth.keys[0].algorithm: must be \"A256GCM\" or \"A128GCM\", is "
+		"\"A256GCMKW\"; did you mean \"A256GCM\"?\n"},
+	{OAUTH("{'kid':'a','key':['secret'],'algorithm':'A128GCM','lifetime':60}"),
+		"t.json: auth.oauth.keys[0].key: must be a string of 1 to 128 bytes, is a list of "
+		"1\n"
+		"t.json: auth.oauth.keys[0].lifetime: needs \"timestamp\", from when it counts\n"},
+	{OAUTH("{'kid':'a','key':'" KEY32 "','algorithm':'A256GCM'},"
+	       "{'kid':'a','key':'" KEY16 "','algorithm':'A128GCM'}"),
+		"t.json: auth.oauth.keys[1].kid: \"a\" is the kid of auth.oauth.keys[0] too\n"},
+	{OAUTH("{'kid':'44444444444444444444444444444444444444444444','key':'" KEY32
+	       "','algorithm':'A256GCM'}"),
+		"t.json: auth.oauth.keys[0].kid: must be a string of 1 to 43 bytes, is "
+		"\"44444444444444444444444444444444444444444444\"\n"},
 	// The rest.
 	{"{'peers':{'allow':['10.0.0.0/8','10.0.0.0/8'],'deny':['10.0.0.0/8','10.0.0.0/33']}}",
 		"t.json: peers.deny[1]: \"10.0.0.0/33\" has bits set behind the prefix length, or "
@@ -898,6 +955,7 @@ int main(void)
 		cmocka_unit_test(syntax_error_quotes_no_secret),
 		cmocka_unit_test(realms_are_those_of_listeners),
 		cmocka_unit_test(names_are_unique_in_a_realm),
+		cmocka_unit_test(keys_of_third_party_authorization),
 		FILES(unreadable_files_say_why),
 		FILES(largest_file_is_read_whole),
 		FILES(tls_files_are_looked_for_beside_the_document),

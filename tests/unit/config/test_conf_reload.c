@@ -120,6 +120,37 @@ static void what_changes_live_is_taken(void **state)
 	free(problems);
 }
 
+#define OAUTH(key)                                                                                 \
+	"\"auth\": {\"oauth\": {\"server_name\": \"s\", \"keys\": [{\"kid\": \"k\","               \
+	"\"algorithm\": \"A128GCM\", \"key\": \"" key "\"}]}}"
+#define KEY_A "AAAAAAAAAAAAAAAAAAAAAA=="
+#define KEY_B "AQEBAQEBAQEBAQEBAQEBAQ=="
+
+static void a_section_that_takes_a_restart_comes_whole(void **state)
+{
+	struct conf_reload r;
+	char *problems;
+
+	assert_int_equal(reload("\"log_level\": \"debug\"", OAUTH(KEY_A), &r, &problems), 0);
+	assert_non_null(changed(&r, "auth.oauth.server_name"));
+	assert_null(changed(&r, "auth.oauth.keys"));
+	assert_null(r.conf->auth.oauth.server_name);
+	conf_free(r.conf);
+	free(problems);
+
+	assert_int_equal(reload(OAUTH(KEY_A), OAUTH(KEY_B), &r, &problems), 0);
+	assert_non_null(changed(&r, "auth.oauth.keys"));
+	assert_string_equal(r.conf->auth.oauth.keys[0].key, KEY_B);
+	conf_free(r.conf);
+	free(problems);
+
+	assert_int_equal(reload(OAUTH(KEY_A), "\"log_level\": \"debug\"", &r, &problems), 0);
+	assert_null(changed(&r, "auth.oauth.keys"));
+	assert_string_equal(r.conf->auth.oauth.keys[0].key, KEY_A);
+	conf_free(r.conf);
+	free(problems);
+}
+
 static void what_needs_a_restart_stays(void **state)
 {
 	struct conf_reload r;
@@ -195,6 +226,7 @@ int main(void)
 		cmocka_unit_test(the_same_file_changes_nothing),
 		cmocka_unit_test(defaults_are_no_difference),
 		cmocka_unit_test(what_changes_live_is_taken),
+		cmocka_unit_test(a_section_that_takes_a_restart_comes_whole),
 		cmocka_unit_test(what_needs_a_restart_stays),
 		cmocka_unit_test(a_wrong_file_is_refused_whole),
 		cmocka_unit_test(a_missing_file_is_refused),

@@ -70,8 +70,11 @@ static void control_has_its_own(void **state)
 	turn.requests[CTL_METHOD_ALLOCATE] = 8;
 	turn.errors[CTL_METHOD_ALLOCATE][0] = 2;
 	turn.auth_failures[CTL_AUTH_wrong_password] = 7;
+	turn.oauth[CTL_OAUTH_expired] = 7;
 	text = print(&(struct ctl_metrics_input){.turn = &turn, .store = &store, .io = &io});
 	assert_line(text, "turnpike_requests_total{method=\"allocate\"} 8");
+	assert_line(text, "turnpike_oauth_tokens_total{result=\"expired\"} 7");
+	assert_line(text, "turnpike_oauth_tokens_total{result=\"accepted\"} 0");
 	assert_line(text, "turnpike_auth_failures_total{reason=\"wrong_password\"} 7");
 	assert_line(text, "turnpike_auth_failures_total{reason=\"stale_nonce\"} 0");
 	assert_line(text, "turnpike_allocations 6");

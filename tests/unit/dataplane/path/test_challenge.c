@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The first Allocate of a client, answered 401 in the worker.
 #include "common/wire/challenge.h"
+#include "dataplane/path/state.h"
 #include "tests/unit/dataplane/path/rig.h"
 
 static const uint8_t transaction[12] = "abcdefghijkl";
@@ -137,12 +138,45 @@ static void test_nobody_gains_by_a_forged_source(void **state)
 	rig_end(rig);
 }
 
+// RFC 7635 section 4, the same as in control's; within the bound.
+static void test_the_server_of_third_party_authorization_is_named(void **state)
+{
+	struct rig *rig = make_with_key();
+	uint8_t buffer[600];
+
+	rig->w->server_name = "turn.example.org";
+	for (int i = 0; i < 4; i++) {
+		struct asked q = {.ipv6 = i & 1, .fingerprint = i >= 2};
+		struct frame f = allocate(&q, buffer);
+		size_t headers = q.ipv6 ? 48 : 28;
+		struct stun_message m;
+		struct stun_attr attr;
+		uint16_t types[8];
+
+		rig_receive_frame(rig, &f);
+		struct frame out = rig_only(rig);
+		assert_int_equal(stun_read(out.payload, out.length, &m), STUN_READ_OK);
+		types_of(&m, types);
+		const uint16_t order[8] = {STUN_ATTR_ERROR_CODE, STUN_ATTR_REALM, STUN_ATTR_NONCE,
+			STUN_ATTR_PASSWORD_ALGORITHMS, STUN_ATTR_THIRD_PARTY_AUTHORIZATION,
+			q.fingerprint ? STUN_ATTR_FINGERPRINT : 0};
+		assert_memory_equal(types, order, sizeof(types));
+		assert_true(stun_find(&m, STUN_ATTR_THIRD_PARTY_AUTHORIZATION, &attr));
+		assert_int_equal(attr.length, 16);
+		assert_memory_equal(attr.value, "turn.example.org", 16);
+		assert_true(2 * (out.length + headers) <= 5 * (f.length + headers));
+		rig_forget(rig);
+	}
+	rig_end(rig);
+}
+
 static void test_anything_unusual_is_for_control(void **state)
 {
 	static const struct asked asked[] = {
 		{.attr = STUN_ATTR_MESSAGE_INTEGRITY, .attr_length = 20},
 		{.attr = STUN_ATTR_MESSAGE_INTEGRITY_SHA256, .attr_length = 32},
 		{.attr = 0x7ff0, .attr_length = 4},
+		{.attr = STUN_ATTR_ACCESS_TOKEN, .attr_length = 64},
 	};
 	struct rig *rig = make_with_key();
 	uint8_t buffer[600];
@@ -191,6 +225,7 @@ static void test_without_a_key_control_answers(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_the_answer_is_the_challenge_of_control),
 	cmocka_unit_test(test_nobody_gains_by_a_forged_source),
+	cmocka_unit_test(test_the_server_of_third_party_authorization_is_named),
 	cmocka_unit_test(test_anything_unusual_is_for_control),
 	cmocka_unit_test(test_without_a_key_control_answers),
 };
