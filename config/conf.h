@@ -123,7 +123,10 @@ struct json_t;
 
 struct conf {
 	char *path; // as given, for messages
-	struct json_t *document; // what it was filled from, defaults included; for conf_reload.h
+	// What it was filled from, defaults included, for conf_reload.h; its secrets are given up
+	// by conf_veil_secrets.
+	struct json_t *document;
+	uint8_t veil_key[16];
 	char *realm;
 	char *software; // value of SOFTWARE, empty: not sent
 	char *run_directory;
@@ -250,6 +253,10 @@ int conf_load(const char *path, struct conf **out, FILE *errors);
 
 // Cleanses passwords, keys and secrets.
 void conf_free(struct conf *conf);
+
+// Puts a keyed hash in the place of every secret in `document`, and cleanses it: enough to see that
+// it changed. `key` of 16 bytes, or NULL: a fresh one. 0, -ENOMEM or -errno of the random source.
+int conf_veil_secrets(struct conf *conf, const uint8_t *key);
 
 // Cleanses and drops users, secrets and keys of `auth`: for a process that does not authenticate.
 void conf_forget_credentials(struct conf *conf);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/hash.h"
 #include "config/conf_document.h"
 
 #define LOAD_MAX_BYTES (16U << 20)
@@ -133,6 +134,53 @@ static int load_text(const struct conf_source *source, struct conf **out, FILE *
 	}
 	rc = load_document(source, document, out, &report);
 	json_decref(document);
+	return rc;
+}
+
+static int veil(const struct conf_option *option, json_t *value, const struct tp_siphash_key *key)
+{
+	const struct conf_option *o = NULL;
+	json_t *element;
+	char hash[17];
+	size_t i;
+	int rc = 0;
+
+	if (option->secret && json_is_string(value)) {
+		snprintf(hash, sizeof(hash), "%016llx",
+			(unsigned long long)tp_siphash(
+				key, json_string_value(value), json_string_length(value)));
+		return json_string_set(value, hash) == 0 ? 0 : -ENOMEM;
+	}
+	if (option->type == CONF_LIST)
+		json_array_foreach(value, i, element)
+			rc = rc ? rc : veil(conf_schema_element(option), element, key);
+	while (option->type == CONF_OBJECT && rc == 0 &&
+		(o = conf_schema_next(option, o)) != NULL) {
+		element = json_object_get(value, conf_schema_name(o));
+		rc = element ? veil(o, element, key) : 0;
+	}
+	return rc;
+}
+
+int conf_veil_secrets(struct conf *conf, const uint8_t *key)
+{
+	struct tp_siphash_key k;
+	json_malloc_t allocate;
+	json_free_t release;
+	size_t count;
+	int rc = 0;
+
+	if (key)
+		memcpy(conf->veil_key, key, sizeof(conf->veil_key));
+	else
+		rc = tp_random_bytes(conf->veil_key, sizeof(conf->veil_key));
+	if (rc)
+		return rc;
+	memcpy(k.bytes, conf->veil_key, sizeof(k.bytes));
+	json_get_alloc_funcs(&allocate, &release);
+	json_set_alloc_funcs(malloc, forget_bytes);
+	rc = veil(&conf_schema(&count)[0], conf->document, &k);
+	json_set_alloc_funcs(allocate, release);
 	return rc;
 }
 

@@ -3,6 +3,7 @@
 
 #include <getopt.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "config/conf_host.h"
 
@@ -59,6 +60,11 @@ static int main_load(const struct conf_main *m, const char *file, bool check, st
 	if (conf_load(file, out, m->errors) != 0)
 		return 1;
 	int rc = m->prepare ? m->prepare(*out, m->errors) : 0;
+	if (rc == 0) {
+		rc = conf_veil_secrets(*out, NULL);
+		if (rc)
+			fprintf(m->errors, "%s: %s\n", file, strerror(-rc));
+	}
 	if (rc == 0 && !check)
 		return CONF_MAIN_RUN;
 	if (rc == 0)

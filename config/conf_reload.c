@@ -30,9 +30,11 @@ int conf_reload(const struct conf *running, int (*prepare)(struct conf *conf, FI
 		conf_free(fresh);
 		return rc;
 	}
-	conf_document_compare(running->document, fresh->document, note, out);
 	merged = conf_document_merge(running->document, fresh->document);
-	if (merged) {
+	if (merged)
+		rc = conf_veil_secrets(fresh, running->veil_key);
+	if (merged && rc == 0) {
+		conf_document_compare(running->document, fresh->document, note, out);
 		// Sound apart, the old half and the new one may still contradict each other.
 		rc = conf_load_json(running->path, merged, &out->conf, errors);
 	} else {
@@ -41,6 +43,8 @@ int conf_reload(const struct conf *running, int (*prepare)(struct conf *conf, FI
 	}
 	if (rc == 0 && prepare)
 		rc = prepare(out->conf, errors);
+	if (rc == 0)
+		rc = conf_veil_secrets(out->conf, running->veil_key);
 	conf_document_forget(merged);
 	conf_free(fresh);
 	if (rc) {

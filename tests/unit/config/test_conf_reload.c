@@ -39,6 +39,7 @@ static struct conf *file_load(const struct file *f)
 	struct conf *conf;
 
 	assert_int_equal(conf_load(f->path, &conf, stderr), 0);
+	assert_int_equal(conf_veil_secrets(conf, NULL), 0);
 	return conf;
 }
 
@@ -184,6 +185,46 @@ static void what_needs_a_restart_stays(void **state)
 	unlink(f.path);
 }
 
+// The document that is kept tells that a secret changed, and not what it is.
+static void secrets_are_veiled(void **state)
+{
+	struct conf_reload r;
+	char *problems;
+
+	assert_int_equal(
+		reload("\"auth\": {\"users\": [{\"name\": \"u\", \"password\": \"sesame\"}],"
+		       "\"rest_secrets\": [\"hush\"]}",
+			"\"auth\": {\"users\": [{\"name\": \"u\", \"password\": \"mustard\"}],"
+			"\"rest_secrets\": [\"hush\"]}",
+			&r, &problems),
+		0);
+	assert_int_equal(r.n_changed, 1);
+	assert_non_null(changed(&r, "auth.users"));
+	assert_string_equal(r.conf->auth.users[0].password, "mustard");
+	char *text = json_dumps(r.conf->document, 0);
+	assert_null(strstr(text, "mustard"));
+	assert_null(strstr(text, "hush"));
+	assert_non_null(strstr(text, "\"password\""));
+	free(text);
+	conf_free(r.conf);
+	free(problems);
+}
+
+// A veiled secret cannot be put together with a new document: what holds one changes live.
+static void every_secret_changes_live(void **state)
+{
+	const struct conf_option *schema, *list = NULL;
+	size_t count;
+
+	schema = conf_schema(&count);
+	for (size_t i = 0; i < count; i++) {
+		if (!strchr(schema[i].path, '['))
+			list = &schema[i];
+		if (schema[i].secret)
+			assert_int_equal(list->change, CONF_CHANGE_LIVE);
+	}
+}
+
 static void a_wrong_file_is_refused_whole(void **state)
 {
 	struct conf_reload r;
@@ -228,6 +269,8 @@ int main(void)
 		cmocka_unit_test(what_changes_live_is_taken),
 		cmocka_unit_test(a_section_that_takes_a_restart_comes_whole),
 		cmocka_unit_test(what_needs_a_restart_stays),
+		cmocka_unit_test(secrets_are_veiled),
+		cmocka_unit_test(every_secret_changes_live),
 		cmocka_unit_test(a_wrong_file_is_refused_whole),
 		cmocka_unit_test(a_missing_file_is_refused),
 	};
