@@ -61,7 +61,7 @@ struct tp_alloc_record {
 	struct tp_alloc_ref self;
 	uint8_t uid[16];
 	uint64_t start_wall_ns;
-	uint64_t deadline_ns; // CLOCK_MONOTONIC
+	uint64_t deadline_ns; // CLOCK_MONOTONIC; of the family that lasts longest
 	struct tp_addr client;
 	struct tp_addr listener;
 	struct tp_addr relay[2]; // private form; family none when absent
@@ -71,7 +71,7 @@ struct tp_alloc_record {
 	uint32_t granted_lifetime_s;
 	struct tp_alloc_counters_snapshot {
 		uint64_t up_packets, up_bytes, down_packets, down_bytes;
-	} snapshot; // totals as last read
+	} snapshot;                                // totals as last read
 	struct tp_alloc_counters_snapshot carried; // what earlier runs of the dataplane counted
 	uint64_t snapshot_wall_ns;
 	uint16_t realm; // index into the config's realms, 0 today
@@ -79,8 +79,13 @@ struct tp_alloc_record {
 	uint32_t user_more; // index of a tp_name_record when user_length > TP_RECORD_NAME_INLINE
 	uint8_t user[TP_RECORD_NAME_INLINE];
 	uint8_t transport;       // of the client's side: 0 UDP, 1 TCP, 2 TLS, 3 DTLS
-	uint8_t closed_families; // of a dual allocation, given up: bit 0 IPv4, bit 1 IPv6
-	uint8_t reserved[74];    // mobility, quota class, policer
+	uint8_t closed_families; // of a dual allocation, over: bit 0 IPv4, bit 1 IPv6
+	uint8_t reservation;     // 1: the Allocate was answered with reservation_token
+	uint8_t pad;
+	uint64_t family_deadline_ns[2]; // of each relayed address, IPv4, IPv6; 0: deadline_ns
+	uint8_t reservation_token[8];
+	uint64_t reservation_deadline_ns; // of relay[0]'s next port; 0: taken, or never reserved
+	uint8_t reserved[40];             // mobility, quota class, policer
 };
 
 enum tp_peer_kind {
@@ -114,6 +119,7 @@ struct tp_name_record {
 
 static_assert(sizeof(struct tp_region_header) <= TP_REGION_HEADER_BYTES);
 static_assert(sizeof(struct tp_alloc_record) == 384);
+static_assert(offsetof(struct tp_alloc_record, family_deadline_ns) == 312);
 static_assert(sizeof(struct tp_peer_record) == 64);
 static_assert(sizeof(struct tp_name_record) == 512);
 

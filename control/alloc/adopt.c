@@ -115,9 +115,10 @@ static void keep_live(struct ctl_store *s, uint32_t index, struct ctl_adoption *
 	ctl_write_begin(&r->sequence);
 	r->first_peer = TP_INDEX_NONE;
 	r->peers = 0;
+	ctl_family_settle(r);
 	ctl_write_end(&r->sequence);
 	ctl_index_insert(s, index);
-	ctl_heap_set(&s->expiry, index, r->deadline_ns);
+	ctl_heap_set(&s->expiry, index, ctl_family_first_deadline(r));
 	s->counts.allocations++;
 	report->allocations++;
 }

@@ -7,7 +7,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
-#include "control/alloc/store_private.h"
+#include "control/alloc/family.h"
 
 static_assert(
 	sizeof(((struct tp_name_record *)0)->bytes) + TP_RECORD_NAME_INLINE >= CTL_USER_MAX_BYTES);
@@ -120,6 +120,8 @@ static void write_record(struct ctl_store *s, uint32_t index, uint32_t name,
 	r->snapshot_wall_ns = now.wall_ns;
 	r->realm = 0;
 	r->closed_families = 0;
+	memset(r->family_deadline_ns, 0, sizeof(r->family_deadline_ns));
+	ctl_family_settle(r);
 	memset(r->reserved, 0, sizeof(r->reserved));
 	write_user(s, r, q, name);
 	ctl_write_end(&r->sequence);

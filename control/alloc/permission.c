@@ -142,11 +142,6 @@ int ctl_peer_apply(struct ctl_store *s, struct tp_alloc_record *r, uint32_t foun
 	return 0;
 }
 
-bool ctl_has_relay(const struct tp_alloc_record *r, uint8_t family)
-{
-	return ctl_allocation_families(r) & ctl_family_bit(family);
-}
-
 // ---- Permissions.
 
 static uint32_t find_permission(
@@ -165,7 +160,7 @@ int ctl_permission_set(struct ctl_store *s, struct tp_alloc_ref ref, const struc
 	struct tp_alloc_record *r = ctl_live(s, ref);
 	if (!r)
 		return -ENOENT;
-	if (!ctl_has_relay(r, peer->family))
+	if (!(ctl_allocation_families(r, now) & ctl_family_bit(peer->family)))
 		return -EAFNOSUPPORT;
 	struct tp_addr address = {.ip = *peer};
 	return ctl_peer_apply(s, r, find_permission(s, r, peer), TP_PEER_PERMISSION, &address, 0,

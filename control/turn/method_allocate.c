@@ -68,7 +68,7 @@ static void write_address_error(
 	struct ctl_transaction *t, const struct tp_alloc_record *r, uint8_t family)
 {
 	uint8_t bit = family == TP_FAMILY_IPV4 ? CTL_FAMILY_BIT_IPV4 : CTL_FAMILY_BIT_IPV6;
-	if (ctl_allocation_families(r) & bit)
+	if (ctl_allocation_families(r, t->turn->now) & bit)
 		return;
 	unsigned int code = ctl_store_has_family(t->turn->store, family)
 				    ? STUN_ERR_INSUFFICIENT_CAPACITY

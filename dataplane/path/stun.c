@@ -96,11 +96,12 @@ static void begin_send(struct dp_worker *w, struct dp_batch *b, struct dp_packet
 		return;
 	}
 	uint32_t family = p->key.family == TP_FAMILY_IPV6;
-	if (alloc->relay_local[family] == DP_LOCAL_NONE) {
+	uint16_t relay = atomic_load_explicit(&alloc->relay_local[family], memory_order_relaxed);
+	if (relay == DP_LOCAL_NONE) {
 		dp_packet_drop(b, p, TP_DROP_family_mismatch);
 		return;
 	}
-	p->out_local = p->key.local = alloc->relay_local[family];
+	p->out_local = p->key.local = relay;
 	p->out_source_port = p->key.selector = alloc->relay_port[family];
 	if (s->dont_fragment)
 		p->flags |= DP_PACKET_SEND_DF;

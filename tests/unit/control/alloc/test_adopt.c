@@ -183,6 +183,8 @@ DAMAGE(user_huge, alloc_of(w, 1)->user_length = 60000)
 DAMAGE(user_more, alloc_of(w, 1)->user_more = 0)
 DAMAGE(deadline_far, alloc_of(w, 1)->deadline_ns = UINT64_MAX)
 DAMAGE(expired, alloc_of(w, 1)->deadline_ns = w->now.now_ns)
+DAMAGE(family_far, alloc_of(w, 1)->family_deadline_ns[0] = UINT64_MAX)
+DAMAGE(family_over, alloc_of(w, 1)->family_deadline_ns[0] = 1)
 DAMAGE(dup_tuple, alloc_of(w, 1)->client = alloc_of(w, 0)->client)
 DAMAGE(dup_relay, alloc_of(w, 1)->relay[0] = alloc_of(w, 0)->relay[0])
 DAMAGE(dup_uid, memcpy(alloc_of(w, 1)->uid, alloc_of(w, 0)->uid, 16))
@@ -215,6 +217,8 @@ static const struct {
 	{damage_user_more, CTL_ADOPT_USER},
 	{damage_deadline_far, CTL_ADOPT_DEADLINE},
 	{damage_expired, CTL_ADOPT_EXPIRED},
+	{damage_family_far, CTL_ADOPT_DEADLINE},
+	{damage_family_over, CTL_ADOPT_EXPIRED},
 	{damage_dup_tuple, CTL_ADOPT_DUPLICATE_FIVE_TUPLE},
 	{damage_dup_relay, CTL_ADOPT_DUPLICATE_RELAY},
 	{damage_dup_uid, CTL_ADOPT_DUPLICATE_UID},

@@ -427,6 +427,51 @@ static void dual_allocation(void **state)
 	assert_null(relay_allocation(r));
 }
 
+static int refresh_family(struct relay *r, uint32_t family, uint32_t lifetime_s)
+{
+	request_begin(r, STUN_REFRESH);
+	stun_write_u32(&r->writer, STUN_ATTR_REQUESTED_ADDRESS_FAMILY, family << 24);
+	stun_write_u32(&r->writer, STUN_ATTR_LIFETIME, lifetime_s);
+	return request_code(r);
+}
+
+static int permit(struct relay *r, const char *peer)
+{
+	request_begin(r, STUN_CREATE_PERMISSION);
+	request_peer(r, peer, 0);
+	return request_code(r);
+}
+
+// RFC 8656 section 8.2: a Refresh that names a family is about that one alone.
+static void refresh_of_one_family(void **state)
+{
+	struct relay *r = *state;
+	relay_challenge(r);
+	request_allocate(r);
+	stun_write_u32(&r->writer, STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, 2u << 24);
+	assert_int_equal(request_code(r), 0);
+	world_pass(&r->w, 300 * TP_NS_PER_S);
+	assert_int_equal(refresh_family(r, 2, 1200), 0);
+	assert_int_equal(sent_lifetime(last_sent(r)), 1200);
+	world_pass(&r->w, 299 * TP_NS_PER_S);
+	assert_int_equal(permit(r, "198.19.0.1"), 0);
+	assert_int_equal(permit(r, "2001:db8::1"), 0);
+	// IPv4 is over to the second, whether or not its end was carried out yet.
+	world_pass(&r->w, 1 * TP_NS_PER_S);
+	relay_challenge(r); // the nonce is old by now
+	assert_int_equal(permit(r, "198.19.0.1"), 443);
+	assert_int_equal(permit(r, "2001:db8::1"), 0);
+	ctl_store_expire(r->w.store, r->w.now, UINT32_MAX);
+	assert_int_equal(permit(r, "198.19.0.1"), 443);
+	assert_int_equal(refresh_family(r, 1, 600), 443);
+	assert_int_equal(refresh_family(r, 2, 600), 0);
+	// Without a family it is about what is left.
+	request_begin(r, STUN_REFRESH);
+	stun_write_u32(&r->writer, STUN_ATTR_LIFETIME, 0);
+	assert_int_equal(request_code(r), 0);
+	assert_null(relay_allocation(r));
+}
+
 static void dual_allocation_of_one_family(void **state)
 {
 	struct relay *r = calloc(1, sizeof(*r));
@@ -710,6 +755,7 @@ int main(void)
 		TEST(lifetimes_are_clamped),
 		TEST(even_port_with_reservation),
 		TEST(dual_allocation),
+		TEST(refresh_of_one_family),
 		cmocka_unit_test(dual_allocation_of_one_family),
 		TEST(quotas_486_and_ports_508),
 		TEST(refresh_moves_the_deadline),
