@@ -92,8 +92,9 @@ static void write_user(struct ctl_store *s, struct tp_alloc_record *r,
 	ctl_write_end(&n->sequence);
 }
 
+// `token`: of the reservation that goes with it, or NULL.
 static void write_record(struct ctl_store *s, uint32_t index, uint32_t name,
-	const struct ctl_allocation_request *q, struct ctl_time now)
+	const struct ctl_allocation_request *q, struct ctl_time now, const uint8_t *token)
 {
 	struct tp_alloc_record *r = &s->allocs[index];
 	const struct ctl_slot *slot = &s->slots[index];
@@ -122,6 +123,7 @@ static void write_record(struct ctl_store *s, uint32_t index, uint32_t name,
 	r->closed_families = 0;
 	memset(r->family_deadline_ns, 0, sizeof(r->family_deadline_ns));
 	ctl_family_settle(r);
+	ctl_reservation_note(r, token, now);
 	memset(r->reserved, 0, sizeof(r->reserved));
 	write_user(s, r, q, name);
 	ctl_write_end(&r->sequence);
@@ -174,7 +176,7 @@ int ctl_allocation_create(struct ctl_store *s, const struct ctl_allocation_reque
 	slot->relay[0] = port[0];
 	slot->relay[1] = port[1];
 	uint32_t name = long_name ? ctl_free_list_take(&s->free_names) : TP_INDEX_NONE;
-	write_record(s, index, name, q, now);
+	write_record(s, index, name, q, now, reserved.address != TP_INDEX_NONE ? token_out : NULL);
 	ctl_index_insert(s, index);
 	ctl_heap_set(&s->expiry, index, s->allocs[index].deadline_ns);
 	s->counts.allocations++;

@@ -126,7 +126,7 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t)
 	if (r && memcmp(r->transaction_id, q.transaction_id, STUN_TRANSACTION_ID_BYTES) == 0 &&
 		ctl_same_user(t, r)) {
 		turn->counters.replayed++;
-		respond(t, r, dual, NULL);
+		respond(t, r, dual, r->reservation ? r->reservation_token : NULL);
 		return STUN_OK;
 	}
 	if (r)
