@@ -151,6 +151,8 @@ struct conf {
 	struct {
 		uint64_t allocations_total, allocations_per_user; // 0: unlimited
 		uint64_t bits_per_second_per_allocation;          // 0: unlimited
+		uint32_t permissions_per_allocation;
+		uint32_t new_peers_per_second; // of an allocation; 0: unlimited
 	} quotas;
 
 	// Lifetimes in seconds; the RFC's values unless an operator or a test shortens them.

@@ -139,6 +139,10 @@ static const struct conf_option schema[] = {
 	.help = "Allocations of one user at a time; 0: unlimited."},
 {"quotas.bits_per_second_per_allocation", CONF_INTEGER, .max = INTEGER_MAX, TOP(quotas.bits_per_second_per_allocation), .default_json = "0", .unit = "bit/s",
 	.help = "Rate of each direction of an allocation; 0: unlimited."},
+{"quotas.permissions_per_allocation", CONF_INTEGER, .min = 1, .max = 2048, TOP(quotas.permissions_per_allocation), .default_json = "1024",
+	.help = "Peer addresses that an allocation may have permissions for at a time. Permissions and channels together are at most 2048."},
+{"quotas.new_peers_per_second", CONF_INTEGER, .max = 1000000, TOP(quotas.new_peers_per_second), .default_json = "200", .unit = "1/s",
+	.help = "Peer addresses that an allocation may get new permissions for, in the long run; one second's worth may come at once. Refreshes are not counted. It keeps clients from scanning networks through the relay; 0: unlimited."},
 
 {"unauthenticated", CONF_OBJECT, .default_json = "{}", .help = "What each worker does for clients that have no allocation yet, in requests a second. A budget holds one second's worth; 0: no limit. Raise them where thousands of allocations a second come from one address."},
 {"unauthenticated.requests_per_address", CONF_INTEGER, .max = 100000000, TOP(unauthenticated.per_address), .default_json = "50000", .unit = "1/s",

@@ -173,6 +173,8 @@ int ctl_allocation_create(struct ctl_store *s, const struct ctl_allocation_reque
 		goto fail_reservation;
 	}
 	ctl_free_list_take(&s->free_allocs);
+	slot->permissions = 0;
+	slot->peers_full_ns = 0;
 	slot->relay[0] = port[0];
 	slot->relay[1] = port[1];
 	uint32_t name = long_name ? ctl_free_list_take(&s->free_names) : TP_INDEX_NONE;

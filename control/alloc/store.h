@@ -28,6 +28,8 @@ struct ctl_store_policy {
 	uint64_t allocations_total;    // 0: unlimited
 	uint64_t allocations_per_user; // 0: unlimited
 	uint64_t rate_bytes_per_s;     // for the dataplane; 0: unlimited
+	uint32_t permissions;          // of an allocation; 0: CTL_PEERS_PER_ALLOCATION
+	uint32_t new_peers_per_s;      // of an allocation; 0: unlimited
 	uint32_t allocation_max_s;
 	uint32_t permission_s;
 	uint32_t channel_s;

@@ -19,7 +19,8 @@
 struct ctl_slot {
 	uint32_t hash_next;                // while live
 	uint32_t rest_previous, rest_next; // while resting
-	uint32_t pad;
+	uint32_t permissions;              // while live: how many of its peers
+	uint64_t peers_full_ns;            // when its budget of new peers is full again
 	struct ctl_relay_port relay[2];
 	struct ctl_quota_user *user; // while live
 };

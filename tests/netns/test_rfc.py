@@ -550,6 +550,20 @@ def test_quotas_and_capacity():
         assert held[0].refresh(0) == 0
         assert allocate_code(UDP, even_port(True)) == 508
         assert allocate_code(UDP) == 0
+    with h.relay(quotas={"permissions_per_allocation": 30, "new_peers_per_second": 20}):
+        client = h.client()
+        client.allocate()
+        peers = [f"198.18.9.{n}" for n in range(1, 60)]
+        assert permit_code(client, *peers[:21]) == 508  # a second's worth is 20
+        time.sleep(1.1)
+        assert permit_code(client, *peers[:20]) == 0
+        assert permit_code(client, *peers[:20]) == 0
+        assert permit_code(client, peers[20]) == 508
+        time.sleep(0.6)
+        assert permit_code(client, *peers[20:30]) == 0
+        time.sleep(1.1)
+        assert permit_code(client, peers[30]) == 508  # too many at a time
+        assert permit_code(client, peers[29]) == 0
     only4 = {"addresses": [{"address": h.RELAY4}]}
     with h.relay(relay=only4):
         assert allocate_code(UDP, family(2)) == 440

@@ -381,6 +381,79 @@ static void ipv4_may_end_first(void **state)
 	assert_int_equal(world_permit(w, change.alloc, "fd00::9"), 0);
 }
 
+static int permit_n(struct world *w, struct tp_alloc_ref ref, uint32_t n)
+{
+	struct ctl_change change;
+	ctl_change_init(&change);
+	struct tp_ip peer = tp_ip4(0xc6130000 + n);
+	return ctl_permission_set(w->store, ref, &peer, w->now, &change);
+}
+
+static void permissions_of_an_allocation_are_bounded(void **state)
+{
+	struct world *w = *state;
+	world_close(w);
+	w->policy.permissions = 5;
+	world_open(w, 64, 64, 4);
+	struct tp_alloc_ref ref = world_allocate(w, 1), other = world_allocate(w, 2);
+	for (uint32_t i = 0; i < 5; i++)
+		assert_int_equal(permit_n(w, ref, i), 0);
+	assert_int_equal(permit_n(w, ref, 5), -ENOSPC);
+	assert_int_equal(world_bind(w, ref, 0x4000, "198.18.9.9", 9), -ENOSPC);
+	// Refreshes, channels to permitted peers and other allocations are free to go on.
+	assert_int_equal(permit_n(w, ref, 3), 0);
+	assert_int_equal(world_bind(w, ref, 0x4000, "198.19.0.1", 9), 0);
+	assert_int_equal(world_bind(w, ref, 0x4001, "198.19.0.1", 10), 0);
+	assert_int_equal(permit_n(w, other, 5), 0);
+	// One that expires makes room, as does the next life of the record.
+	world_pass(w, 200 * TP_NS_PER_S);
+	assert_int_equal(permit_n(w, ref, 4), 0);
+	world_pass(w, 100 * TP_NS_PER_S);
+	ctl_store_expire(w->store, w->now, UINT32_MAX);
+	for (uint32_t i = 10; i < 14; i++)
+		assert_int_equal(permit_n(w, ref, i), 0);
+	assert_int_equal(permit_n(w, ref, 14), -ENOSPC);
+	// An adopting control counts anew.
+	ctl_store_destroy(w->store);
+	struct ctl_store_options options = world_options(w);
+	assert_int_equal(ctl_store_create(&options, &w->store), 0);
+	assert_int_equal(ctl_store_adopt(w->store, w->now, NULL), 0);
+	assert_int_equal(permit_n(w, ref, 14), -ENOSPC);
+	assert_int_equal(permit_n(w, ref, 13), 0);
+}
+
+// Against scanning: a peer address that is new costs its share of a second.
+static void new_peers_come_at_a_rate(void **state)
+{
+	struct world *w = *state;
+	world_close(w);
+	w->policy.new_peers_per_s = 10;
+	world_open(w, 64, 256, 4);
+	struct tp_alloc_ref ref = world_allocate(w, 1), other = world_allocate(w, 2);
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(permit_n(w, ref, i), 0);
+	assert_int_equal(permit_n(w, ref, 10), -ENOSPC);
+	assert_int_equal(permit_n(w, other, 10), 0);
+	for (uint32_t i = 0; i < 10; i++) // what is there costs nothing
+		assert_int_equal(permit_n(w, ref, i), 0);
+	assert_int_equal(world_bind(w, ref, 0x4000, "198.19.0.1", 9), 0);
+	world_pass(w, TP_NS_PER_S / 10);
+	assert_int_equal(permit_n(w, ref, 10), 0);
+	assert_int_equal(permit_n(w, ref, 11), -ENOSPC);
+	// Never more than a second's worth is saved up.
+	world_pass(w, 100 * TP_NS_PER_S);
+	for (uint32_t i = 20; i < 30; i++)
+		assert_int_equal(permit_n(w, ref, i), 0);
+	assert_int_equal(permit_n(w, ref, 30), -ENOSPC);
+	assert_int_equal(world_bind(w, ref, 0x4001, "198.18.9.9", 9), -ENOSPC);
+	// A new allocation on the same record begins with a full one.
+	assert_int_equal(
+		ctl_allocation_delete(w->store, ref, TP_END_OPERATOR, w->now, NULL), 0);
+	ref = world_allocate(w, 3);
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(permit_n(w, ref, i), 0);
+}
+
 // RFC 5766 section 11: a switch for clients older than RFC 8656.
 static void channel_numbers_of_rfc5766(void **state)
 {
@@ -688,6 +761,8 @@ int main(void)
 		TEST(resting_records_give_way),
 		TEST(quota_of_all_and_of_a_user),
 		TEST(long_user_names_come_back),
+		TEST(permissions_of_an_allocation_are_bounded),
+		TEST(new_peers_come_at_a_rate),
 		TEST(families),
 		TEST(families_end_apart),
 		TEST(ipv4_may_end_first),

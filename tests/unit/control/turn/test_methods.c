@@ -639,6 +639,37 @@ static void permissions_without_room_508_and_none_stays(void **state)
 
 // ---- ChannelBind.
 
+// 508 is what sections 10.2 and 12.2 of RFC 8656 have for a capacity limit; 486 is Allocate's.
+static void too_many_peers_508_and_none_stays(void **state)
+{
+	struct relay *r = *state;
+	relay_close(r);
+	memset(r, 0, sizeof(*r));
+	r->conf.quotas.permissions_per_allocation = 4;
+	r->conf.quotas.new_peers_per_second = 5;
+	relay_open(r);
+	relay_allocate(r);
+	request_begin(r, STUN_CREATE_PERMISSION);
+	for (uint32_t i = 0; i < 3; i++)
+		request_peer(r, (const char *[]){"198.19.0.1", "198.19.0.2", "198.19.0.3"}[i], 0);
+	assert_int_equal(request_code(r), 0);
+	request_begin(r, STUN_CREATE_PERMISSION);
+	request_peer(r, "198.19.0.1", 0);
+	request_peer(r, "198.19.0.4", 0);
+	request_peer(r, "198.19.0.5", 0);
+	assert_int_equal(request_code(r), 508);
+	assert_int_equal(relay_allocation(r)->peers, 3);
+	// The fourth has its place, and a channel the next; but that was the fifth of this second.
+	assert_int_equal(permit(r, "198.19.0.4"), 0);
+	assert_int_equal(permit(r, "198.19.0.5"), 508);
+	request_begin(r, STUN_CHANNEL_BIND);
+	stun_write_u32(&r->writer, STUN_ATTR_CHANNEL_NUMBER, 0x4000u << 16);
+	request_peer(r, "198.19.0.5", 9);
+	assert_int_equal(request_code(r), 508);
+	assert_int_equal(relay_allocation(r)->peers, 4);
+	assert_int_equal(permit(r, "198.19.0.1"), 0);
+}
+
 static void channels_by_the_table(void **state)
 {
 	struct relay *r = *state;
@@ -763,6 +794,7 @@ int main(void)
 		TEST(refresh_of_another_family_443),
 		TEST(permissions_all_or_none),
 		TEST(permissions_without_room_508_and_none_stays),
+		TEST(too_many_peers_508_and_none_stays),
 		TEST(channels_by_the_table),
 		TEST(channels_need_number_and_peer),
 		TEST(channel_numbers_come_back),
