@@ -35,6 +35,11 @@ enum conf_channel_numbers {
 
 #define CONF_DSCP_COPY 64 // one more than the highest code point
 
+enum conf_stun {
+	CONF_STUN_RFC8489,
+	CONF_STUN_RFC3489, // also clients without magic cookie
+};
+
 enum conf_transport { // bits
 	CONF_TRANSPORT_UDP = 1,
 	CONF_TRANSPORT_TCP = 2,
@@ -191,6 +196,7 @@ struct conf {
 
 	struct {
 		enum conf_channel_numbers channel_numbers;
+		enum conf_stun stun;
 	} compatibility;
 };
 

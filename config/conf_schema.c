@@ -22,6 +22,8 @@
 static const char *const port_modes[] = {
 	[CONF_PORT_AF_XDP] = "af_xdp", [CONF_PORT_BENCH] = "bench", NULL};
 static const char *const channel_numbers[] = {"rfc8656", "rfc5766", NULL};
+static const char *const stun_versions[] = {
+	[CONF_STUN_RFC8489] = "rfc8489", [CONF_STUN_RFC3489] = "rfc3489", NULL};
 static const char *const idle_modes[] = {
 	[CONF_IDLE_POLL] = "poll", [CONF_IDLE_BACKOFF] = "backoff", NULL};
 static const char *const transports[] = {"udp", "tcp", "tls", "dtls", NULL};
@@ -189,6 +191,8 @@ static const struct conf_option schema[] = {
 {"compatibility.channel_numbers", CONF_CHOICE, .min = CONF_CHANNELS_RFC8656, TOP(compatibility.channel_numbers), .choices = channel_numbers,
 	.default_json = "\"rfc8656\"",
 	.help = "Channel numbers that clients may bind: rfc8656 is 0x4000 to 0x4FFF, rfc5766 is 0x4000 to 0x7FFF, which clients written for that RFC choose from, turnutils_uclient of Debian 12 among them."},
+{"compatibility.stun", CONF_CHOICE, .min = CONF_STUN_RFC8489, TOP(compatibility.stun), .choices = stun_versions, .default_json = "\"rfc8489\"",
+	.help = "The oldest STUN that is answered: with rfc3489 control also answers Binding requests without magic cookie, over UDP and IPv4, within the budgets of unauthenticated; they get MAPPED-ADDRESS."},
 };
 // clang-format on
 

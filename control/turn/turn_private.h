@@ -47,7 +47,7 @@ struct ctl_transaction {
 	bool authenticated;
 	bool challenge; // the response is a 401 or 438
 	struct ctl_key key;
-	bool sha256; // the answer carries MESSAGE-INTEGRITY-SHA256
+	bool sha256;           // the answer carries MESSAGE-INTEGRITY-SHA256
 	struct stun_attr user; // value and length: the copy below
 
 	struct ctl_change change;
@@ -75,6 +75,7 @@ struct ctl_turn {
 	uint32_t allocation_default_s;
 	uint32_t allocation_max_s;
 	struct conf_discovery discovery[2];
+	bool classic; // clients of RFC 3489 are answered
 
 	uint32_t max_pending;
 	struct tp_siphash_key key;
@@ -142,6 +143,10 @@ bool ctl_discovery_understood(const struct ctl_transaction *t, uint16_t type);
 enum stun_err ctl_discovery_direct(struct ctl_transaction *t);
 // Adds to the begun success response what discovery asks for.
 void ctl_discovery_write(struct ctl_transaction *t);
+
+// ---- classic.c: clients of RFC 3489.
+// Answers a request of one; false when it is none, or they are not served: then it is malformed.
+bool ctl_classic_request(struct ctl_turn *turn, const struct ctl_request *request);
 
 // ---- common.c: what several methods need.
 // The allocation of the request's five-tuple: 437 when there is none, 441 when it is another

@@ -411,7 +411,7 @@ def test_families_end_apart():
     """RFC 8656 section 8.2: IPv6 is refreshed to two seconds, IPv4 goes on; data of the first
     stops at its deadline, that of the second never."""
     with h.relay(lifetimes={"allocation_default_s": 2, "port_rest_s": 1}) as r:
-        free = r.ctl("status")["relay_ports_free"]
+        free = r.ctl("status")["control"]["relay_ports_free"]
         dual = h.client()
         dual.request(turn.ALLOCATE, [UDP, additional(2), lifetime(60)])
         peers = {h.PEER4: h.udp("peer", h.PEER4), h.PEER6: h.udp("peer", h.PEER6)}
@@ -428,9 +428,9 @@ def test_families_end_apart():
         assert permit_code(dual, h.PEER6) == 443 and permit_code(dual, h.PEER4) == 0
         assert code(dual, turn.REFRESH, family(2)) == 443
         # Its port is free again after its rest, while the allocation lives.
-        h.wait_until(lambda: r.ctl("status")["relay_ports_free"]["ipv6"] == free["ipv6"], 5,
+        h.wait_until(lambda: r.ctl("status")["control"]["relay_ports_free"]["ipv6"] == free["ipv6"], 5,
                      "the IPv6 port is given back")
-        assert r.ctl("status")["relay_ports_free"]["ipv4"] == free["ipv4"] - 1
+        assert r.ctl("status")["control"]["relay_ports_free"]["ipv4"] == free["ipv4"] - 1
         assert passes(h.PEER4)
         dual.refresh(0)
 
