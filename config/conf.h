@@ -17,6 +17,7 @@
 #define CONF_MAX_USERS        65536
 #define CONF_MAX_REST_SECRETS 8
 #define CONF_NAME_BYTES       16 // IFNAMSIZ
+#define CONF_MAX_ALTERNATES   16
 
 enum conf_port_mode {
 	CONF_PORT_AF_XDP,
@@ -38,6 +39,12 @@ enum conf_channel_numbers {
 enum conf_stun {
 	CONF_STUN_RFC8489,
 	CONF_STUN_RFC3489, // also clients without magic cookie
+};
+
+enum conf_alternate_when {
+	CONF_ALTERNATE_OFF,
+	CONF_ALTERNATE_WHEN_FULL,
+	CONF_ALTERNATE_ALWAYS,
 };
 
 enum conf_transport { // bits
@@ -80,6 +87,13 @@ struct conf_relay {
 	struct tp_ip address;        // or the prefix' network address
 	struct tp_ip public_address; // equal to `address` without "public"
 	uint8_t prefix_bits;         // 32 or 128 for an "address"
+};
+
+// Another server that clients may be sent to.
+struct conf_alternate {
+	struct tp_ip address;
+	uint16_t port;
+	char domain[256]; // in its certificate; empty: as ours
 };
 
 struct conf_user {
@@ -159,6 +173,12 @@ struct conf {
 		uint32_t permissions_per_allocation;
 		uint32_t new_peers_per_second; // of an allocation; 0: unlimited
 	} quotas;
+
+	struct conf_alternates {
+		enum conf_alternate_when when;
+		struct conf_alternate servers[CONF_MAX_ALTERNATES];
+		size_t n_servers; // 0: nobody is sent away
+	} alternate_servers;
 
 	// Lifetimes in seconds; the RFC's values unless an operator or a test shortens them.
 	struct {

@@ -10,6 +10,7 @@
 #define PORT(field)         FIELD(struct conf_port, field)
 #define LSTN(field)         FIELD(struct conf_listener, field)
 #define RELY(field)         FIELD(struct conf_relay, field)
+#define ALTR(field)         FIELD(struct conf_alternate, field)
 #define USER(field)         FIELD(struct conf_user, field)
 // A list kept in the struct itself, and one on the heap.
 #define INLINE(field, count)                                                                       \
@@ -24,6 +25,8 @@ static const char *const port_modes[] = {
 static const char *const channel_numbers[] = {"rfc8656", "rfc5766", NULL};
 static const char *const stun_versions[] = {
 	[CONF_STUN_RFC8489] = "rfc8489", [CONF_STUN_RFC3489] = "rfc3489", NULL};
+static const char *const alternate_when[] = {[CONF_ALTERNATE_OFF] = "off",
+	[CONF_ALTERNATE_WHEN_FULL] = "when_full", [CONF_ALTERNATE_ALWAYS] = "always", NULL};
 static const char *const idle_modes[] = {
 	[CONF_IDLE_POLL] = "poll", [CONF_IDLE_BACKOFF] = "backoff", NULL};
 static const char *const transports[] = {"udp", "tcp", "tls", "dtls", NULL};
@@ -145,6 +148,20 @@ static const struct conf_option schema[] = {
 	.help = "Peer addresses that an allocation may have permissions for at a time. Permissions and channels together are at most 2048."},
 {"quotas.new_peers_per_second", CONF_INTEGER, .max = 1000000, TOP(quotas.new_peers_per_second), .default_json = "200", .unit = "1/s",
 	.help = "Peer addresses that an allocation may get new permissions for, in the long run; one second's worth may come at once. Refreshes are not counted. It keeps clients from scanning networks through the relay; 0: unlimited."},
+
+{"alternate_servers", CONF_OBJECT,
+	.help = "Other servers, for clients that get no allocation here: an authenticated Allocate is answered 300 with one of the client's address family, each in turn. Requests on allocations that exist, and those with a RESERVATION-TOKEN, are never sent away."},
+{"alternate_servers.when", CONF_CHOICE, .min = CONF_ALTERNATE_OFF, TOP(alternate_servers.when), .choices = alternate_when, .default_json = "\"when_full\"",
+	.help = "when_full: in the place of 486 for quotas.allocations_total and of 508 for want of records or relay ports; always: every new allocation, to drain this server."},
+{"alternate_servers.servers", CONF_LIST, .required = true, .min = 1, .max = CONF_MAX_ALTERNATES, INLINE(alternate_servers.servers, alternate_servers.n_servers),
+	.help = "The servers. They must know the same users."},
+{"alternate_servers.servers[]", CONF_OBJECT, .help = "One server."},
+{"alternate_servers.servers[].address", CONF_ADDRESS, .required = true, ALTR(address), .check = conf_check_unicast,
+	.help = "Its address, as clients reach it; no listener of this appliance."},
+{"alternate_servers.servers[].port", CONF_INTEGER, .min = 1, .max = 65535, ALTR(port), .default_json = "3478",
+	.help = "Its port, of the transport that the client speaks."},
+{"alternate_servers.servers[].domain", CONF_NAME, .min = 1, .max = 255, ALTR(domain), .check = conf_check_word, .default_note = "the name that the client knows us by",
+	.help = "The name in its certificate, for clients over TLS and DTLS."},
 
 {"unauthenticated", CONF_OBJECT, .default_json = "{}", .help = "What each worker does for clients that have no allocation yet, in requests a second. A budget holds one second's worth; 0: no limit. Raise them where thousands of allocations a second come from one address."},
 {"unauthenticated.requests_per_address", CONF_INTEGER, .max = 100000000, TOP(unauthenticated.per_address), .default_json = "50000", .unit = "1/s",

@@ -54,7 +54,7 @@ static int check_quota(const struct ctl_store *s, const struct ctl_allocation_re
 {
 	const struct ctl_store_policy *p = &s->policy;
 	if (p->allocations_total && s->counts.allocations >= p->allocations_total)
-		return -EDQUOT;
+		return -EUSERS;
 	if (p->allocations_per_user &&
 		ctl_quota_count(&s->quota, q->user, q->user_length) >= p->allocations_per_user)
 		return -EDQUOT;

@@ -37,7 +37,8 @@ struct ctl_allocation_request {
 
 // Creates the record, takes relay ports, sends ALLOC_SET and fills `change`. When a reservation was
 // asked for, its token is written to `token_out`. 0, or with nothing changed:
-// -EEXIST the five-tuple has one; -EDQUOT a quota is used up; -EAFNOSUPPORT no relay address of a
+// -EEXIST the five-tuple has one; -EUSERS the total quota is used up,
+// -EDQUOT the user's; -EAFNOSUPPORT no relay address of a
 // needed family; -ENOSPC no relay port, record or such reservation is left; -ENOBUFS no room for
 // the command; -EINVAL user name too long or empty.
 int ctl_allocation_create(struct ctl_store *store, const struct ctl_allocation_request *request,

@@ -80,6 +80,7 @@ enum stun_err ctl_error_of(int rc)
 	case -ENOENT:
 		return STUN_ERR_ALLOCATION_MISMATCH;
 	case -EDQUOT:
+	case -EUSERS:
 		return STUN_ERR_ALLOCATION_QUOTA_REACHED;
 	case -EAFNOSUPPORT:
 		return STUN_ERR_ADDRESS_FAMILY_NOT_SUPPORTED;

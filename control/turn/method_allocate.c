@@ -146,11 +146,15 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t)
 	if (q.lifetime_s == 0) // as if absent: only a Refresh may ask for none
 		q.lifetime_s = turn->allocation_default_s;
 
+	// "At any point": to another server, once the request is known to be sound.
+	if (ctl_alternate_always(t, &q))
+		return STUN_ERR_TRY_ALTERNATE;
+
 	// 10. Quotas; then the relayed transport addresses are chosen.
 	uint8_t token[CTL_RESERVATION_TOKEN_BYTES];
 	int rc = ctl_allocation_create(turn->store, &q, turn->now, &t->change, token);
 	if (rc)
-		return ctl_error_of(rc);
+		return ctl_alternate_when(t, &q, rc) ? STUN_ERR_TRY_ALTERNATE : ctl_error_of(rc);
 	respond(t, ctl_allocation_get(turn->store, t->change.alloc), dual,
 		q.even_port == CTL_PORT_RESERVE ? token : NULL);
 	return STUN_OK;

@@ -6,6 +6,7 @@ import base64
 import copy
 import hashlib
 import hmac
+import ipaddress
 import os
 import struct
 import time
@@ -564,6 +565,26 @@ def test_quotas_and_capacity():
         time.sleep(1.1)
         assert permit_code(client, peers[30]) == 508  # too many at a time
         assert permit_code(client, peers[29]) == 0
+    elsewhere = {"servers": [{"address": "198.18.0.77"}, {"address": "198.18.0.78", "port": 3479},
+                             {"address": "fd00:198:18::77"}]}
+    with h.relay(quotas={"allocations_total": 1}, alternate_servers=elsewhere):
+        held = known()
+        assert allocate_code(UDP, client=held) == 0
+
+        def sent_to(host):
+            try:
+                h.client(host).allocate()
+            except turn.TurnError as e:
+                assert e.code == 300
+                return [v[1:] for k, v in e.message.attributes if k == 0x8023]
+            raise AssertionError("not sent away")
+
+        v6 = b"\2" + struct.pack("!H", 3478) + ipaddress.ip_address("fd00:198:18::77").packed
+        v4 = [b"\1" + struct.pack("!H", port) + ipaddress.ip_address(host).packed
+              for host, port in (("198.18.0.77", 3478), ("198.18.0.78", 3479))]
+        assert [sent_to(h.CLIENT4) for _ in range(3)] == [[v4[0], v6], [v4[1], v6], [v4[0], v6]]
+        assert sent_to(h.CLIENT6)[0] == v6
+        assert held.refresh() == 600
     only4 = {"addresses": [{"address": h.RELAY4}]}
     with h.relay(relay=only4):
         assert allocate_code(UDP, family(2)) == 440

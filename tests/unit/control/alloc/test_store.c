@@ -208,7 +208,7 @@ static void quota_of_all_and_of_a_user(void **state)
 	for (uint32_t n = 1; n < 5; n++)
 		world_allocate(w, n);
 	q = world_request(6);
-	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), -EDQUOT);
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), -EUSERS);
 	ctl_allocation_delete(w->store, first, TP_END_OPERATOR, w->now, NULL);
 	q = world_request(10);
 	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), 0);
