@@ -41,6 +41,11 @@ enum conf_stun {
 	CONF_STUN_RFC3489, // also clients without magic cookie
 };
 
+enum conf_dual {
+	CONF_DUAL_RFC8656,
+	CONF_DUAL_DRAFT, // also by the number that drafts of it used
+};
+
 enum conf_alternate_when {
 	CONF_ALTERNATE_OFF,
 	CONF_ALTERNATE_WHEN_FULL,
@@ -217,6 +222,7 @@ struct conf {
 	struct {
 		enum conf_channel_numbers channel_numbers;
 		enum conf_stun stun;
+		enum conf_dual dual_allocation;
 	} compatibility;
 };
 

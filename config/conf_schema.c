@@ -25,6 +25,8 @@ static const char *const port_modes[] = {
 static const char *const channel_numbers[] = {"rfc8656", "rfc5766", NULL};
 static const char *const stun_versions[] = {
 	[CONF_STUN_RFC8489] = "rfc8489", [CONF_STUN_RFC3489] = "rfc3489", NULL};
+static const char *const dual_numbers[] = {
+	[CONF_DUAL_RFC8656] = "rfc8656", [CONF_DUAL_DRAFT] = "draft", NULL};
 static const char *const alternate_when[] = {[CONF_ALTERNATE_OFF] = "off",
 	[CONF_ALTERNATE_WHEN_FULL] = "when_full", [CONF_ALTERNATE_ALWAYS] = "always", NULL};
 static const char *const idle_modes[] = {
@@ -210,6 +212,8 @@ static const struct conf_option schema[] = {
 	.help = "Channel numbers that clients may bind: rfc8656 is 0x4000 to 0x4FFF, rfc5766 is 0x4000 to 0x7FFF, which clients written for that RFC choose from, turnutils_uclient of Debian 12 among them."},
 {"compatibility.stun", CONF_CHOICE, .min = CONF_STUN_RFC8489, TOP(compatibility.stun), .choices = stun_versions, .default_json = "\"rfc8489\"",
 	.help = "The oldest STUN that is answered: with rfc3489 control also answers Binding requests without magic cookie, over UDP and IPv4, within the budgets of unauthenticated; they get MAPPED-ADDRESS."},
+{"compatibility.dual_allocation", CONF_CHOICE, .min = CONF_DUAL_RFC8656, TOP(compatibility.dual_allocation), .choices = dual_numbers, .default_json = "\"rfc8656\"",
+	.help = "By which attribute a client asks for a second address family: rfc8656 is ADDITIONAL-ADDRESS-FAMILY, 0x8000; draft is also 0x8032, which coturn's clients send, turnutils_uclient of Debian 12 among them."},
 };
 // clang-format on
 

@@ -16,6 +16,15 @@ static enum stun_err check_transport(struct ctl_transaction *t)
 	return a.value[0] == PROTOCOL_UDP ? STUN_OK : STUN_ERR_UNSUPPORTED_TRANSPORT;
 }
 
+// The attribute by which this client asks for a second family.
+static uint16_t additional_type(const struct ctl_transaction *t)
+{
+	struct stun_attr a;
+	if (t->turn->draft_dual && !stun_find(&t->message, STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, &a))
+		return STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY_DRAFT;
+	return STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY;
+}
+
 // 5. to 9.: which relayed addresses are wanted.
 static enum stun_err read_wishes(struct ctl_transaction *t, struct ctl_allocation_request *q)
 {
@@ -31,7 +40,7 @@ static enum stun_err read_wishes(struct ctl_transaction *t, struct ctl_allocatio
 	if (code == STUN_ERR_BAD_REQUEST)
 		return code;
 	// 9., first half: the value must be IPv6.
-	if (ctl_requested_family(t, STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, &additional) != STUN_OK ||
+	if (ctl_requested_family(t, additional_type(t), &additional) != STUN_OK ||
 		additional == TP_FAMILY_IPV4)
 		return STUN_ERR_BAD_REQUEST;
 
@@ -116,7 +125,7 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t)
 		.user_length = t->user.length,
 		.transaction_id = t->message.transaction_id};
 	struct stun_attr additional;
-	bool dual = stun_find(&t->message, STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, &additional);
+	bool dual = stun_find(&t->message, additional_type(t), &additional);
 
 	// 1. Authenticated: done.
 	// 2. The five-tuple is in use: 437, unless this is the request that made the allocation

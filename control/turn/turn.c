@@ -22,6 +22,7 @@ static int fill(struct ctl_turn *turn, const struct ctl_turn_options *o)
 	turn->nonce_lifetime_s = conf->auth.nonce_lifetime_s;
 	turn->allocation_default_s = conf->lifetimes.allocation_default_s;
 	turn->allocation_max_s = conf->lifetimes.allocation_max_s;
+	turn->draft_dual = conf->compatibility.dual_allocation == CONF_DUAL_DRAFT;
 	turn->alternate = conf->alternate_servers;
 	turn->classic = conf->compatibility.stun == CONF_STUN_RFC3489;
 	memcpy(turn->discovery, conf->nat_discovery.families, sizeof(turn->discovery));

@@ -75,7 +75,8 @@ struct ctl_turn {
 	uint32_t allocation_default_s;
 	uint32_t allocation_max_s;
 	struct conf_discovery discovery[2];
-	bool classic; // clients of RFC 3489 are answered
+	bool classic;    // clients of RFC 3489 are answered
+	bool draft_dual; // 0x8032 asks for a dual allocation, too
 	struct conf_alternates alternate;
 	uint32_t alternate_next[2]; // whose turn it is, by family of the client
 

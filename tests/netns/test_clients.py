@@ -34,8 +34,9 @@ def uclient(*flags, server=h.RELAY4, peer=h.PEER4, clients=10, messages=100, rtc
     assert int(sent) == int(received) == clients * messages and lost == 0, text[-3000:]
 
 
-# Debian's turnutils_uclient picks channel numbers from all that RFC 5766 allowed.
-LEGACY = {"compatibility": {"channel_numbers": "rfc5766"}}
+# Debian's turnutils_uclient picks channel numbers from all that RFC 5766 allowed, and asks for dual
+# allocations by the number of a draft (0x8032).
+LEGACY = {"compatibility": {"channel_numbers": "rfc5766", "dual_allocation": "draft"}}
 
 
 def test_turnutils_uclient():

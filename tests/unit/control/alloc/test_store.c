@@ -389,6 +389,31 @@ static int permit_n(struct world *w, struct tp_alloc_ref ref, uint32_t n)
 	return ctl_permission_set(w->store, ref, &peer, w->now, &change);
 }
 
+// All bytes of the token come from the random source: no counter, no address, no time.
+static void reservation_tokens_are_random(void **state)
+{
+	struct world *w = *state;
+	uint8_t token[2][8], all[8] = {0}, any[8];
+	memset(any, 0xff, sizeof(any));
+	for (uint32_t n = 0; n < 30; n++) {
+		struct ctl_allocation_request q = world_request(n);
+		struct ctl_change change;
+		ctl_change_init(&change);
+		q.even_port = CTL_PORT_RESERVE;
+		assert_int_equal(
+			ctl_allocation_create(w->store, &q, w->now, &change, token[n % 2]), 0);
+		assert_memory_not_equal(token[0], token[1], 8);
+		for (int i = 0; i < 8; i++) {
+			all[i] |= token[n % 2][i];
+			any[i] &= token[n % 2][i];
+		}
+	}
+	for (int i = 0; i < 8; i++) {
+		assert_int_equal(all[i], 0xff); // no bit is always clear
+		assert_int_equal(any[i], 0);    // or always set
+	}
+}
+
 static void permissions_of_an_allocation_are_bounded(void **state)
 {
 	struct world *w = *state;
@@ -447,8 +472,7 @@ static void new_peers_come_at_a_rate(void **state)
 	assert_int_equal(permit_n(w, ref, 30), -ENOSPC);
 	assert_int_equal(world_bind(w, ref, 0x4001, "198.18.9.9", 9), -ENOSPC);
 	// A new allocation on the same record begins with a full one.
-	assert_int_equal(
-		ctl_allocation_delete(w->store, ref, TP_END_OPERATOR, w->now, NULL), 0);
+	assert_int_equal(ctl_allocation_delete(w->store, ref, TP_END_OPERATOR, w->now, NULL), 0);
 	ref = world_allocate(w, 3);
 	for (uint32_t i = 0; i < 10; i++)
 		assert_int_equal(permit_n(w, ref, i), 0);
@@ -761,6 +785,7 @@ int main(void)
 		TEST(resting_records_give_way),
 		TEST(quota_of_all_and_of_a_user),
 		TEST(long_user_names_come_back),
+		TEST(reservation_tokens_are_random),
 		TEST(permissions_of_an_allocation_are_bounded),
 		TEST(new_peers_come_at_a_rate),
 		TEST(families),
