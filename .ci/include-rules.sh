@@ -27,6 +27,7 @@ function library_allowed(header, file) {
 	if (header ~ /^bpf\/bpf_(helpers|endian|core_read|tracing)\.h$/ && file ~ /^bpf\//) return 1
 	if (header ~ /^(bpf|xdp)\//) return file ~ /^dataplane\/setup\//
 	if (header ~ /^libmnl\//) return file ~ /^dataplane\//
+	if (header ~ /^(unistr|uninorm|unictype|unigbrk)\.h$/) return file ~ /^control\/auth\//
 	if (header ~ /^openssl\//) return file ~ /^control\/(auth|stream)\//
 	if (header ~ /^jansson/) return file ~ /^(config|control\/api|control\/cli|bench)\//
 	if (header ~ /^event(2\/|\.h)/) return file ~ /^control\// && file !~ /^control\/alloc\//

@@ -13,7 +13,8 @@
 #define CONF_MAX_PORTS        8
 #define CONF_MAX_CORES        16
 #define CONF_MAX_LISTENERS    64
-#define CONF_MAX_RELAYS       64
+#define CONF_MAX_RELAYS       256
+#define CONF_MAX_REALMS       (CONF_MAX_LISTENERS + 1) // each listener's, and the default one
 #define CONF_MAX_USERS        65536
 #define CONF_MAX_REST_SECRETS 8
 #define CONF_NAME_BYTES       16 // IFNAMSIZ
@@ -52,6 +53,11 @@ enum conf_alternate_when {
 	CONF_ALTERNATE_ALWAYS,
 };
 
+enum conf_rest_expiry {
+	CONF_REST_EXPIRY_ALLOCATE, // an expired credential serves its allocations to their end
+	CONF_REST_EXPIRY_ALWAYS,
+};
+
 enum conf_transport { // bits
 	CONF_TRANSPORT_UDP = 1,
 	CONF_TRANSPORT_TCP = 2,
@@ -70,7 +76,9 @@ struct conf_port {
 struct conf_listener {
 	struct tp_ip address;
 	uint16_t port;
-	uint32_t transports; // enum conf_transport bits
+	uint32_t transports;  // enum conf_transport bits
+	char *realm;          // NULL when not given
+	uint16_t realm_index; // derived: of `realms`
 };
 
 // NAT behaviour discovery (RFC 5780) in one address family: two addresses and two ports make four
@@ -103,7 +111,10 @@ struct conf_alternate {
 
 struct conf_user {
 	char *name;
-	char *password;
+	char *password;         // this, or the key; never printed
+	char *key, *key_sha256; // 32 and 64 hexadecimal digits; key_sha256 may be NULL beside key
+	char *realm;            // NULL when not given
+	uint16_t realm_index;   // derived: of `realms`
 };
 
 struct conf_prefix {
@@ -136,6 +147,11 @@ struct conf {
 	struct conf_listener listeners[CONF_MAX_LISTENERS];
 	size_t n_listeners;
 
+	// Derived when the document is checked: [0] is `realm`, the others are those of listeners
+	// that differ. The strings belong to `realm` and the listeners.
+	const char *realms[CONF_MAX_REALMS];
+	size_t n_realms;
+
 	struct {
 		struct tp_ip alternate_address, alternate_address6; // family none: not given
 		uint16_t alternate_port;                            // 0: no discovery
@@ -164,6 +180,7 @@ struct conf {
 		size_t n_users;
 		char **rest_secrets;
 		size_t n_rest_secrets;
+		enum conf_rest_expiry rest_expiry;
 		uint32_t nonce_lifetime_s; // default 600
 	} auth;
 
@@ -174,6 +191,7 @@ struct conf {
 
 	struct {
 		uint64_t allocations_total, allocations_per_user; // 0: unlimited
+		uint64_t allocations_per_realm;                   // 0: unlimited
 		uint64_t bits_per_second_per_allocation;          // 0: unlimited
 		uint32_t permissions_per_allocation;
 		uint32_t new_peers_per_second; // of an allocation; 0: unlimited
@@ -232,7 +250,11 @@ struct conf {
 // ends it with conf_free; on failure *out is NULL.
 int conf_load(const char *path, struct conf **out, FILE *errors);
 
+// Cleanses passwords, keys and secrets.
 void conf_free(struct conf *conf);
+
+// Cleanses and drops users and secrets of `auth`: for a process that does not authenticate.
+void conf_forget_credentials(struct conf *conf);
 
 // Whether a listener takes part in NAT behaviour discovery, and as which of the four. `out` points
 // into `families`.

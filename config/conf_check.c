@@ -57,40 +57,6 @@ static void check_cores(struct conf *conf, unsigned int cores, struct conf_repor
 	}
 }
 
-static int user_compare(const void *a, const void *b)
-{
-	const struct conf_user *const *x = a, *const *y = b;
-	int order = strcmp((*x)->name, (*y)->name);
-
-	return order ? order : *x < *y ? -1 : 1;
-}
-
-static void check_users(const struct conf *conf, struct conf_report *report)
-{
-	const struct conf_user **sorted = calloc(conf->auth.n_users + 1, sizeof(*sorted));
-	char path[CONF_PATH_BYTES];
-	size_t n = 0;
-
-	if (!sorted) {
-		conf_problem(report, "auth.users", "%s", strerror(ENOMEM));
-		return;
-	}
-	for (size_t i = 0; i < conf->auth.n_users; i++) {
-		if (conf->auth.users[i].name)
-			sorted[n++] = &conf->auth.users[i];
-	}
-	qsort(sorted, n, sizeof(*sorted), user_compare);
-	for (size_t i = 1; i < n; i++) {
-		if (strcmp(sorted[i]->name, sorted[i - 1]->name) == 0)
-			conf_problem(report,
-				conf_path(path, "auth.users[%zu].name",
-					(size_t)(sorted[i] - conf->auth.users)),
-				"\"%s\" is the name of auth.users[%zu] too", sorted[i]->name,
-				(size_t)(sorted[i - 1] - conf->auth.users));
-	}
-	free(sorted);
-}
-
 static void check_secrets(const struct conf *conf, struct conf_report *report)
 {
 	char path[CONF_PATH_BYTES];
@@ -178,7 +144,8 @@ void conf_check(struct conf *conf, unsigned int cores, struct conf_report *repor
 	conf_check_discovery(conf, report);
 	conf_check_listeners(conf, report);
 	conf_check_metrics(conf, report);
-	check_users(conf, report);
+	conf_check_realms(conf, report);
+	conf_check_users(conf, report);
 	check_secrets(conf, report);
 	check_peers(conf, report);
 	check_alternates(conf, report);

@@ -12,5 +12,9 @@ void conf_check_relays(struct conf *conf, struct conf_report *report);
 // Derives the listeners of NAT behaviour discovery and appends those that the document lacks.
 // (conf_check_discovery.c)
 void conf_check_discovery(struct conf *conf, struct conf_report *report);
+// Derives the list of realms and whose each listener and user is. (conf_check_realm.c)
+void conf_check_realms(struct conf *conf, struct conf_report *report);
+// Users who share name and realm. (conf_check_user.c)
+void conf_check_users(const struct conf *conf, struct conf_report *report);
 void conf_check_listeners(const struct conf *conf, struct conf_report *report);
 void conf_check_metrics(const struct conf *conf, struct conf_report *report);

@@ -104,24 +104,52 @@ void conf_check_listeners(const struct conf *conf, struct conf_report *report)
 	check_address_count(conf, report);
 }
 
+// The public form of a prefix is one of the same length, named by its first address.
+static void check_public_prefix(
+	const struct conf_relay *relay, const char *path, struct conf_report *report)
+{
+	size_t bits = tp_ip_length(&relay->public_address) * 8;
+	struct tp_ip first = relay->public_address, last = relay->public_address;
+	char text[TP_ADDR_STRLEN];
+
+	for (size_t bit = relay->prefix_bits; bit < bits; bit++) {
+		first.bytes[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+		last.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	}
+	if (!tp_ip_equal(&first, &relay->public_address))
+		conf_problem(report, path,
+			"must be the first address of a prefix as long as the private one, /%u: "
+			"that would be %s",
+			relay->prefix_bits, tp_ip_format(&first, text));
+	else if (bits == 32 &&
+		 (last.bytes[0] & last.bytes[1] & last.bytes[2] & last.bytes[3]) == 0xff)
+		conf_problem(report, path, "%s/%u holds the broadcast address",
+			tp_ip_format(&first, text), relay->prefix_bits);
+}
+
 static void check_relay_public(struct conf_relay *relay, size_t i, struct conf_report *report)
 {
 	char path[CONF_PATH_BYTES];
-	bool whole = relay->prefix_bits != 0;
 
-	if (!whole)
+	if (relay->prefix_bits == 0)
 		relay->prefix_bits = (uint8_t)(tp_ip_length(&relay->address) * 8);
 	if (relay->public_address.family == TP_FAMILY_NONE) {
 		relay->public_address = relay->address;
 		return;
 	}
 	conf_path(path, "relay.addresses[%zu].public", i);
-	if (whole)
-		conf_problem(report, path, "stands only beside \"address\", not beside \"prefix\"");
-	else if (relay->address.family != TP_FAMILY_NONE &&
-		 relay->address.family != relay->public_address.family)
+	if (relay->address.family == TP_FAMILY_NONE)
+		return;
+	if (relay->address.family != relay->public_address.family)
 		conf_problem(report, path, "is IPv%u, but the address is IPv%u",
 			relay->public_address.family, relay->address.family);
+	else
+		check_public_prefix(relay, path, report);
+}
+
+static bool overlap(const struct tp_ip *a, uint8_t a_bits, const struct tp_ip *b, uint8_t b_bits)
+{
+	return tp_ip_in_prefix(a, b, b_bits) || tp_ip_in_prefix(b, a, a_bits);
 }
 
 static void check_relay_pair(
@@ -129,15 +157,17 @@ static void check_relay_pair(
 {
 	const struct conf_relay *a = &conf->relay.addresses[i], *b = &conf->relay.addresses[j];
 	char path[CONF_PATH_BYTES], text[TP_ADDR_STRLEN];
+	uint8_t a_bits = a->prefix_bits, b_bits = b->prefix_bits;
 
 	if (a->address.family == TP_FAMILY_NONE || b->address.family == TP_FAMILY_NONE)
 		return;
 	conf_path(path, "relay.addresses[%zu]", i);
-	if (relay_covers(b, &a->address) || relay_covers(a, &b->address))
+	if (overlap(&a->address, a_bits, &b->address, b_bits))
 		conf_problem(report, path, "%s/%u overlaps relay.addresses[%zu]",
-			tp_ip_format(&a->address, text), a->prefix_bits, j);
-	else if (relay_covers(b, &a->public_address) || relay_covers(a, &b->public_address) ||
-		 tp_ip_equal(&a->public_address, &b->public_address))
+			tp_ip_format(&a->address, text), a_bits, j);
+	else if (overlap(&a->public_address, a_bits, &b->address, b_bits) ||
+		 overlap(&a->address, a_bits, &b->public_address, b_bits) ||
+		 overlap(&a->public_address, a_bits, &b->public_address, b_bits))
 		conf_problem(
 			report, path, "its public address is one of relay.addresses[%zu] too", j);
 }

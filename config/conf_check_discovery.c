@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // NAT behaviour discovery (RFC 5780): from the section "nat_discovery" to the four listeners that
 // it takes in each family, so that dataplane and control serve the same ones.
+#include <errno.h>
+#include <string.h>
+
 #include "config/conf_check.h"
 
 #define DATAGRAM_TRANSPORTS (CONF_TRANSPORT_UDP | CONF_TRANSPORT_DTLS)
@@ -16,9 +19,9 @@ static size_t find_primary(const struct conf *conf, uint8_t family)
 	return i;
 }
 
-// A UDP listener, unless the document has it.
-static void add_listener(
-	struct conf *conf, const struct tp_ip *ip, uint16_t port, struct conf_report *report)
+// A UDP listener of the primary one's realm, unless the document has it.
+static void add_listener(struct conf *conf, const struct tp_ip *ip, uint16_t port,
+	const char *realm, struct conf_report *report)
 {
 	const struct tp_addr at = {.ip = *ip, .port = port};
 	char address[TP_ADDR_STRLEN];
@@ -41,8 +44,12 @@ static void add_listener(
 			tp_addr_format(&at, address), CONF_MAX_LISTENERS);
 		return;
 	}
-	conf->listeners[conf->n_listeners++] = (struct conf_listener){
-		.address = *ip, .port = port, .transports = CONF_TRANSPORT_UDP};
+	conf->listeners[conf->n_listeners++] = (struct conf_listener){.address = *ip,
+		.port = port,
+		.transports = CONF_TRANSPORT_UDP,
+		.realm = realm ? strdup(realm) : NULL};
+	if (realm && !conf->listeners[conf->n_listeners - 1].realm)
+		conf_problem(report, "nat_discovery", "%s", strerror(ENOMEM));
 	conf->nat_discovery.n_listeners++;
 }
 
@@ -51,8 +58,13 @@ static struct tp_ip public_form(const struct conf *conf, const struct tp_ip *ip)
 	for (size_t i = 0; i < conf->relay.n_addresses; i++) {
 		const struct conf_relay *r = &conf->relay.addresses[i];
 
-		if (r->prefix_bits == tp_ip_length(ip) * 8 && tp_ip_equal(&r->address, ip))
-			return r->public_address;
+		struct tp_ip public = r->public_address;
+
+		if (!tp_ip_in_prefix(ip, &r->address, r->prefix_bits))
+			continue;
+		for (size_t bit = r->prefix_bits; bit < tp_ip_length(ip) * 8; bit++)
+		public.bytes[bit / 8] |= ip->bytes[bit / 8] & (uint8_t)(0x80 >> bit % 8);
+		return public;
 	}
 	return *ip;
 }
@@ -88,7 +100,7 @@ static void add_family(struct conf *conf, const char *path, uint8_t family,
 	for (size_t a = 0; a < 2; a++) {
 		out->public_address[a] = public_form(conf, &out->address[a]);
 		for (size_t p = 0; p < 2; p++)
-			add_listener(conf, &out->address[a], out->port[p], report);
+			add_listener(conf, &out->address[a], out->port[p], primary->realm, report);
 	}
 }
 

@@ -3,12 +3,26 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define LOAD_MAX_BYTES (16U << 20)
+
+static void forget_bytes(void *p)
+{
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
+static void forget(char **text)
+{
+	forget_bytes(*text);
+	*text = NULL;
+}
 
 // What jansson says, without the piece of the document that it quotes: it may be a password.
 static void load_syntax_problem(const json_error_t *error, struct conf_report *report)
@@ -95,7 +109,7 @@ static bool load_is_blank(const char *text, size_t length)
 	return true;
 }
 
-int conf_load_text(const struct conf_source *source, struct conf **out, FILE *errors)
+static int load_text(const struct conf_source *source, struct conf **out, FILE *errors)
 {
 	struct conf_report report = {.file = source->name, .errors = errors};
 	json_error_t error;
@@ -117,6 +131,19 @@ int conf_load_text(const struct conf_source *source, struct conf **out, FILE *er
 	return rc;
 }
 
+// What jansson frees of the document may be a password: it is cleansed.
+int conf_load_text(const struct conf_source *source, struct conf **out, FILE *errors)
+{
+	json_malloc_t allocate;
+	json_free_t release;
+
+	json_get_alloc_funcs(&allocate, &release);
+	json_set_alloc_funcs(malloc, forget_bytes);
+	int rc = load_text(source, out, errors);
+	json_set_alloc_funcs(allocate, release);
+	return rc;
+}
+
 // Reads a whole file into *text, with a NUL behind. 0 or -errno.
 static int load_read(int fd, char **text, size_t *length)
 {
@@ -128,9 +155,12 @@ static int load_read(int fd, char **text, size_t *length)
 	for (;;) {
 		if (!buffer || used + 1 >= capacity) {
 			capacity *= 2;
-			grown = realloc(buffer, capacity);
+			grown = malloc(capacity);
 			if (!grown)
 				goto fail;
+			if (used > 0)
+				memcpy(grown, buffer, used);
+			forget_bytes(buffer);
 			buffer = grown;
 		}
 		n = read(fd, buffer + used, capacity - used - 1);
@@ -151,7 +181,7 @@ static int load_read(int fd, char **text, size_t *length)
 	*length = used;
 	return 0;
 fail:
-	free(buffer);
+	forget_bytes(buffer);
 	return rc;
 }
 
@@ -177,22 +207,37 @@ int conf_load(const char *path, struct conf **out, FILE *errors)
 		return rc;
 	source.text = text;
 	rc = conf_load_text(&source, out, errors);
-	free(text);
+	forget_bytes(text);
 	return rc;
+}
+
+void conf_forget_credentials(struct conf *conf)
+{
+	for (size_t i = 0; i < conf->auth.n_users; i++) {
+		struct conf_user *u = &conf->auth.users[i];
+
+		forget(&u->password);
+		forget(&u->key);
+		forget(&u->key_sha256);
+		free(u->name);
+		free(u->realm);
+	}
+	for (size_t i = 0; i < conf->auth.n_rest_secrets; i++)
+		forget(&conf->auth.rest_secrets[i]);
+	free(conf->auth.users);
+	free(conf->auth.rest_secrets);
+	conf->auth.users = NULL;
+	conf->auth.rest_secrets = NULL;
+	conf->auth.n_users = conf->auth.n_rest_secrets = 0;
 }
 
 void conf_free(struct conf *conf)
 {
 	if (!conf)
 		return;
-	for (size_t i = 0; i < conf->auth.n_users; i++) {
-		free(conf->auth.users[i].name);
-		free(conf->auth.users[i].password);
-	}
-	for (size_t i = 0; i < conf->auth.n_rest_secrets; i++)
-		free(conf->auth.rest_secrets[i]);
-	free(conf->auth.users);
-	free(conf->auth.rest_secrets);
+	conf_forget_credentials(conf);
+	for (size_t i = 0; i < conf->n_listeners; i++)
+		free(conf->listeners[i].realm);
 	free(conf->peers.allow);
 	free(conf->peers.deny);
 	free(conf->tls.certificate);

@@ -58,9 +58,11 @@ static int main_load(const struct conf_main *m, const char *file, bool check, st
 {
 	if (conf_load(file, out, m->errors) != 0)
 		return 1;
-	if (!check)
+	int rc = m->prepare ? m->prepare(*out, m->errors) : 0;
+	if (rc == 0 && !check)
 		return CONF_MAIN_RUN;
-	int rc = conf_check_host(*out, m->errors);
+	if (rc == 0)
+		rc = conf_check_host(*out, m->errors);
 	conf_free(*out);
 	*out = NULL;
 	if (rc != 0)

@@ -12,6 +12,9 @@ struct conf_main {
 	const char *summary; // one line of help on what it is
 	FILE *out;           // help, documentation, "FILE: ok"
 	FILE *errors;        // problems, wrong usage
+	// More checks of a document that was loaded, for --check and a start alike; may change it.
+	// Prints its problems as conf_load does. 0 or -errno. NULL: none.
+	int (*prepare)(struct conf *conf, FILE *errors);
 };
 
 #define CONF_MAIN_RUN (-1)

@@ -34,6 +34,8 @@ static const char *const idle_modes[] = {
 static const char *const transports[] = {"udp", "tcp", "tls", "dtls", NULL};
 static const char *const log_levels[] = {"error", "warning", "notice", "info", "debug", NULL};
 static const char *const relay_forms[] = {"address", "prefix", NULL};
+static const char *const user_forms[] = {"password", "key", NULL};
+static const char *const rest_expiries[] = {"allocate", "always", NULL};
 
 // clang-format off
 static const struct conf_option schema[] = {
@@ -41,7 +43,7 @@ static const struct conf_option schema[] = {
 {"$schema", CONF_STRING, .max = 4096,
 	.help = "Where an editor finds the JSON Schema of this document. Not read."},
 {"realm", CONF_TEXT, .required = true, .min = 1, .max = 127, TOP(realm), .check = conf_check_printable,
-	.help = "Realm of the long-term credentials, as clients are asked for it."},
+	.help = "Realm of the long-term credentials, as clients are asked for it; of all listeners and users that name no other."},
 {"software", CONF_TEXT, .max = 127, TOP(software), .default_json = "\"Turnpike\"", .check = conf_check_printable,
 	.help = "Value of the SOFTWARE attribute in answers; empty sends none."},
 {"run_directory", CONF_STRING, .min = 1, .max = 80, TOP(run_directory), .default_json = "\"/run/turnpike\"",
@@ -81,6 +83,9 @@ static const struct conf_option schema[] = {
 	.help = "UDP or TCP port."},
 {"listeners[].transports", CONF_CHOICES, LSTN(transports), .choices = transports, .default_json = "[\"udp\"]",
 	.help = "What clients may speak there."},
+{"listeners[].realm", CONF_TEXT, .min = 1, .max = 127, LSTN(realm), .check = conf_check_printable,
+	.default_note = "the document's realm",
+	.help = "Realm of the clients that come here; users of other realms are unknown."},
 
 {"nat_discovery", CONF_OBJECT, .check = conf_check_nat_discovery,
 	.help = "NAT behaviour discovery (RFC 5780) over UDP; without this section its attributes are unknown ones. The primary address and port are those of the first udp listener of a family; with the alternate ones they make four udp listeners, and those that the document does not list are added. They serve TURN like any other."},
@@ -98,8 +103,8 @@ static const struct conf_option schema[] = {
 {"relay.addresses[].address", CONF_ADDRESS, RELY(address), .check = conf_check_unicast,
 	.help = "A single address of this host."},
 {"relay.addresses[].public", CONF_ADDRESS, RELY(public_address), .check = conf_check_unicast,
-	.default_note = "the address itself",
-	.help = "The address that clients and peers know, when a 1:1 NAT stands before this host. Only beside address."},
+	.default_note = "the address or prefix itself",
+	.help = "The address that clients and peers know, when a 1:1 NAT stands before this host; beside prefix, the first one of a prefix of the same length."},
 {"relay.addresses[].prefix", CONF_PREFIX, RELY(address), .bits_offset = offsetof(struct conf_relay, prefix_bits),
 	.check = conf_check_unicast_prefix,
 	.help = "Every address of a prefix, made local by `ip route add local PREFIX dev lo`."},
@@ -118,16 +123,25 @@ static const struct conf_option schema[] = {
 
 {"auth", CONF_OBJECT, .default_json = "{}", .help = "Who may use the relay."},
 {"auth.users", CONF_LIST, .max = CONF_MAX_USERS, HEAP(auth.users, auth.n_users), .default_json = "[]",
-	.help = "Users with passwords."},
-{"auth.users[]", CONF_OBJECT, .help = "One user."},
+	.help = "Users with passwords or keys. Names, passwords and realms are prepared with OpaqueString (RFC 8265) before they are compared or hashed."},
+{"auth.users[]", CONF_OBJECT, .choices = user_forms, .check = conf_check_user, .help = "One user."},
 {"auth.users[].name", CONF_STRING, .required = true, .min = 1, .max = 508, USER(name), .check = conf_check_printable,
 	.help = "User name, at most what the USERNAME attribute holds."},
-{"auth.users[].password", CONF_STRING, .required = true, .secret = true, .min = 1, .max = 1024, USER(password),
+{"auth.users[].password", CONF_STRING, .secret = true, .min = 1, .max = 1024, USER(password),
 	.check = conf_check_printable, .help = "Password."},
+{"auth.users[].key", CONF_STRING, .secret = true, .min = 32, .max = 32, USER(key), .check = conf_check_hex,
+	.help = "Instead of the password: MD5(name:realm:password) as hexadecimal digits. Where key_sha256 is absent, clients that choose SHA-256 are refused."},
+{"auth.users[].key_sha256", CONF_STRING, .secret = true, .min = 64, .max = 64, USER(key_sha256), .check = conf_check_hex,
+	.help = "SHA-256(name:realm:password) as hexadecimal digits. Only beside key."},
+{"auth.users[].realm", CONF_TEXT, .min = 1, .max = 127, USER(realm), .check = conf_check_printable,
+	.default_note = "the document's realm",
+	.help = "Realm that the user is known in: one that a listener has."},
 {"auth.rest_secrets", CONF_LIST, .max = CONF_MAX_REST_SECRETS, HEAP(auth.rest_secrets, auth.n_rest_secrets), .default_json = "[]",
-	.help = "Secrets shared with a service that hands out temporary credentials; each of them is tried, so one can replace another."},
+	.help = "Secrets shared with a service that hands out temporary credentials, in every realm; each of them is tried, so one can replace another. The user name is timestamp, timestamp:id or id:timestamp, the password base64 of HMAC-SHA1 or HMAC-SHA256 over it."},
 {"auth.rest_secrets[]", CONF_STRING, .secret = true, .min = 1, .max = 1024, .size = sizeof(char *), .check = conf_check_printable,
 	.help = "One secret."},
+{"auth.rest_expiry", CONF_CHOICE, .min = CONF_REST_EXPIRY_ALLOCATE, TOP(auth.rest_expiry), .choices = rest_expiries, .default_json = "\"allocate\"",
+	.help = "When a temporary credential must not be past its timestamp: allocate asks it of new allocations only, so that a call outlives its credential; always asks it of every request, so that allocations end at their next Refresh."},
 {"auth.nonce_lifetime_s", CONF_INTEGER, .min = 1, .max = 86400, TOP(auth.nonce_lifetime_s), .default_json = "600", .unit = "seconds",
 	.help = "How long a nonce is accepted."},
 
@@ -144,6 +158,8 @@ static const struct conf_option schema[] = {
 	.help = "Allocations at a time; 0: as many as limits.allocations."},
 {"quotas.allocations_per_user", CONF_INTEGER, .max = INTEGER_MAX, TOP(quotas.allocations_per_user), .default_json = "0",
 	.help = "Allocations of one user at a time; 0: unlimited."},
+{"quotas.allocations_per_realm", CONF_INTEGER, .max = INTEGER_MAX, TOP(quotas.allocations_per_realm), .default_json = "0",
+	.help = "Allocations of all users of one realm at a time; 0: unlimited."},
 {"quotas.bits_per_second_per_allocation", CONF_INTEGER, .max = INTEGER_MAX, TOP(quotas.bits_per_second_per_allocation), .default_json = "0", .unit = "bit/s",
 	.help = "Rate of each direction of an allocation; 0: unlimited."},
 {"quotas.permissions_per_allocation", CONF_INTEGER, .min = 1, .max = 2048, TOP(quotas.permissions_per_allocation), .default_json = "1024",
@@ -292,6 +308,8 @@ static void schema_limits(
 
 	if (o->max == INTEGER_MAX)
 		snprintf(out, capacity, "%s of %ju or more%s", what, (uintmax_t)o->min, unit);
+	else if (o->min == o->max && o->type != CONF_INTEGER)
+		snprintf(out, capacity, "%s of %ju%s", what, (uintmax_t)o->min, unit);
 	else if (o->min == 0 && o->type != CONF_INTEGER)
 		snprintf(out, capacity, "%s of at most %ju%s", what, (uintmax_t)o->max, unit);
 	else

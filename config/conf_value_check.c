@@ -18,6 +18,24 @@ void conf_check_printable(struct conf_check_context *context)
 	}
 }
 
+// Speaks of no character: the value is a secret.
+void conf_check_hex(struct conf_check_context *context)
+{
+	const char *text = json_string_value(context->value);
+
+	if (text[strspn(text, "0123456789abcdefABCDEF")] != '\0')
+		conf_problem(context->report, context->path,
+			"has characters other than hexadecimal digits");
+}
+
+void conf_check_user(struct conf_check_context *context)
+{
+	if (json_object_get(context->value, "key_sha256") &&
+		!json_object_get(context->value, "key"))
+		conf_problem(context->report, context->path,
+			"\"key_sha256\" has its place beside \"key\"");
+}
+
 void conf_check_word(struct conf_check_context *context)
 {
 	const char *text = json_string_value(context->value);

@@ -15,6 +15,7 @@
 #include "control/api/metrics.h"
 #include "control/api/operations.h"
 #include "control/api/server.h"
+#include "control/auth/prepare.h"
 #include "control/ctl.h"
 #include "control/dpcmd/client.h"
 #include "control/loop/lock.h"
@@ -120,7 +121,8 @@ int main(int argc, char *argv[])
 	const struct conf_main program = {.program = "turnpike-control",
 		.summary = "TURN semantics, authentication and allocations of the relay",
 		.out = stdout,
-		.errors = stderr};
+		.errors = stderr,
+		.prepare = ctl_auth_prepare};
 	struct ctl ctl = {.started_wall_ns = tp_wall_ns()};
 	struct conf *conf;
 	int lock, rc;

@@ -228,6 +228,7 @@ int main(int argc, char **argv)
 	if (rc != CONF_MAIN_RUN)
 		return rc;
 	tp_log_init("turnpike-dataplane", (enum tp_log_level)conf->log_level);
+	conf_forget_credentials(conf); // control's
 	block_signals();
 	rc = conf_check_host(conf, stderr);
 	if (rc == 0)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/base/addr.h"
@@ -117,7 +118,10 @@ struct tp_relay_place {
 	uint8_t prefix_bits;         // 32 or 128 for a single address
 	uint8_t pad[3];
 };
-#define TP_MAX_RELAYS 64
+#define TP_MAX_RELAYS 256
+// The message ends after `relays` places, but not before this many: receivers from the time when
+// there were no more expect exactly these.
+#define TP_ATTACHED_MIN_RELAYS 64
 
 struct tp_attached {
 	struct tp_message_header header;
@@ -137,7 +141,17 @@ struct tp_attached {
 	struct tp_relay_place relay[TP_MAX_RELAYS];
 };
 
+// Length of a tp_attached with that many relay places.
+static inline size_t tp_attached_bytes(uint32_t relays)
+{
+	return offsetof(struct tp_attached, relay) +
+	       (relays < TP_ATTACHED_MIN_RELAYS ? TP_ATTACHED_MIN_RELAYS : relays) *
+		       sizeof(struct tp_relay_place);
+}
+
 static_assert(sizeof(struct tp_message_header) == 16);
 static_assert(sizeof(struct tp_hello) == 24 + 4 * TP_SIZES);
 static_assert(sizeof(struct tp_ring_place) == 24 + 0);
 static_assert(sizeof(struct tp_relay_place) == 44);
+static_assert(offsetof(struct tp_attached, relay) + TP_MAX_RELAYS * sizeof(struct tp_relay_place) ==
+	      sizeof(struct tp_attached));

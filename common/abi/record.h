@@ -36,6 +36,27 @@ struct tp_region_header {
 	uint64_t control_generation;      // counts attaches
 };
 
+// Entries of relay.addresses that the operator took out of use, so that they stay so over a restart
+// of control. A word is a digest of address and prefix length (keyed with uid_prefix), so an entry
+// is found again wherever the configuration has it; its lowest bits say what it is. 0: no entry.
+// In the second half of the header's page, beside the header: regions of earlier versions have
+// zeros there.
+#define TP_REGION_RELAYS_OFFSET 2048
+#define TP_RELAY_USE_MASK       UINT64_C(3)
+enum tp_relay_use {
+	TP_RELAY_DRAINED = 1, // gives no ports
+	TP_RELAY_REMOVED = 2, // is not there for control
+};
+
+struct tp_region_relays {
+	uint64_t word[TP_MAX_RELAYS]; // w: control
+};
+
+static inline struct tp_region_relays *tp_region_relays(struct tp_region_header *header)
+{
+	return (struct tp_region_relays *)((uint8_t *)header + TP_REGION_RELAYS_OFFSET);
+}
+
 enum tp_record_state {
 	TP_RECORD_FREE = 0,
 	TP_RECORD_LIVE = 1,
@@ -74,7 +95,7 @@ struct tp_alloc_record {
 	} snapshot;                                // totals as last read
 	struct tp_alloc_counters_snapshot carried; // what earlier runs of the dataplane counted
 	uint64_t snapshot_wall_ns;
-	uint16_t realm; // index into the config's realms, 0 today
+	uint16_t realm; // index into the config's realms when this was written
 	uint16_t user_length;
 	uint32_t user_more; // index of a tp_name_record when user_length > TP_RECORD_NAME_INLINE
 	uint8_t user[TP_RECORD_NAME_INLINE];
@@ -85,7 +106,8 @@ struct tp_alloc_record {
 	uint64_t family_deadline_ns[2]; // of each relayed address, IPv4, IPv6; 0: deadline_ns
 	uint8_t reservation_token[8];
 	uint64_t reservation_deadline_ns; // of relay[0]'s next port; 0: taken, or never reserved
-	uint8_t reserved[40];             // mobility, quota class, policer
+	uint8_t reserved[32];             // mobility, quota class, policer
+	uint64_t realm_tag; // of the realm's name, whatever its index is; 0: there was but one
 };
 
 enum tp_peer_kind {
@@ -117,13 +139,16 @@ struct tp_name_record {
 	uint8_t bytes[496];
 };
 
-static_assert(sizeof(struct tp_region_header) <= TP_REGION_HEADER_BYTES);
+static_assert(sizeof(struct tp_region_header) <= TP_REGION_RELAYS_OFFSET);
+static_assert(TP_REGION_RELAYS_OFFSET + sizeof(struct tp_region_relays) <= TP_REGION_HEADER_BYTES);
 static_assert(sizeof(struct tp_alloc_record) == 384);
 static_assert(offsetof(struct tp_alloc_record, family_deadline_ns) == 312);
+static_assert(offsetof(struct tp_alloc_record, realm_tag) == 376);
 static_assert(sizeof(struct tp_peer_record) == 64);
 static_assert(sizeof(struct tp_name_record) == 512);
 
-// Layout: header page, alloc records, peer records, name records, back to back.
+// Layout: header page (with tp_region_relays in its second half), alloc records, peer records, name
+// records, back to back.
 static inline uint64_t tp_region_bytes(uint32_t allocs, uint32_t peers, uint32_t names)
 {
 	return TP_REGION_HEADER_BYTES + (uint64_t)allocs * sizeof(struct tp_alloc_record) +

@@ -12,7 +12,7 @@ struct prefix_list {
 };
 
 struct ctl_acl {
-	struct prefix_list allow, deny, relays;
+	struct prefix_list allow, deny, relays, removed;
 	struct tp_addr *listeners;
 	size_t n_listeners;
 	struct tp_ip *own;
@@ -140,7 +140,7 @@ static enum ctl_acl_verdict judge(const struct ctl_acl *acl, const struct tp_ip 
 		bool relayed = port == 0 || (port >= acl->port_min && port <= acl->port_max);
 		return relayed ? CTL_ACL_ALLOWED : CTL_ACL_OWN;
 	}
-	if (is_own(acl, ip))
+	if (is_own(acl, ip) || in_list(ip, acl->removed.prefix, acl->removed.count))
 		return CTL_ACL_OWN;
 	if (in_list(ip, acl->allow.prefix, acl->allow.count))
 		return CTL_ACL_ALLOWED;
@@ -224,6 +224,8 @@ int ctl_acl_create(const struct ctl_acl_options *options, struct ctl_acl **out)
 		rc = copy_prefixes(&acl->deny, options->deny, options->n_deny);
 	if (!rc)
 		rc = copy_prefixes(&acl->relays, options->relays, options->n_relays);
+	if (!rc)
+		rc = copy_prefixes(&acl->removed, options->removed, options->n_removed);
 	acl->listeners =
 		copy_array(options->listeners, options->n_listeners, sizeof(*options->listeners));
 	acl->own = copy_array(options->own, options->n_own, sizeof(*options->own));
@@ -244,6 +246,7 @@ void ctl_acl_destroy(struct ctl_acl *acl)
 	free(acl->allow.prefix);
 	free(acl->deny.prefix);
 	free(acl->relays.prefix);
+	free(acl->removed.prefix);
 	free(acl->listeners);
 	free(acl->own);
 	free(acl);

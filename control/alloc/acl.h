@@ -19,6 +19,9 @@ struct ctl_acl_options { // all lists are copied
 	// Relay addresses as prefixes, private and public forms alike: reachable for hairpin.
 	const struct ctl_acl_prefix *relays;
 	size_t n_relays;
+	// Relay addresses that the operator removed: still this appliance's, reachable no more.
+	const struct ctl_acl_prefix *removed;
+	size_t n_removed;
 	uint16_t port_min, port_max; // relay range
 	const struct tp_addr *listeners;
 	size_t n_listeners;
@@ -49,7 +52,7 @@ void ctl_acl_destroy(struct ctl_acl *acl);
 //   1. a listener's address and port: denied, whatever the configuration says
 //   2. peers.deny: denied
 //   3. a relay address, private or public form, any port or one of the relay range: allowed
-//   4. any other address of this appliance: denied
+//   4. any other address of this appliance, removed relay addresses too: denied
 //   5. peers.allow: allowed
 //   6. special ranges (unspecified, loopback, link-local, private, multicast, broadcast, 6to4 and
 //      Teredo): denied

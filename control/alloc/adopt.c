@@ -111,6 +111,19 @@ static int by_uid(const void *a, const void *b)
 	return order ? order : (x->index > y->index) - (x->index < y->index);
 }
 
+// Gives a live record the index that its realm has now; one of a control that knew a single realm
+// becomes the default realm's. Returns its tag.
+static uint64_t settle_realm(struct ctl_store *s, uint32_t index)
+{
+	struct tp_alloc_record *r = &s->allocs[index];
+	ctl_write_begin(&r->sequence);
+	if (r->realm_tag == 0)
+		r->realm_tag = ctl_tag_of(s, 0);
+	r->realm = ctl_allocation_realm(s, r);
+	ctl_write_end(&r->sequence);
+	return r->realm_tag;
+}
+
 static void keep_live(struct ctl_store *s, uint32_t index, struct ctl_adoption *report)
 {
 	struct tp_alloc_record *r = &s->allocs[index];
@@ -139,8 +152,8 @@ static void scan_live(struct ctl_store *s, uint32_t index, struct ctl_time now,
 		reason = CTL_ADOPT_DUPLICATE_FIVE_TUPLE;
 	uint8_t user[CTL_USER_MAX_BYTES];
 	if (reason == CTL_ADOPT_ACCEPTED) {
-		s->slots[index].user =
-			ctl_quota_take(&s->quota, user, ctl_allocation_user(s, r, user));
+		s->slots[index].user = ctl_quota_take(
+			&s->quota, settle_realm(s, index), user, ctl_allocation_user(s, r, user));
 		if (!s->slots[index].user)
 			reason = CTL_ADOPT_NO_PLACE;
 	}
@@ -280,6 +293,7 @@ int ctl_store_adopt(struct ctl_store *s, struct ctl_time now, struct ctl_adoptio
 		scan_live(s, i, now, &uids, report);
 	for (uint32_t i = 0; i < s->alloc_capacity; i++)
 		scan_rest(s, i, now, report);
+	ctl_relay_use_adopt(s);
 	settle_uids(s, &uids, now, report);
 	for (uint32_t i = 0; i < s->alloc_capacity; i++)
 		if (s->allocs[i].state != TP_RECORD_FREE)

@@ -14,6 +14,7 @@
 	X(CLIENT, "client or listener address makes no sense")                                     \
 	X(LISTENER, "listener is not configured any more")                                         \
 	X(RELAY, "relayed address makes no sense or is not ours")                                  \
+	X(REALM, "realm is not configured any more")                                               \
 	X(USER, "user name is damaged")                                                            \
 	X(DEADLINE, "deadline out of range")                                                       \
 	X(EXPIRED, "expired meanwhile")                                                            \

@@ -36,6 +36,14 @@ static bool listener_known(const struct ctl_store *s, const struct tp_addr *list
 	return false;
 }
 
+static bool realm_known(const struct ctl_store *s, uint64_t tag)
+{
+	for (size_t i = 0; i < s->policy.n_realms; i++)
+		if (s->policy.realm_tag[i] == tag)
+			return true;
+	return tag == 0;
+}
+
 static bool user_sane(const struct ctl_store *s, const struct tp_alloc_record *r)
 {
 	if (r->user_length == 0 || r->user_length > CTL_USER_MAX_BYTES)
@@ -106,6 +114,8 @@ enum ctl_adopt_reason ctl_adopt_check_alloc(
 			(ctl_adopt_addr_sane(&r->relay[1]) &&
 				r->relay[1].ip.family != r->relay[0].ip.family)))
 		return CTL_ADOPT_RELAY;
+	if (!realm_known(s, r->realm_tag))
+		return CTL_ADOPT_REALM;
 	if (!user_sane(s, r))
 		return CTL_ADOPT_USER;
 	return check_deadlines(s, r, now);

@@ -12,6 +12,18 @@
 static_assert(
 	sizeof(((struct tp_name_record *)0)->bytes) + TP_RECORD_NAME_INLINE >= CTL_USER_MAX_BYTES);
 
+// One relay port. Ports that rest give way, as long as some rest where they could be given.
+static int take_port(
+	struct ctl_store *s, int f, enum ctl_port_wish wish, struct ctl_relay_port *out)
+{
+	for (;;) {
+		int rc = ctl_relays_take(
+			&s->relays, &s->draw, f ? TP_FAMILY_IPV6 : TP_FAMILY_IPV4, wish, out);
+		if (rc != -ENOSPC || s->relays.resting[f] == 0 || !ctl_rest_yield(s))
+			return rc;
+	}
+}
+
 // Relay ports for all families asked for; on failure none is taken.
 static int take_ports(struct ctl_store *s, const struct ctl_allocation_request *q,
 	struct ctl_relay_port port[2], struct ctl_relay_port *reserved)
@@ -30,8 +42,7 @@ static int take_ports(struct ctl_store *s, const struct ctl_allocation_request *
 	for (int f = 0; f < 2; f++) {
 		if (!(q->families & 1 << f))
 			continue;
-		int rc = ctl_relays_take(&s->relays, &s->draw, f ? TP_FAMILY_IPV6 : TP_FAMILY_IPV4,
-			wish_of[q->even_port], &port[n]);
+		int rc = take_port(s, f, wish_of[q->even_port], &port[n]);
 		if (rc == 0) {
 			n++;
 		} else if (!(q->optional_families & 1 << f)) {
@@ -53,13 +64,17 @@ static int take_ports(struct ctl_store *s, const struct ctl_allocation_request *
 static int check_quota(const struct ctl_store *s, const struct ctl_allocation_request *q)
 {
 	const struct ctl_store_policy *p = &s->policy;
+	uint64_t tag = ctl_tag_of(s, q->realm);
 	if (p->allocations_total && s->counts.allocations >= p->allocations_total)
 		return -EUSERS;
 	if (p->allocations_per_user &&
-		ctl_quota_count(&s->quota, q->user, q->user_length) >= p->allocations_per_user)
+		ctl_quota_count(&s->quota, tag, q->user, q->user_length) >= p->allocations_per_user)
 		return -EDQUOT;
-	if (q->even_port == CTL_PORT_RESERVE &&
-		ctl_reservation_count(s, q->user, q->user_length) >= CTL_RESERVATIONS_USER)
+	if (p->allocations_per_realm &&
+		ctl_quota_count_realm(&s->quota, tag) >= p->allocations_per_realm)
+		return -EDQUOT;
+	if (q->even_port == CTL_PORT_RESERVE && ctl_reservation_count(s, q->realm, q->user,
+							q->user_length) >= CTL_RESERVATIONS_USER)
 		return -EDQUOT;
 	return 0;
 }
@@ -119,7 +134,8 @@ static void write_record(struct ctl_store *s, uint32_t index, uint32_t name,
 	memset(&r->snapshot, 0, sizeof(r->snapshot));
 	memset(&r->carried, 0, sizeof(r->carried));
 	r->snapshot_wall_ns = now.wall_ns;
-	r->realm = 0;
+	r->realm = q->realm;
+	r->realm_tag = ctl_tag_of(s, q->realm);
 	r->closed_families = 0;
 	memset(r->family_deadline_ns, 0, sizeof(r->family_deadline_ns));
 	ctl_family_settle(r);
@@ -153,9 +169,7 @@ int ctl_allocation_create(struct ctl_store *s, const struct ctl_allocation_reque
 		return -ENOSPC;
 
 	struct ctl_relay_port port[2], reserved;
-	do
-		rc = take_ports(s, q, port, &reserved);
-	while (rc == -ENOSPC && !q->token && ctl_rest_yield(s));
+	rc = take_ports(s, q, port, &reserved);
 	if (rc)
 		return rc;
 	uint32_t index = s->free_allocs.head;
@@ -167,7 +181,7 @@ int ctl_allocation_create(struct ctl_store *s, const struct ctl_allocation_reque
 			goto fail_ports;
 	}
 	struct ctl_slot *slot = &s->slots[index];
-	slot->user = ctl_quota_take(&s->quota, q->user, q->user_length);
+	slot->user = ctl_quota_take(&s->quota, ctl_tag_of(s, q->realm), q->user, q->user_length);
 	if (!slot->user) {
 		rc = -ENOSPC;
 		goto fail_reservation;

@@ -46,6 +46,24 @@ size_t ctl_allocation_user(
 	return length;
 }
 
+bool ctl_allocation_is_of(const struct ctl_store *s, const struct tp_alloc_record *r,
+	uint16_t realm, const void *user, size_t user_length)
+{
+	uint8_t name[CTL_USER_MAX_BYTES];
+	if (r->realm_tag != ctl_tag_of(s, realm) || r->user_length != user_length)
+		return false;
+	ctl_allocation_user(s, r, name);
+	return memcmp(name, user, user_length) == 0;
+}
+
+uint16_t ctl_allocation_realm(const struct ctl_store *s, const struct tp_alloc_record *r)
+{
+	for (size_t i = 0; i < s->policy.n_realms; i++)
+		if (s->policy.realm_tag[i] == r->realm_tag)
+			return (uint16_t)i;
+	return 0;
+}
+
 struct tp_addr ctl_allocation_public_relay(
 	const struct ctl_store *s, const struct tp_alloc_record *r, int which)
 {

@@ -29,6 +29,7 @@ struct ctl_allocation_request {
 	const uint8_t *token;      // reservation to use, or NULL
 	const uint8_t *user;
 	size_t user_length;
+	uint16_t realm; // of the user: index into the policy's
 	const uint8_t *transaction_id;
 	uint32_t lifetime_s; // granted
 };
@@ -84,6 +85,12 @@ bool ctl_store_has_family(const struct ctl_store *store, uint8_t family);
 #define CTL_USER_MAX_BYTES 513
 size_t ctl_allocation_user(const struct ctl_store *store, const struct tp_alloc_record *record,
 	uint8_t out[CTL_USER_MAX_BYTES]);
+
+// Whether the allocation is that user's of that realm.
+bool ctl_allocation_is_of(const struct ctl_store *store, const struct tp_alloc_record *record,
+	uint16_t realm, const void *user, size_t user_length);
+// The realm of its user as an index into the policy's; 0 when it is none of them any more.
+uint16_t ctl_allocation_realm(const struct ctl_store *store, const struct tp_alloc_record *record);
 
 // The relayed transport address [which] in the form that clients are told; family none if absent.
 struct tp_addr ctl_allocation_public_relay(

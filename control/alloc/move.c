@@ -5,13 +5,14 @@
 #include "control/alloc/adopt.h"
 #include "control/alloc/store_private.h"
 
-static void copy_header(struct tp_region_header *to, const struct tp_region_header *from)
+static void copy_header(struct tp_region_header *to, struct tp_region_header *from)
 {
 	to->node_id = from->node_id;
 	to->next_uid = from->next_uid;
 	memcpy(to->uid_prefix, from->uid_prefix, sizeof(to->uid_prefix));
 	memcpy(to->nonce_key, from->nonce_key, sizeof(to->nonce_key));
 	to->control_generation = from->control_generation;
+	*tp_region_relays(to) = *tp_region_relays(from);
 }
 
 // Copies what fits; returns how many records in use did not.

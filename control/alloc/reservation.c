@@ -8,9 +8,16 @@
 #include "common/base/clock.h"
 #include "control/alloc/store_private.h"
 
-uint32_t ctl_reservation_count(const struct ctl_store *s, const void *user, size_t user_length)
+static uint64_t hash_user(
+	const struct ctl_store *s, uint16_t realm, const void *user, size_t user_length)
 {
-	uint64_t hash = tp_siphash(&s->key, user, user_length);
+	return tp_siphash(&s->key, user, user_length) ^ ctl_tag_of(s, realm);
+}
+
+uint32_t ctl_reservation_count(
+	const struct ctl_store *s, uint16_t realm, const void *user, size_t user_length)
+{
+	uint64_t hash = hash_user(s, realm, user, user_length);
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < CTL_RESERVATIONS; i++)
 		n += s->reservations[i].used && s->reservations[i].user == hash;
@@ -31,7 +38,7 @@ int ctl_reservation_make(struct ctl_store *s, struct ctl_relay_port port, struct
 		r->used = true;
 		r->port = port;
 		r->maker = maker;
-		r->user = tp_siphash(&s->key, q->user, q->user_length);
+		r->user = hash_user(s, q->realm, q->user, q->user_length);
 		memcpy(token, r->token, sizeof(r->token));
 		ctl_heap_set(&s->expiry, ctl_heap_of_reservation(s, i),
 			now.now_ns + CTL_RESERVATION_S * TP_NS_PER_S);
@@ -120,7 +127,8 @@ void ctl_reservation_adopt(struct ctl_store *s, uint32_t index, struct ctl_time 
 	s->reservations[i] = (struct ctl_reservation){.used = true,
 		.port = port,
 		.maker = r->self,
-		.user = tp_siphash(&s->key, user, ctl_allocation_user(s, r, user))};
+		.user = hash_user(s, ctl_allocation_realm(s, r), user,
+			ctl_allocation_user(s, r, user))};
 	memcpy(s->reservations[i].token, r->reservation_token, sizeof(r->reservation_token));
 	ctl_heap_set(&s->expiry, ctl_heap_of_reservation(s, i), deadline_ns);
 }

@@ -15,6 +15,8 @@ void ctl_rest_add(struct ctl_store *s, uint32_t index, uint64_t until_ns)
 		s->rest_first = index;
 	s->rest_last = index;
 	s->counts.resting++;
+	for (int i = 0; i < 2; i++)
+		ctl_relays_rest(&s->relays, slot->relay[i], 1);
 	ctl_heap_set(&s->expiry, index, until_ns);
 }
 
@@ -31,6 +33,8 @@ void ctl_rest_remove(struct ctl_store *s, uint32_t index)
 	else
 		s->rest_last = slot->rest_previous;
 	s->counts.resting--;
+	for (int i = 0; i < 2; i++)
+		ctl_relays_rest(&s->relays, slot->relay[i], -1);
 	ctl_heap_remove(&s->expiry, index);
 }
 

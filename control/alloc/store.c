@@ -3,6 +3,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+uint64_t ctl_realm_tag(const char *realm)
+{
+	static const struct tp_siphash_key fixed;
+	uint64_t tag = tp_siphash(&fixed, realm, strlen(realm));
+	return tag ? tag : 1;
+}
 
 int ctl_region_format(void *region, size_t region_bytes, uint32_t allocs, uint32_t peers,
 	uint32_t names, uint64_t instance)
@@ -112,8 +120,8 @@ void ctl_store_status(const struct ctl_store *s, struct ctl_store_status *out)
 	out->allocs_free = s->free_allocs.count;
 	out->peers_free = s->free_peers.count;
 	out->names_free = s->free_names.count;
-	out->ports_free[0] = s->relays.free[0];
-	out->ports_free[1] = s->relays.free[1];
+	out->ports_free[0] = s->relays.free[0][CTL_WISH_ANY];
+	out->ports_free[1] = s->relays.free[1][CTL_WISH_ANY];
 	out->users = s->quota.users;
 }
 

@@ -10,6 +10,7 @@
 #include "control/alloc/environment.h"
 
 #define CTL_PEERS_PER_ALLOCATION 2048 // permissions and channels together
+#define CTL_MAX_REALMS           (TP_MAX_LISTENERS + 1)
 
 struct ctl_relay_prefix {
 	struct tp_ip address;        // as peers see it at our side
@@ -24,12 +25,15 @@ struct ctl_store_policy {
 	uint16_t port_min, port_max; // relay ports, host order
 	struct tp_addr listeners[TP_MAX_LISTENERS];
 	size_t n_listeners;
-	uint16_t channel_max;          // highest channel number, common/wire/chandata.h
-	uint64_t allocations_total;    // 0: unlimited
-	uint64_t allocations_per_user; // 0: unlimited
-	uint64_t rate_bytes_per_s;     // for the dataplane; 0: unlimited
-	uint32_t permissions;          // of an allocation; 0: CTL_PEERS_PER_ALLOCATION
-	uint32_t new_peers_per_s;      // of an allocation; 0: unlimited
+	uint16_t channel_max;               // highest channel number, common/wire/chandata.h
+	uint64_t allocations_total;         // 0: unlimited
+	uint64_t allocations_per_user;      // 0: unlimited
+	uint64_t allocations_per_realm;     // 0: unlimited
+	uint64_t realm_tag[CTL_MAX_REALMS]; // ctl_realm_tag of each, by index
+	size_t n_realms;                    // 0: one realm without a name
+	uint64_t rate_bytes_per_s;          // for the dataplane; 0: unlimited
+	uint32_t permissions;     // of an allocation; 0: CTL_PEERS_PER_ALLOCATION
+	uint32_t new_peers_per_s; // of an allocation; 0: unlimited
 	uint32_t allocation_max_s;
 	uint32_t permission_s;
 	uint32_t channel_s;
@@ -66,7 +70,7 @@ struct ctl_store_status {
 	uint64_t resting; // ended allocations whose relay ports rest
 	uint64_t alloc_capacity, peer_capacity, name_capacity;
 	uint64_t allocs_free, peers_free, names_free;
-	uint64_t ports_free[2];     // IPv4, IPv6, over all relay addresses
+	uint64_t ports_free[2];     // IPv4, IPv6, over all relay addresses in use
 	uint64_t users;             // with at least one allocation
 	uint64_t created, ended[8]; // since this process started; by enum tp_end_reason
 };
@@ -74,5 +78,9 @@ void ctl_store_status(const struct ctl_store *store, struct ctl_store_status *ou
 
 // The region header's nonce keys, for control/auth/nonce.h. Changes with ctl_store_move.
 struct tp_nonce_key *ctl_store_nonce_keys(struct ctl_store *store);
+
+// What a realm's name is in records: the same in every process, never 0. Names come from the
+// configuration, nobody aims at collisions.
+uint64_t ctl_realm_tag(const char *realm);
 
 const struct ctl_store_policy *ctl_store_policy(const struct ctl_store *store);

@@ -29,7 +29,7 @@ struct ctl_reservation {
 	bool used;
 	struct ctl_relay_port port;
 	struct tp_alloc_ref maker; // its record keeps token and deadline for an adoption
-	uint64_t user;             // hash of the maker's name
+	uint64_t user;             // hash of the maker's name and realm
 	uint8_t token[CTL_RESERVATION_TOKEN_BYTES];
 };
 
@@ -84,6 +84,12 @@ static inline uint8_t ctl_family_bit(uint8_t family)
 					  : 0;
 }
 
+// The tag of a realm by its index, 0 where there is but one without a name.
+static inline uint64_t ctl_tag_of(const struct ctl_store *s, uint16_t realm)
+{
+	return realm < s->policy.n_realms ? s->policy.realm_tag[realm] : 0;
+}
+
 static inline uint32_t ctl_room(const struct ctl_store *s)
 {
 	return s->commands.room(s->commands.context);
@@ -123,9 +129,15 @@ void ctl_peer_free(struct ctl_store *s, uint32_t peer);
 void ctl_peer_set_deadline(struct ctl_store *s, uint32_t peer, uint64_t deadline_ns);
 void ctl_send_peer(struct ctl_store *s, uint32_t peer, bool set, struct ctl_change *change);
 
+// ---- relay_use.c
+// Takes the use of the relay addresses from the region, which forgets those that are not
+// configured; after the records have taken their ports.
+void ctl_relay_use_adopt(struct ctl_store *s);
+
 // ---- reservation.c
 // How many the user has that nobody has taken yet.
-uint32_t ctl_reservation_count(const struct ctl_store *s, const void *user, size_t user_length);
+uint32_t ctl_reservation_count(
+	const struct ctl_store *s, uint16_t realm, const void *user, size_t user_length);
 // 0; -ENOSPC all are used; errors of the random source.
 int ctl_reservation_make(struct ctl_store *s, struct ctl_relay_port port, struct tp_alloc_ref maker,
 	const struct ctl_allocation_request *q, struct ctl_time now,

@@ -15,9 +15,10 @@ enum ctl_rpc_error {
 	CTL_RPC_NO_METHOD = -32601,
 	CTL_RPC_INVALID_PARAMS = -32602,
 	CTL_RPC_INTERNAL = -32603,
-	CTL_RPC_NOT_FOUND = -32001,   // no such allocation
+	CTL_RPC_NOT_FOUND = -32001,   // no such allocation or relay address
 	CTL_RPC_UNAVAILABLE = -32002, // the dataplane is away or did not answer
 	CTL_RPC_BUSY = -32003,        // too many clients or requests
+	CTL_RPC_CONFLICT = -32004,    // not in the state that the operation needs
 };
 
 struct ctl_rpc_request {

@@ -32,16 +32,20 @@ static int print_all(
 	struct ctl_store *store = ctl_session_store(ctl->session);
 	const struct ctl_turn *turn = ctl_session_turn(ctl->session);
 	struct ctl_store_status status;
+	struct ctl_relay_totals relays[2];
 	struct ctl_metrics_input input = {.dataplane = reply,
 		.store = store ? &status : NULL,
+		.relays = store ? relays : NULL,
 		.turn = turn ? ctl_turn_counters(turn) : NULL,
 		.io = ctl_session_io(ctl->session)};
 	FILE *out = open_memstream(text, bytes);
 
 	if (!out)
 		return -ENOMEM;
-	if (store)
+	if (store) {
 		ctl_store_status(store, &status);
+		ctl_relay_total(store, relays);
+	}
 	ctl_metrics_print(out, &input);
 	return fclose(out) == 0 ? 0 : -ENOMEM;
 }

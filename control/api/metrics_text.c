@@ -131,6 +131,34 @@ static void print_store(FILE *out, const struct ctl_store_status *s)
 		(unsigned long long)s->ports_free[0], (unsigned long long)s->ports_free[1]);
 }
 
+static void print_relays(FILE *out, const struct ctl_relay_totals t[2])
+{
+	static const char *const family[] = {"ipv4", "ipv6"};
+
+	head(out, "relay_ports", "gauge",
+		"relay ports by what they are; drained: free, but of an address out of use");
+	for (int f = 0; f < 2; f++) {
+		const struct ctl_relay_load *l = &t[f].load;
+		const struct {
+			const char *state;
+			uint64_t value;
+		} row[] = {{"free", l->free - t[f].drained_free}, {"taken", l->taken},
+			{"resting", l->resting}, {"reserved", l->reserved},
+			{"drained", t[f].drained_free}};
+		for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+			fprintf(out, "turnpike_relay_ports{family=\"%s\",state=\"%s\"} %llu\n",
+				family[f], row[i].state, (unsigned long long)row[i].value);
+	}
+	head(out, "relay_addresses", "gauge", "relay addresses, prefixes expanded, by their use");
+	for (int f = 0; f < 2; f++)
+		fprintf(out,
+			"turnpike_relay_addresses{family=\"%s\",state=\"in_use\"} %u\n"
+			"turnpike_relay_addresses{family=\"%s\",state=\"drained\"} %u\n"
+			"turnpike_relay_addresses{family=\"%s\",state=\"removed\"} %u\n",
+			family[f], t[f].addresses - t[f].drained - t[f].removed, family[f],
+			t[f].drained, family[f], t[f].removed);
+}
+
 static void print_turn(FILE *out, const struct ctl_turn_counters *t)
 {
 	head(out, "requests_total", "counter", "TURN requests, by method");
@@ -149,6 +177,11 @@ static void print_turn(FILE *out, const struct ctl_turn_counters *t)
 					ctl_turn_method_label(m), ctl_turn_error_code(e),
 					(unsigned long long)t->errors[m][e]);
 	}
+	head(out, "auth_failures_total", "counter",
+		"TURN requests refused before their method, by reason");
+	for (unsigned int f = 0; f < CTL_AUTH_FAILURES; f++)
+		fprintf(out, "turnpike_auth_failures_total{reason=\"%s\"} %llu\n",
+			ctl_auth_failure_name(f), (unsigned long long)t->auth_failures[f]);
 	single(out, "requests_malformed_total", "counter", "requests that are no STUN",
 		t->malformed);
 	single(out, "requests_replayed_total", "counter", "retransmissions answered", t->replayed);
@@ -167,6 +200,8 @@ void ctl_metrics_print(FILE *out, const struct ctl_metrics_input *input)
 	}
 	if (input->store)
 		print_store(out, input->store);
+	if (input->relays)
+		print_relays(out, input->relays);
 	if (input->turn)
 		print_turn(out, input->turn);
 	if (input->io) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "common/abi/stats.h"
+#include "control/alloc/relay_use.h"
 #include "control/alloc/store.h"
 #include "control/io/punt_in.h"
 #include "control/turn/turn.h"
@@ -13,6 +14,7 @@
 struct ctl_metrics_input { // any may be NULL: not known now
 	const struct tp_status_reply *dataplane;
 	const struct ctl_store_status *store;
+	const struct ctl_relay_totals *relays; // IPv4, IPv6
 	const struct ctl_turn_counters *turn;
 	const struct ctl_io_counters *io;
 };

@@ -46,8 +46,10 @@ static json_t *relayed_json(const struct ctl_store *store, const struct tp_alloc
 	return list;
 }
 
-static json_t *summary_json(const struct ctl_store *store, const struct tp_alloc_record *record)
+static json_t *summary_json(
+	struct ctl *ctl, const struct ctl_store *store, const struct tp_alloc_record *record)
 {
+	uint16_t realm = ctl_allocation_realm(store, record);
 	uint8_t user[CTL_USER_MAX_BYTES];
 	json_t *o = json_object();
 	char id[33];
@@ -58,6 +60,9 @@ static json_t *summary_json(const struct ctl_store *store, const struct tp_alloc
 	json_object_set_new(o, "relayed", relayed_json(store, record));
 	json_object_set_new(
 		o, "user", ctl_json_text(user, ctl_allocation_user(store, record, user)));
+	if (realm < ctl->conf->n_realms)
+		json_object_set_new(o, "realm",
+			ctl_json_text(ctl->conf->realms[realm], strlen(ctl->conf->realms[realm])));
 	json_object_set_new(o, "started", ctl_json_wall_time(record->start_wall_ns));
 	json_object_set_new(o, "expires_in_s", seconds_left(record->deadline_ns));
 	json_object_set_new(o, "peers", number(record->peers));
@@ -89,10 +94,10 @@ static void set_peers(
 	json_object_set_new(o, "channels", channels);
 }
 
-static json_t *detail_json(
-	const struct ctl_store *store, const struct tp_alloc_record *record, bool fresh)
+static json_t *detail_json(struct ctl *ctl, const struct ctl_store *store,
+	const struct tp_alloc_record *record, bool fresh)
 {
-	json_t *o = summary_json(store, record);
+	json_t *o = summary_json(ctl, store, record);
 
 	json_object_set_new(o, "up_packets", number(record->snapshot.up_packets));
 	json_object_set_new(o, "up_bytes", number(record->snapshot.up_bytes));
@@ -115,7 +120,7 @@ void ctl_op_allocation_list(void *context, struct ctl_call *call, const json_t *
 	json_t *list = json_array();
 
 	while (store && left > 0 && (record = ctl_allocation_next(store, &index))) {
-		json_array_append_new(list, summary_json(store, record));
+		json_array_append_new(list, summary_json(ctl, store, record));
 		left--;
 	}
 	// `index` is where the next page starts: allocations that live throughout are listed once.
@@ -176,7 +181,7 @@ static void show_answer(void *context, bool fresh)
 	const struct tp_alloc_record *record = ctl_allocation_get(store, s->ref);
 
 	if (record)
-		ctl_call_reply(s->call, detail_json(store, record, fresh));
+		ctl_call_reply(s->call, detail_json(s->ctl, store, record, fresh));
 	else
 		ctl_call_fail(s->call, CTL_RPC_NOT_FOUND, "the allocation ended meanwhile");
 	free(s);

@@ -122,6 +122,16 @@ static json_t *methods_json(const struct ctl_turn_counters *c)
 	return methods;
 }
 
+static json_t *auth_failures_json(const struct ctl_turn_counters *c)
+{
+	json_t *failures = json_object();
+
+	for (unsigned int f = 0; f < CTL_AUTH_FAILURES; f++)
+		json_object_set_new(
+			failures, ctl_auth_failure_name(f), number(c->auth_failures[f]));
+	return failures;
+}
+
 json_t *ctl_op_control_stats(struct ctl *ctl)
 {
 	static const struct ctl_turn_counters none;
@@ -142,6 +152,7 @@ json_t *ctl_op_control_stats(struct ctl *ctl)
 	json_object_set_new(o, "overload", number(c->overload));
 	json_object_set_new(o, "pending", number(c->pending));
 	json_object_set_new(o, "methods", methods_json(c));
+	json_object_set_new(o, "auth_failures", auth_failures_json(c));
 	return o;
 }
 

@@ -14,6 +14,12 @@
 				"relayed address and port, as peers see it"},                      \
 	}
 
+#define RELAY_SELECTOR                                                                             \
+	{                                                                                          \
+		{"address", CTL_PARAM_TEXT, 2, 64,                                                 \
+			"address or prefix, as relay.addresses has it"},                           \
+	}
+
 static const struct ctl_operation operations[] = {
 	[CTL_OP_HELP] = {.name = "help", .help = "the operations, their parameters"},
 	[CTL_OP_STATUS] = {.name = "status", .help = "state of both processes and why it is so"},
@@ -31,6 +37,25 @@ static const struct ctl_operation operations[] = {
 		.help = "ends one allocation, as if it had expired",
 		.exactly_one = true,
 		.param = ALLOCATION_SELECTOR},
+	[CTL_OP_RELAY_LIST] = {.name = "relay.list",
+		.help = "relay addresses and prefixes as configured, their ports, which are "
+			"drained"},
+	[CTL_OP_RELAY_PORTS] = {.name = "relay.ports",
+		.help = "ports of every single relay address, and of all together",
+		.param = {{"limit", CTL_PARAM_INTEGER, 1, 500, "addresses a page, 100"},
+			{"after", CTL_PARAM_INTEGER, 0, UINT32_MAX, "`next` of the page before"}}},
+	[CTL_OP_RELAY_DRAIN] = {.name = "relay.drain",
+		.help = "gives no more ports of an address or prefix; those taken stay",
+		.exactly_one = true,
+		.param = RELAY_SELECTOR},
+	[CTL_OP_RELAY_UNDRAIN] = {.name = "relay.undrain",
+		.help = "takes a drained or removed address or prefix into use again",
+		.exactly_one = true,
+		.param = RELAY_SELECTOR},
+	[CTL_OP_RELAY_REMOVE] = {.name = "relay.remove",
+		.help = "forgets an address or prefix that is drained and empty",
+		.exactly_one = true,
+		.param = RELAY_SELECTOR},
 };
 
 const struct ctl_operation *ctl_operation_at(unsigned int id)
@@ -80,6 +105,16 @@ static bool fits(const struct ctl_param *p, const json_t *value)
 	return n >= p->min && n <= p->max;
 }
 
+static void explain_choice(const struct ctl_operation *op, char *why)
+{
+	size_t at = (size_t)snprintf(why, CTL_OPERATION_WHY_BYTES, "%s needs %s", op->name,
+		op->param[1].type == CTL_PARAM_NONE ? "" : "exactly one of ");
+
+	for (const struct ctl_param *p = op->param; p->type != CTL_PARAM_NONE; p++)
+		at += (size_t)snprintf(why + at, CTL_OPERATION_WHY_BYTES - at, "%s%s",
+			p == op->param ? "" : ", ", p->name);
+}
+
 int ctl_operation_check(
 	const struct ctl_operation *op, const json_t *params, char why[CTL_OPERATION_WHY_BYTES])
 {
@@ -102,8 +137,7 @@ int ctl_operation_check(
 			return explain_bounds(p, why);
 	}
 	if (op->exactly_one && given != 1) {
-		snprintf(why, CTL_OPERATION_WHY_BYTES, "%s needs exactly one of %s, %s, %s",
-			op->name, op->param[0].name, op->param[1].name, op->param[2].name);
+		explain_choice(op, why);
 		return -EINVAL;
 	}
 	return 0;

@@ -15,6 +15,11 @@ enum ctl_operation_id {
 	CTL_OP_ALLOCATION_LIST,
 	CTL_OP_ALLOCATION_SHOW,
 	CTL_OP_ALLOCATION_CLOSE,
+	CTL_OP_RELAY_LIST,
+	CTL_OP_RELAY_PORTS,
+	CTL_OP_RELAY_DRAIN,
+	CTL_OP_RELAY_UNDRAIN,
+	CTL_OP_RELAY_REMOVE,
 	CTL_OPERATIONS,
 };
 
@@ -36,7 +41,8 @@ struct ctl_param {
 struct ctl_operation {
 	const char *name; // "allocation.list"
 	const char *help;
-	// Parameters are optional, unless this says that exactly one of them must be given.
+	// Parameters are optional, unless this says that exactly one of them must be given. When
+	// there is only one, turnpikectl takes it without its name too.
 	bool exactly_one;
 	struct ctl_param param[CTL_OPERATION_MAX_PARAMS + 1];
 };

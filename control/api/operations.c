@@ -8,6 +8,11 @@ static const ctl_operation_fn run[CTL_OPERATIONS] = {
 	[CTL_OP_ALLOCATION_LIST] = ctl_op_allocation_list,
 	[CTL_OP_ALLOCATION_SHOW] = ctl_op_allocation_show,
 	[CTL_OP_ALLOCATION_CLOSE] = ctl_op_allocation_close,
+	[CTL_OP_RELAY_LIST] = ctl_op_relay_list,
+	[CTL_OP_RELAY_PORTS] = ctl_op_relay_ports,
+	[CTL_OP_RELAY_DRAIN] = ctl_op_relay_drain,
+	[CTL_OP_RELAY_UNDRAIN] = ctl_op_relay_undrain,
+	[CTL_OP_RELAY_REMOVE] = ctl_op_relay_remove,
 };
 
 const ctl_operation_fn *ctl_operations_run(void)

@@ -14,6 +14,11 @@ void ctl_op_stats(void *context, struct ctl_call *call, const json_t *params);
 void ctl_op_allocation_list(void *context, struct ctl_call *call, const json_t *params);
 void ctl_op_allocation_show(void *context, struct ctl_call *call, const json_t *params);
 void ctl_op_allocation_close(void *context, struct ctl_call *call, const json_t *params);
+void ctl_op_relay_list(void *context, struct ctl_call *call, const json_t *params);
+void ctl_op_relay_ports(void *context, struct ctl_call *call, const json_t *params);
+void ctl_op_relay_drain(void *context, struct ctl_call *call, const json_t *params);
+void ctl_op_relay_undrain(void *context, struct ctl_call *call, const json_t *params);
+void ctl_op_relay_remove(void *context, struct ctl_call *call, const json_t *params);
 
 // Totals of control's own work, part of `stats`; the caller owns it.
 json_t *ctl_op_control_stats(struct ctl *ctl);

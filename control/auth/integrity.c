@@ -127,6 +127,13 @@ int ctl_crypto_hmac_sha1(struct ctl_crypto *c, const void *key, size_t key_lengt
 	return hmac_two(c->mac_sha1, key, key_length, data, len, data, 0, out, CTL_INTEGRITY_BYTES);
 }
 
+int ctl_crypto_hmac_sha256(struct ctl_crypto *c, const void *key, size_t key_length,
+	const void *data, size_t len, uint8_t out[CTL_INTEGRITY_SHA256_BYTES])
+{
+	return hmac_two(c->mac_sha256, key, key_length, data, len, data, 0, out,
+		CTL_INTEGRITY_SHA256_BYTES);
+}
+
 // RFC 8489 sections 14.5 and 14.6: over the message up to the attribute, with a Message Length that
 // ends with the attribute, whatever follows it.
 bool ctl_integrity_ok(struct ctl_crypto *c, const struct stun_message *m,
@@ -168,6 +175,5 @@ int ctl_integrity_sha256_append(
 		w, STUN_ATTR_MESSAGE_INTEGRITY_SHA256, CTL_INTEGRITY_SHA256_BYTES);
 	if (!value)
 		return 0;
-	return hmac_two(c->mac_sha256, key, key_length, w->buffer, before, w->buffer, 0, value,
-		CTL_INTEGRITY_SHA256_BYTES);
+	return ctl_crypto_hmac_sha256(c, key, key_length, w->buffer, before, value);
 }

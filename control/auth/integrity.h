@@ -43,9 +43,11 @@ int ctl_crypto_long_term_key(struct ctl_crypto *crypto, const void *user, size_t
 int ctl_crypto_userhash(struct ctl_crypto *crypto, const void *user, size_t user_length,
 	const char *realm, uint8_t out[CTL_USERHASH_BYTES]);
 
-// HMAC-SHA1 over a message. 0, -EIO.
+// HMAC-SHA1 and HMAC-SHA256 over a message. 0, -EIO.
 int ctl_crypto_hmac_sha1(struct ctl_crypto *crypto, const void *key, size_t key_length,
 	const void *data, size_t len, uint8_t out[CTL_INTEGRITY_BYTES]);
+int ctl_crypto_hmac_sha256(struct ctl_crypto *crypto, const void *key, size_t key_length,
+	const void *data, size_t len, uint8_t out[CTL_INTEGRITY_SHA256_BYTES]);
 
 // Verifies the MESSAGE-INTEGRITY or MESSAGE-INTEGRITY-SHA256 attribute `mi` of the message against
 // a key (short-term keys may have any length). The latter may be truncated: 16 to 32 bytes, a

@@ -14,6 +14,11 @@ static const struct cli_command commands[] = {
 	{"allocation", "list", CTL_OP_ALLOCATION_LIST, NULL, cli_allocation_list},
 	{"allocation", "show", CTL_OP_ALLOCATION_SHOW, NULL, cli_allocation_show},
 	{"allocation", "close", CTL_OP_ALLOCATION_CLOSE, NULL, cli_allocation_close},
+	{"relay", "list", CTL_OP_RELAY_LIST, NULL, cli_relay_list},
+	{"relay", "ports", CTL_OP_RELAY_PORTS, NULL, cli_relay_ports},
+	{"relay", "drain", CTL_OP_RELAY_DRAIN, NULL, cli_relay_change},
+	{"relay", "undrain", CTL_OP_RELAY_UNDRAIN, NULL, cli_relay_change},
+	{"relay", "remove", CTL_OP_RELAY_REMOVE, NULL, cli_relay_change},
 	{"help", NULL, CTL_OP_HELP, NULL, cli_help},
 };
 
@@ -102,26 +107,35 @@ static enum cli_exit read_interval(struct cli_args *args, const char *text, FILE
 	return CLI_OK;
 }
 
+// Then its name may be left out.
+static bool has_one_param(const struct ctl_operation *op)
+{
+	return op->exactly_one && op->param[1].type == CTL_PARAM_NONE;
+}
+
 static enum cli_exit read_param(struct cli_args *args, const char *word, FILE *errors)
 {
 	const struct ctl_operation *op = ctl_operation_at((unsigned int)args->command->operation);
 	const char *equals = strchr(word, '=');
+	const char *text = equals ? equals + 1 : word;
 	char why[CTL_OPERATION_WHY_BYTES], key[32];
 	const struct ctl_param *param;
 	json_t *value;
 
-	if (!equals || equals == word || (size_t)(equals - word) >= sizeof(key))
+	if (!equals && has_one_param(op))
+		snprintf(key, sizeof(key), "%s", op->param[0].name);
+	else if (!equals || equals == word || (size_t)(equals - word) >= sizeof(key))
 		return usage_error(errors, "\"%.100s\" is no key=value", word);
-	memcpy(key, word, (size_t)(equals - word));
-	key[equals - word] = '\0';
+	else
+		snprintf(key, sizeof(key), "%.*s", (int)(equals - word), word);
 	if (args->command->own_help && strcmp(key, "interval") == 0)
-		return read_interval(args, equals + 1, errors);
+		return read_interval(args, text, errors);
 	param = ctl_operation_param(op, key);
 	if (!param)
 		return usage_error(errors, "%s has no parameter \"%s\"", op->name, key);
 	if (json_object_get(args->params, key))
 		return usage_error(errors, "%s is given twice", key);
-	value = ctl_param_parse(param, equals + 1, why);
+	value = ctl_param_parse(param, text, why);
 	if (!value)
 		return usage_error(errors, "%s", why);
 	json_object_set_new(args->params, key, value);

@@ -54,4 +54,7 @@ enum cli_exit cli_stats(const struct cli_args *args);
 enum cli_exit cli_allocation_list(const struct cli_args *args);
 enum cli_exit cli_allocation_show(const struct cli_args *args);
 enum cli_exit cli_allocation_close(const struct cli_args *args);
+enum cli_exit cli_relay_list(const struct cli_args *args);
+enum cli_exit cli_relay_ports(const struct cli_args *args);
+enum cli_exit cli_relay_change(const struct cli_args *args); // drain, undrain, remove
 enum cli_exit cli_help(const struct cli_args *args);

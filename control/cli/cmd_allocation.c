@@ -121,6 +121,8 @@ static void print_allocation(const json_t *a)
 	cli_table_init(&t, "ll");
 	cli_table_row(&t, "id", cli_text(a, "id"));
 	cli_table_row(&t, "user", cli_text(a, "user"));
+	if (json_object_get(a, "realm"))
+		cli_table_row(&t, "realm", cli_text(a, "realm"));
 	cli_table_row(&t, "client", cli_text(a, "client"));
 	cli_table_row(&t, "listener", cli_text(a, "listener"));
 	cli_table_row(&t, "relayed", relayed);

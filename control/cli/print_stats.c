@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/abi/stats.h"
+#include "control/auth/auth_failure.h"
 #include "control/cli/json.h"
 #include "control/cli/table.h"
 
@@ -70,6 +71,40 @@ static void print_drops(const json_t *stats)
 	if (t.n_rows == 1)
 		cli_table_row(&t, "none", "0", "", "");
 	cli_table_print(&t, stdout, "");
+}
+
+static const char *failure_help(const char *name)
+{
+	for (unsigned int i = 0; i < CTL_AUTH_FAILURES; i++)
+		if (strcmp(ctl_auth_failure_name(i), name) == 0)
+			return ctl_auth_failure_help(i);
+	return "";
+}
+
+// Control's; nothing when the figures are from the dataplane.
+static void print_auth_failures(const json_t *stats)
+{
+	const json_t *failures =
+		json_object_get(json_object_get(stats, "control"), "auth_failures");
+	char total[CLI_NUMBER_BYTES];
+	struct cli_table t;
+	const char *name;
+	json_t *value;
+
+	if (!json_is_object(failures))
+		return;
+	cli_table_init(&t, "lrl");
+	cli_table_row(&t, "AUTHENTICATION", "REFUSED", "");
+	json_object_foreach((json_t *)(uintptr_t)failures, name, value) {
+		if (json_integer_value(value) == 0)
+			continue;
+		cli_table_row(
+			&t, name, cli_number(json_integer_value(value), total), failure_help(name));
+	}
+	if (t.n_rows == 1)
+		cli_table_row(&t, "none", "0", "");
+	cli_table_print(&t, stdout, "");
+	printf("\n");
 }
 
 static void add_group(struct cli_table *t, const char *prefix, const json_t *group)
@@ -142,6 +177,7 @@ void cli_print_stats(const json_t *stats)
 		print_port(port);
 	}
 	printf("\n");
+	print_auth_failures(stats);
 	print_books(json_object_get(stats, "books"));
 	printf("\n");
 	print_cycles(stats);

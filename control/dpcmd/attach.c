@@ -114,9 +114,11 @@ static int check_message(
 {
 	int rc;
 
-	if (length != sizeof(*m))
-		return wrong(why, "message of %zu bytes, expected %zu", length, sizeof(*m));
-	memcpy(m, message, sizeof(*m));
+	if (length < tp_attached_bytes(0) || length > sizeof(*m))
+		return wrong(why, "message of %zu bytes, expected %zu to %zu", length,
+			tp_attached_bytes(0), sizeof(*m));
+	memset(m, 0, sizeof(*m));
+	memcpy(m, message, length);
 	if (m->header.magic != TP_ABI_MAGIC || m->header.type != TP_MSG_ATTACHED ||
 		m->header.length_bytes != length)
 		return wrong(why, "not an attach message");
@@ -124,6 +126,9 @@ static int check_message(
 		return wrong(why, "ABI version %u.%u, ours is %u.%u", m->header.major,
 			m->header.minor, TP_ABI_MAJOR, TP_ABI_MINOR);
 	rc = check_counts(m, n_fds, why);
+	if (rc == 0 && length < tp_attached_bytes(m->relays))
+		rc = wrong(why, "message of %zu bytes has no room for %u relay addresses", length,
+			m->relays);
 	if (rc == 0)
 		rc = check_addresses(m, why);
 	// With 2 + 2 * workers rings and no two of one kind and worker, each is there once.

@@ -167,7 +167,7 @@ static ssize_t own_addresses(struct tp_ip *out, size_t capacity)
 	return (ssize_t)n;
 }
 
-int ctl_match_acl(const struct conf *conf, struct ctl_acl **out)
+int ctl_match_acl(const struct conf *conf, const struct ctl_store *store, struct ctl_acl **out)
 {
 	struct tp_ip *own = calloc(OWN_MAX, sizeof(*own));
 	ssize_t n;
@@ -176,7 +176,7 @@ int ctl_match_acl(const struct conf *conf, struct ctl_acl **out)
 	if (!own)
 		return -ENOMEM;
 	n = own_addresses(own, OWN_MAX);
-	rc = n < 0 ? (int)n : ctl_policy_acl(conf, own, (size_t)n, out);
+	rc = n < 0 ? (int)n : ctl_policy_acl_now(conf, store, own, (size_t)n, out);
 	free(own);
 	return rc;
 }

@@ -85,7 +85,7 @@ static bool expire(struct ctl_session *s)
 int ctl_session_renew_acl(struct ctl_session *s)
 {
 	struct ctl_acl *fresh;
-	int rc = ctl_match_acl(s->ctl->conf, &fresh);
+	int rc = ctl_match_acl(s->ctl->conf, s->store, &fresh);
 
 	if (rc)
 		return rc;
@@ -197,6 +197,25 @@ int ctl_session_close(struct ctl_session *s, struct tp_alloc_ref ref)
 	return ctl_allocation_delete(s->store, ref, TP_END_OPERATOR, ctl_session_time(), NULL);
 }
 
+int ctl_session_relay_use(struct ctl_session *s, uint32_t entry, enum ctl_relay_use use)
+{
+	struct ctl_relay_view before;
+	int rc;
+
+	if (!s->store)
+		return -ENOTCONN;
+	if (!ctl_relay_entry(s->store, entry, &before))
+		return -ENOENT;
+	rc = ctl_relay_set_use(s->store, entry, use);
+	if (rc)
+		return rc;
+	// Peers at a removed address are refused from now on, or with the next tick.
+	if ((before.use == CTL_RELAY_REMOVED || use == CTL_RELAY_REMOVED) &&
+		ctl_session_renew_acl(s))
+		s->next_acl_ns = 0;
+	return 0;
+}
+
 struct ctl_store *ctl_session_store(struct ctl_session *s)
 {
 	return s->store;
@@ -244,7 +263,7 @@ int ctl_session_create(struct ctl *ctl, struct ctl_session **out)
 	s->punt_in = (struct ctl_punt_in){.conf = ctl->conf, .sink = take_request, .context = s};
 	rc = ctl_policy_users(ctl->conf, &s->users);
 	if (rc == 0)
-		rc = ctl_match_acl(ctl->conf, &s->acl);
+		rc = ctl_match_acl(ctl->conf, NULL, &s->acl);
 	if (rc) {
 		ctl_session_destroy(s);
 		return rc;

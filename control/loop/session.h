@@ -4,6 +4,7 @@
 #pragma once
 
 #include "control/alloc/adopt.h"
+#include "control/alloc/relay_use.h"
 #include "control/alloc/store.h"
 #include "control/ctl.h"
 
@@ -48,3 +49,7 @@ void ctl_session_counters(struct ctl_session *s, struct tp_alloc_ref ref,
 
 // Ends an allocation for the operator. 0, -ENOENT, -ENOTCONN (dataplane away), -ENOBUFS.
 int ctl_session_close(struct ctl_session *s, struct tp_alloc_ref ref);
+
+// Drains, removes or takes back an entry of relay.addresses for the operator. 0, -ENOENT, -ENOTCONN
+// (no dataplane was ever attached), -EBUSY as of ctl_relay_set_use.
+int ctl_session_relay_use(struct ctl_session *s, uint32_t entry, enum ctl_relay_use use);

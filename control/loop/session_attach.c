@@ -34,6 +34,20 @@ static void log_adoption(const struct ctl_adoption *a, const char *verb)
 		tp_warning("%u user names dropped", a->dropped_names);
 }
 
+// Whoever wonders where new allocations do not go finds it in the log.
+static void log_relays(const struct ctl_store *store)
+{
+	char text[TP_ADDR_STRLEN];
+	struct ctl_relay_view v;
+
+	for (uint32_t i = 0; ctl_relay_entry(store, i, &v); i++) {
+		if (v.use == CTL_RELAY_IN_USE)
+			continue;
+		tp_notice("relay address %s/%u stays %s", tp_ip_format(&v.address, text),
+			v.prefix_bits, v.use == CTL_RELAY_REMOVED ? "removed" : "drained");
+	}
+}
+
 static void send_response(void *context, const struct ctl_reply_to *reply_to,
 	const struct tp_addr *source, const struct tp_addr *destination, const uint8_t *bytes,
 	size_t length)
@@ -74,6 +88,9 @@ static int adopt_region(struct ctl_session *s, struct tp_shm *region)
 	if (rc)
 		return rc;
 	rc = ctl_store_adopt(s->store, ctl_session_time(), &s->adoption);
+	// By now it is known which relay addresses are removed.
+	if (rc == 0 && ctl_session_renew_acl(s))
+		s->next_acl_ns = 0;
 	if (rc == 0)
 		rc = create_turn(s);
 	if (rc) {
@@ -104,6 +121,7 @@ static int take_region(struct ctl_session *s, struct tp_shm *region)
 		return rc;
 	}
 	log_adoption(&s->adoption, moved ? "gave the new dataplane" : "took over");
+	log_relays(s->store);
 	tp_shm_close(&s->region);
 	s->region = *region;
 	*region = (struct tp_shm){.fd = -1};

@@ -4,6 +4,7 @@
 
 #include "common/base/bytes.h"
 #include "common/wire/challenge.h"
+#include "control/auth/opaque_string.h"
 #include "control/turn/turn_private.h"
 
 static bool present(struct ctl_transaction *t, uint16_t type, struct stun_attr *out)
@@ -27,12 +28,48 @@ static bool find_user(struct ctl_transaction *t, struct ctl_user_query *q)
 	if (named == hashed)
 		return false;
 	if (named) {
-		q->user = name.value;
-		q->user_length = name.length;
+		q->sent = name.value;
+		q->sent_length = name.length;
 	} else {
 		q->userhash = hash.value;
 	}
 	return true;
+}
+
+static void refuse(struct ctl_transaction *t, enum ctl_auth_failure why)
+{
+	if (t->refused) // the first reason counts
+		return;
+	t->refused = true;
+	t->refusal = why;
+}
+
+// RFC 8489 section 14.3: the name that is looked up is the prepared one. What cannot be prepared
+// is nobody's name, and the lookup takes its way all the same.
+static void prepare_user(struct ctl_transaction *t, struct ctl_user_query *q)
+{
+	q->user = t->user_name;
+	if (!q->sent)
+		return;
+	int n = ctl_opaque_prepare(q->sent, q->sent_length, t->user_name, sizeof(t->user_name));
+	if (n > 0)
+		q->user_length = (size_t)n;
+	else
+		refuse(t, CTL_AUTH_unusable_name);
+}
+
+// Section 9.2.4 does not say what a REALM of its own makes of a request. Keys are made for the
+// listener's realm, so a client that used another's has none of ours: like an unknown user.
+static void check_realm(struct ctl_transaction *t, const struct stun_attr *realm)
+{
+	const char *ours = t->turn->realms->name[t->realm];
+	size_t length = strlen(ours);
+	uint8_t prepared[CTL_OPAQUE_MAX_BYTES];
+	if (realm->length == length && memcmp(realm->value, ours, length) == 0)
+		return;
+	int n = ctl_opaque_prepare(realm->value, realm->length, prepared, sizeof(prepared));
+	if (n < 0 || (size_t)n != length || memcmp(prepared, ours, length) != 0)
+		refuse(t, CTL_AUTH_wrong_realm);
 }
 
 // RFC 8489 section 9.2.4, third check, for a nonce whose cookie says that algorithms were offered:
@@ -67,7 +104,7 @@ static bool keep_user(struct ctl_transaction *t, const struct ctl_user_answer *a
 {
 	if (answer->user_length > sizeof(t->user_name))
 		return false;
-	memcpy(t->user_name, answer->user, answer->user_length);
+	memmove(t->user_name, answer->user, answer->user_length); // it may be there already
 	t->user.value = t->user_name;
 	t->user.length = (uint16_t)answer->user_length;
 	return true;
@@ -88,7 +125,43 @@ static bool match_keys(struct ctl_transaction *t, const struct ctl_user_answer *
 			t->key = answer->key[i];
 		found |= ok;
 	}
-	return whole && found && answer->result == 0;
+	return whole && found;
+}
+
+// A temporary credential past its time may still serve the allocation that was made with it.
+static bool outlives_expiry(struct ctl_transaction *t, const struct ctl_user_answer *answer)
+{
+	struct ctl_turn *turn = t->turn;
+	if (turn->realms->rest_expiry == CONF_REST_EXPIRY_ALWAYS ||
+		t->method == CTL_METHOD_ALLOCATE)
+		return false;
+	const struct tp_alloc_record *r = ctl_allocation_find(turn->store, t->request.transport,
+		&t->request.client, &t->request.listener, turn->now);
+	return r &&
+	       ctl_allocation_is_of(turn->store, r, t->realm, answer->user, answer->user_length);
+}
+
+// Whether the user is who it says. Every key is tried, whatever is wrong already.
+static bool verify(struct ctl_transaction *t, const struct ctl_user_answer *answer)
+{
+	bool fits = match_keys(t, answer);
+	if (answer->result)
+		refuse(t, answer->why);
+	else if (!fits || !keep_user(t, answer))
+		refuse(t, CTL_AUTH_wrong_password);
+	else if (answer->expired && !outlives_expiry(t, answer))
+		refuse(t, CTL_AUTH_expired);
+	return !t->refused;
+}
+
+static void fail(struct ctl_transaction *t, enum ctl_auth_failure why, enum stun_err code)
+{
+	t->turn->counters.auth_failures[why]++;
+	if (code == STUN_ERR_UNAUTHENTICATED || code == STUN_ERR_STALE_NONCE)
+		ctl_response_challenge(t, code);
+	else
+		ctl_response_error(t, code);
+	ctl_transaction_end(t);
 }
 
 static void on_user(void *context, const struct ctl_user_answer *answer)
@@ -100,13 +173,11 @@ static void on_user(void *context, const struct ctl_user_answer *answer)
 	// 4. An unknown user and 5. a wrong password look the same: 401 with a fresh nonce. A store
 	// that is down does not tell who is known.
 	if (answer->result != 0 && answer->result != -ENOENT) {
-		ctl_response_error(t, STUN_ERR_SERVER_ERROR);
-		ctl_transaction_end(t);
+		fail(t, CTL_AUTH_store_down, STUN_ERR_SERVER_ERROR);
 		return;
 	}
-	if (!match_keys(t, answer) || !keep_user(t, answer)) {
-		ctl_response_challenge(t, STUN_ERR_UNAUTHENTICATED);
-		ctl_transaction_end(t);
+	if (!verify(t, answer)) {
+		fail(t, t->refusal, STUN_ERR_UNAUTHENTICATED);
 		return;
 	}
 	// 6. A nonce that is too old, or not for this client: 438 with a fresh one.
@@ -114,8 +185,7 @@ static void on_user(void *context, const struct ctl_user_answer *answer)
 		!ctl_nonce_ok(ctl_store_nonce_keys(turn->store), turn->now.wall_ns,
 			turn->nonce_lifetime_s, &t->request.client, &t->request.listener,
 			nonce.value, nonce.length)) {
-		ctl_response_challenge(t, STUN_ERR_STALE_NONCE);
-		ctl_transaction_end(t);
+		fail(t, CTL_AUTH_stale_nonce, STUN_ERR_STALE_NONCE);
 		return;
 	}
 	t->authenticated = true;
@@ -125,24 +195,27 @@ static void on_user(void *context, const struct ctl_user_answer *answer)
 void ctl_authenticate(struct ctl_transaction *t)
 {
 	struct ctl_turn *turn = t->turn;
-	struct ctl_user_query query = {.wall_ns = turn->now.wall_ns};
+	struct ctl_user_query query = {.realm = t->realm, .wall_ns = turn->now.wall_ns};
 	struct stun_attr mi, realm, nonce;
 
 	// 1. Neither MESSAGE-INTEGRITY nor MESSAGE-INTEGRITY-SHA256: 401 with REALM and NONCE.
 	if (!find_integrity(t, &mi)) {
-		ctl_response_challenge(t, STUN_ERR_UNAUTHENTICATED);
-		ctl_transaction_end(t);
+		fail(t, CTL_AUTH_no_integrity, STUN_ERR_UNAUTHENTICATED);
 		return;
 	}
 	// 2. With one, but without USERNAME or USERHASH, REALM or NONCE (or malformed): 400.
-	// 3. Password algorithms that were not offered so: 400.
 	if (!stun_attr_length_ok(&mi) || !find_user(t, &query) ||
-		!present(t, STUN_ATTR_REALM, &realm) || !present(t, STUN_ATTR_NONCE, &nonce) ||
-		!choose_algorithm(t, &nonce, &query)) {
-		ctl_response_error(t, STUN_ERR_BAD_REQUEST);
-		ctl_transaction_end(t);
+		!present(t, STUN_ATTR_REALM, &realm) || !present(t, STUN_ATTR_NONCE, &nonce)) {
+		fail(t, CTL_AUTH_malformed_credentials, STUN_ERR_BAD_REQUEST);
 		return;
 	}
+	// 3. Password algorithms that were not offered so: 400.
+	if (!choose_algorithm(t, &nonce, &query)) {
+		fail(t, CTL_AUTH_password_algorithms, STUN_ERR_BAD_REQUEST);
+		return;
+	}
+	prepare_user(t, &query);
+	check_realm(t, &realm);
 	// Until the answer the five-tuple is busy; an answer from within the call finds it so, too.
 	ctl_transaction_hold(t, CTL_TRANSACTION_LOOKUP);
 	turn->users->lookup(turn->users, &query, on_user, t);

@@ -7,9 +7,8 @@
 
 bool ctl_same_user(struct ctl_transaction *t, const struct tp_alloc_record *record)
 {
-	uint8_t user[CTL_USER_MAX_BYTES];
-	size_t length = ctl_allocation_user(t->turn->store, record, user);
-	return length == t->user.length && memcmp(user, t->user.value, length) == 0;
+	return ctl_allocation_is_of(
+		t->turn->store, record, t->realm, t->user.value, t->user.length);
 }
 
 // RFC 8656 section 5: 437 without an allocation, 441 with the credentials of somebody else.

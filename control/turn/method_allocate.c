@@ -123,6 +123,7 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t)
 		.transport = t->request.transport,
 		.user = t->user.value,
 		.user_length = t->user.length,
+		.realm = t->realm,
 		.transaction_id = t->message.transaction_id};
 	struct stun_attr additional;
 	bool dual = stun_find(&t->message, additional_type(t), &additional);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "common/wire/chandata.h"
+#include "control/alloc/relay_use.h"
+#include "control/auth/rest.h"
 
 void ctl_policy_store(const struct conf *conf, struct ctl_store_policy *out)
 {
@@ -19,6 +21,8 @@ void ctl_policy_store(const struct conf *conf, struct ctl_store_policy *out)
 		.allocations_per_user = conf->quotas.allocations_per_user,
 		.permissions = conf->quotas.permissions_per_allocation,
 		.new_peers_per_s = conf->quotas.new_peers_per_second,
+		.allocations_per_realm = conf->quotas.allocations_per_realm,
+		.n_realms = conf->n_realms,
 		.rate_bytes_per_s = (conf->quotas.bits_per_second_per_allocation + 7) / 8,
 		.allocation_max_s = conf->lifetimes.allocation_max_s,
 		.permission_s = conf->lifetimes.permission_s,
@@ -30,6 +34,8 @@ void ctl_policy_store(const struct conf *conf, struct ctl_store_policy *out)
 			.public_address = r->public_address,
 			.prefix_bits = r->prefix_bits};
 	}
+	for (size_t i = 0; i < conf->n_realms; i++)
+		out->realm_tag[i] = ctl_realm_tag(conf->realms[i]);
 	for (size_t i = 0; i < conf->n_listeners; i++)
 		out->listeners[i] = (struct tp_addr){
 			.ip = conf->listeners[i].address, .port = conf->listeners[i].port};
@@ -43,17 +49,42 @@ static struct ctl_acl_prefix *copy_prefixes(const struct conf_prefix *list, size
 	return out;
 }
 
+struct relay_forms {
+	struct ctl_acl_prefix prefix[2 * CONF_MAX_RELAYS];
+	size_t count;
+};
+
+// Both forms of an entry; most have only one.
+static void add_forms(struct relay_forms *f, const struct conf_relay *r)
+{
+	f->prefix[f->count++] = (struct ctl_acl_prefix){r->address, r->prefix_bits};
+	if (!tp_ip_equal(&r->address, &r->public_address))
+		f->prefix[f->count++] = (struct ctl_acl_prefix){r->public_address, r->prefix_bits};
+}
+
+static bool is_removed(const struct ctl_store *store, const struct conf_relay *r)
+{
+	struct ctl_relay_view v;
+	return store &&
+	       ctl_relay_entry(store, ctl_relay_find(store, &r->address, r->prefix_bits), &v) &&
+	       v.use == CTL_RELAY_REMOVED;
+}
+
 int ctl_policy_acl(
 	const struct conf *conf, const struct tp_ip *own, size_t n_own, struct ctl_acl **out)
 {
+	return ctl_policy_acl_now(conf, NULL, own, n_own, out);
+}
+
+int ctl_policy_acl_now(const struct conf *conf, const struct ctl_store *store,
+	const struct tp_ip *own, size_t n_own, struct ctl_acl **out)
+{
 	*out = NULL;
-	struct ctl_acl_prefix relays[2 * CONF_MAX_RELAYS];
+	struct relay_forms relays = {.count = 0}, removed = {.count = 0};
 	struct tp_addr listeners[CONF_MAX_LISTENERS];
-	size_t n_relays = 0;
 	for (size_t i = 0; i < conf->relay.n_addresses; i++) {
 		const struct conf_relay *r = &conf->relay.addresses[i];
-		relays[n_relays++] = (struct ctl_acl_prefix){r->address, r->prefix_bits};
-		relays[n_relays++] = (struct ctl_acl_prefix){r->public_address, r->prefix_bits};
+		add_forms(is_removed(store, r) ? &removed : &relays, r);
 	}
 	for (size_t i = 0; i < conf->n_listeners; i++)
 		listeners[i] = (struct tp_addr){
@@ -66,8 +97,10 @@ int ctl_policy_acl(
 			.n_allow = conf->peers.n_allow,
 			.deny = deny,
 			.n_deny = conf->peers.n_deny,
-			.relays = relays,
-			.n_relays = n_relays,
+			.relays = relays.prefix,
+			.n_relays = relays.count,
+			.removed = removed.prefix,
+			.n_removed = removed.count,
 			.port_min = conf->relay.port_min,
 			.port_max = conf->relay.port_max,
 			.listeners = listeners,
@@ -81,7 +114,8 @@ int ctl_policy_acl(
 	return rc;
 }
 
-static_assert(CONF_MAX_REST_SECRETS <= CTL_USER_KEYS);
+static_assert(CONF_MAX_REST_SECRETS * CTL_REST_KEYS <= CTL_USER_KEYS);
+static_assert(CONF_MAX_REALMS <= CTL_MAX_REALMS);
 
 int ctl_policy_users(const struct conf *conf, struct ctl_user_store **out)
 {
@@ -89,15 +123,21 @@ int ctl_policy_users(const struct conf *conf, struct ctl_user_store **out)
 	struct ctl_user_entry *users = calloc(conf->auth.n_users + 1, sizeof(*users));
 	if (!users)
 		return -ENOMEM;
-	for (size_t i = 0; i < conf->auth.n_users; i++)
-		users[i] = (struct ctl_user_entry){
-			conf->auth.users[i].name, conf->auth.users[i].password};
-	struct ctl_config_users_options options = {.realm = conf->realm,
+	for (size_t i = 0; i < conf->auth.n_users; i++) {
+		const struct conf_user *u = &conf->auth.users[i];
+		users[i] = (struct ctl_user_entry){.name = u->name,
+			.password = u->password,
+			.key = u->key,
+			.key_sha256 = u->key_sha256,
+			.realm = u->realm_index};
+	}
+	struct ctl_config_users_options options = {.realms = conf->realms,
+		.n_realms = conf->n_realms,
 		.users = users,
 		.n_users = conf->auth.n_users,
 		.rest_secrets = (const char *const *)conf->auth.rest_secrets,
 		.n_rest_secrets = conf->auth.n_rest_secrets};
 	int rc = ctl_config_users_create(&options, out);
-	free(users); // names and passwords are the config's
+	free(users); // names and keys are the config's
 	return rc;
 }

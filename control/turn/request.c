@@ -139,6 +139,7 @@ void ctl_turn_request(struct ctl_turn *turn, const struct ctl_request *q, struct
 		run_binding(t);
 		return;
 	}
+	t->realm = ctl_realms_find(turn->realms, q);
 	t->replay_key = ctl_replay_key_of(&turn->replay, &t->request);
 	struct ctl_transaction *busy = ctl_transaction_busy(turn, q);
 	if (!busy) {

@@ -111,8 +111,8 @@ void ctl_response_challenge(struct ctl_transaction *t, enum stun_err code)
 	t->authenticated = false;
 	t->challenge = true;
 	begin(t, STUN_ERROR);
-	stun_write_challenge(&t->writer, code, turn->realm, nonce, STUN_CHALLENGE_FEATURES,
-		stun_has_fingerprint(&t->message) ? FINGERPRINT_BYTES : 0,
+	stun_write_challenge(&t->writer, code, turn->realms->name[t->realm], nonce,
+		STUN_CHALLENGE_FEATURES, stun_has_fingerprint(&t->message) ? FINGERPRINT_BYTES : 0,
 		STUN_CHALLENGE_MAX_BYTES(t->request.length));
 	count_error(t, code);
 	finish(t);

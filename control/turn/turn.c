@@ -27,11 +27,12 @@ static int fill(struct ctl_turn *turn, const struct ctl_turn_options *o)
 	turn->classic = conf->compatibility.stun == CONF_STUN_RFC3489;
 	memcpy(turn->discovery, conf->nat_discovery.families, sizeof(turn->discovery));
 	turn->max_pending = o->max_pending ? o->max_pending : DEFAULT_PENDING;
-	turn->realm = strdup(conf->realm);
 	turn->software = strdup(conf->software ? conf->software : "");
-	if (!turn->realm || !turn->software)
+	if (!turn->software)
 		return -ENOMEM;
-	int rc = ctl_crypto_create(&turn->crypto);
+	int rc = ctl_turn_set_realms(turn, conf);
+	if (!rc)
+		rc = ctl_crypto_create(&turn->crypto);
 	if (!rc)
 		rc = turn->random.bytes(turn->random.context, &turn->key, sizeof(turn->key));
 	if (!rc)
@@ -43,7 +44,8 @@ static int fill(struct ctl_turn *turn, const struct ctl_turn_options *o)
 int ctl_turn_create(const struct ctl_turn_options *options, struct ctl_turn **out)
 {
 	*out = NULL;
-	if (!options->store || !options->users || !options->acl || !options->send)
+	if (!options->store || !options->users || !options->acl || !options->send ||
+		options->conf->n_realms == 0)
 		return -EINVAL;
 	struct ctl_turn *turn = calloc(1, sizeof(*turn));
 	if (!turn)
@@ -76,7 +78,7 @@ void ctl_turn_destroy(struct ctl_turn *turn)
 	}
 	ctl_replay_fini(&turn->replay);
 	ctl_crypto_destroy(turn->crypto);
-	free(turn->realm);
+	ctl_realms_destroy(turn->realms);
 	free(turn->software);
 	free(turn);
 }
@@ -89,6 +91,17 @@ void ctl_turn_set_acl(struct ctl_turn *turn, const struct ctl_acl *acl)
 void ctl_turn_set_users(struct ctl_turn *turn, struct ctl_user_store *users)
 {
 	turn->users = users;
+}
+
+int ctl_turn_set_realms(struct ctl_turn *turn, const struct conf *conf)
+{
+	struct ctl_realms *fresh;
+	int rc = ctl_realms_create(conf, &fresh);
+	if (rc)
+		return rc;
+	ctl_realms_destroy(turn->realms);
+	turn->realms = fresh;
+	return 0;
 }
 
 const struct ctl_turn_counters *ctl_turn_counters(const struct ctl_turn *turn)

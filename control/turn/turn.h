@@ -34,7 +34,7 @@ typedef void (*ctl_turn_send_fn)(void *context, const struct ctl_reply_to *reply
 	size_t length);
 
 struct ctl_turn_options {
-	const struct conf *conf;      // realm, software, nonce and allocation lifetimes: copied
+	const struct conf *conf;      // realms, software, nonce and allocation lifetimes: copied
 	struct ctl_store *store;      // adopted; outlives the turn object
 	struct ctl_user_store *users; // outlives it
 	const struct ctl_acl *acl;    // outlives it
@@ -70,6 +70,9 @@ void ctl_turn_tick(struct ctl_turn *turn, struct ctl_time now);
 // lookup under way must have been answered.
 void ctl_turn_set_acl(struct ctl_turn *turn, const struct ctl_acl *acl);
 void ctl_turn_set_users(struct ctl_turn *turn, struct ctl_user_store *users);
+// Realms of the configuration, by listener, and its rest_expiry: copied. Of the same configuration
+// as users and the store's policy. 0; -ENOMEM: the old ones stay.
+int ctl_turn_set_realms(struct ctl_turn *turn, const struct conf *conf);
 
 enum ctl_turn_method_index {
 	CTL_METHOD_BINDING,
@@ -93,6 +96,7 @@ struct ctl_turn_counters {
 	uint64_t requests[CTL_METHODS];
 	uint64_t successes[CTL_METHODS];
 	uint64_t errors[CTL_METHODS][CTL_ERRORS];
+	uint64_t auth_failures[CTL_AUTH_FAILURES];
 	uint64_t replayed;      // retransmissions answered from memory or from the record
 	uint64_t malformed;     // no STUN message, or a wrong FINGERPRINT
 	uint64_t not_a_request; // indications and responses

@@ -43,7 +43,11 @@ struct ctl_transaction {
 	// something else (RFC 5780).
 	struct tp_addr respond_from, respond_to;
 
+	uint16_t realm; // the listener's
+
 	// Set by authentication.
+	bool refused; // whatever the user store says, because of `refusal`
+	enum ctl_auth_failure refusal;
 	bool authenticated;
 	bool challenge; // the response is a 401 or 438
 	struct ctl_key key;
@@ -59,6 +63,19 @@ struct ctl_transaction {
 	uint8_t bytes[CTL_REQUEST_MAX_BYTES];
 };
 
+// Realms, and whose each listener is.
+struct ctl_realms {
+	char *name[CONF_MAX_REALMS];
+	size_t n;
+	struct ctl_realm_listener {
+		struct tp_addr address;
+		uint32_t transports; // bits, by enum ctl_transport
+		uint16_t realm;
+	} listener[CONF_MAX_LISTENERS];
+	size_t n_listeners;
+	enum conf_rest_expiry rest_expiry;
+};
+
 struct ctl_turn {
 	struct ctl_store *store;
 	struct ctl_user_store *users;
@@ -69,7 +86,7 @@ struct ctl_turn {
 	struct ctl_random random;
 	struct ctl_time now; // of the event being handled
 
-	char *realm;
+	struct ctl_realms *realms;
 	char *software;
 	uint32_t nonce_lifetime_s;
 	uint32_t allocation_default_s;
@@ -126,6 +143,12 @@ void ctl_response_challenge(struct ctl_transaction *t, enum stun_err code);
 // ---- authenticate.c
 // RFC 8489 section 9.2.4. Calls ctl_request_authenticated, or answers with an error.
 void ctl_authenticate(struct ctl_transaction *t);
+
+// ---- realms.c
+int ctl_realms_create(const struct conf *conf, struct ctl_realms **out); // 0, -ENOMEM
+void ctl_realms_destroy(struct ctl_realms *realms);
+// Index of the realm of the listener that a request came to; 0 where it is none of ours.
+uint16_t ctl_realms_find(const struct ctl_realms *realms, const struct ctl_request *request);
 
 // ---- request.c
 void ctl_request_authenticated(struct ctl_transaction *t);

@@ -124,7 +124,7 @@ static void describe(const struct dp_manage *m, struct tp_attached *out)
 		.major = TP_ABI_MAJOR,
 		.minor = TP_ABI_MINOR,
 		.type = TP_MSG_ATTACHED,
-		.length_bytes = sizeof(*out)};
+		.length_bytes = (uint32_t)tp_attached_bytes((uint32_t)dp->conf->relay.n_addresses)};
 	out->pid = (uint32_t)getpid();
 	out->workers = dp->n_workers;
 	out->instance = dp->instance;
@@ -152,7 +152,7 @@ static int send_attached(const struct dp_manage *m, const struct manage_client *
 	fds[1] = a->rings.fd;
 	memcpy(&fds[2], a->event_fds, a->n_event_fds * sizeof(fds[0]));
 	return tp_message_send(
-		client->fd, message, sizeof(*message), fds, (size_t)2 + a->n_event_fds);
+		client->fd, message, message->header.length_bytes, fds, (size_t)2 + a->n_event_fds);
 }
 
 int dp_manage_attach(struct dp_manage *m, struct manage_client *client)

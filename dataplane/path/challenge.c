@@ -40,8 +40,9 @@ static int write_answer(const struct dp_worker *w, const struct dp_packet *p, ui
 	memcpy(transaction_id, at + 8, sizeof(transaction_id));
 	stun_write_begin(
 		&writer, at, CHALLENGE_MOST_BYTES, STUN_ERROR, STUN_ALLOCATE, transaction_id);
-	stun_write_challenge(&writer, STUN_ERR_UNAUTHENTICATED, w->realm, nonce,
-		STUN_CHALLENGE_FEATURES, fingerprint ? FINGERPRINT_BYTES : 0,
+	stun_write_challenge(&writer, STUN_ERR_UNAUTHENTICATED,
+		dp_listener_realm(w->locals, p->listener), nonce, STUN_CHALLENGE_FEATURES,
+		fingerprint ? FINGERPRINT_BYTES : 0,
 		STUN_CHALLENGE_MAX_BYTES((size_t)p->payload_length));
 	if (fingerprint)
 		stun_write_fingerprint(&writer);

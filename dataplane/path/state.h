@@ -54,7 +54,6 @@ struct dp_worker {
 	uint16_t channel_max;      // highest channel number, common/wire/chandata.h
 	bool classic;              // Binding requests of RFC 3489 go to control
 	uint16_t ipv4_id;
-	const char *realm;            // of challenges: the config's
 	uint64_t random;              // state of a splitmix64, seeded from getrandom
 	struct dp_control_link *link; // for this turn of the loop only
 	struct rte_mbuf *rx_frame[DP_BURST];

@@ -82,7 +82,6 @@ int dp_worker_create(struct dp *dp, uint16_t index, unsigned int lcore, struct d
 	w->channel_max = dp->conf->compatibility.channel_numbers == CONF_CHANNELS_RFC5766
 				 ? CHANDATA_CHANNEL_MAX_RFC5766
 				 : CHANDATA_CHANNEL_MAX;
-	w->realm = dp->conf->realm != NULL ? dp->conf->realm : "";
 	w->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (w->event_fd < 0) {
 		ret = -errno;

@@ -41,6 +41,7 @@ struct dp_locals {
 	struct tp_addr listener[TP_MAX_LISTENERS];
 	uint16_t listener_local[TP_MAX_LISTENERS];
 	struct dp_discovery listener_discovery[TP_MAX_LISTENERS];
+	const char *listener_realm[TP_MAX_LISTENERS];
 };
 
 static uint32_t address_tag(uint8_t family, const uint8_t *ip)
@@ -131,6 +132,11 @@ uint16_t dp_listener_count(const struct dp_locals *l)
 const struct dp_discovery *dp_listener_discovery(const struct dp_locals *l, uint16_t listener)
 {
 	return &l->listener_discovery[listener];
+}
+
+const char *dp_listener_realm(const struct dp_locals *l, uint16_t listener)
+{
+	return l->listener_realm[listener];
 }
 
 const struct tp_addr *dp_listener_at(const struct dp_locals *l, uint16_t listener, uint16_t *local)
@@ -259,6 +265,8 @@ static int add_listeners(struct dp_locals *l, uint32_t capacity, const struct co
 		l->listener[l->n_listeners] =
 			(struct tp_addr){.ip = listener->address, .port = listener->port};
 		l->listener_local[l->n_listeners] = index;
+		l->listener_realm[l->n_listeners] =
+			conf->n_realms > 0 ? conf->realms[listener->realm_index] : "";
 		add_discovery(
 			&l->listener_discovery[l->n_listeners], conf, &l->listener[l->n_listeners]);
 		l->n_listeners++;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The addresses that the dataplane answers for: listeners and relay addresses (prefixes expanded).
-// Built once from the config, read-only afterwards.
+// Built once from the config, which must stay, read-only afterwards.
 #pragma once
 
 #include "config/conf.h"
@@ -48,6 +48,8 @@ uint16_t dp_listener_find(const struct dp_locals *l, uint16_t local, rte_be16_t 
 uint16_t dp_listener_count(const struct dp_locals *l);
 // Address and port of a listener, and its local index.
 const struct tp_addr *dp_listener_at(const struct dp_locals *l, uint16_t listener, uint16_t *local);
+// The realm of a listener, the configuration's string.
+const char *dp_listener_realm(const struct dp_locals *l, uint16_t listener);
 // By listener index; never NULL.
 const struct dp_discovery *dp_listener_discovery(const struct dp_locals *l, uint16_t listener);
 // Whether the port (network order) is in the relay range.

@@ -21,6 +21,7 @@ static void check_accepted(const struct conf *c)
 	for (size_t i = 0; i < c->n_listeners; i++) {
 		FUZZ_CHECK(c->listeners[i].address.family != TP_FAMILY_NONE);
 		FUZZ_CHECK(c->listeners[i].port > 0 && c->listeners[i].transports != 0);
+		FUZZ_CHECK(c->listeners[i].realm_index < c->n_realms);
 	}
 	for (size_t i = 0; i < c->relay.n_addresses; i++) {
 		const struct conf_relay *r = &c->relay.addresses[i];
@@ -28,8 +29,13 @@ static void check_accepted(const struct conf *c)
 		FUZZ_CHECK(r->address.family == r->public_address.family);
 		FUZZ_CHECK(tp_ip_in_prefix(&r->address, &r->address, r->prefix_bits));
 	}
-	for (size_t i = 0; i < c->auth.n_users; i++)
-		FUZZ_CHECK(c->auth.users[i].name[0] && c->auth.users[i].password[0]);
+	for (size_t i = 0; i < c->auth.n_users; i++) {
+		const struct conf_user *u = &c->auth.users[i];
+
+		FUZZ_CHECK(u->name[0] && u->realm_index < c->n_realms);
+		FUZZ_CHECK(u->password ? u->password[0] && !u->key : strlen(u->key) == 32);
+		FUZZ_CHECK(!u->key_sha256 || (u->key && strlen(u->key_sha256) == 64));
+	}
 }
 
 void fuzz_one(const uint8_t *data, size_t size)

@@ -194,7 +194,7 @@ void fuzz_one(const uint8_t *data, size_t size)
 	struct fuzz_relay f = {.users = {.lookup = lookup},
 		.now = {.now_ns = TP_NS_PER_S, .wall_ns = 1700000000 * TP_NS_PER_S}};
 	char realm[] = "example.org";
-	struct conf conf = {.realm = realm};
+	struct conf conf = {.realm = realm, .realms = {realm}, .n_realms = 1};
 	struct ctl_acl_options no_rules = {};
 	struct ctl_acl *acl;
 	conf.auth.nonce_lifetime_s = 600;

@@ -261,6 +261,11 @@ def main():
     for text in ("198.18.0.2", "198.18.0.0/15", "fd00:198:18::/48", "::ffff:198.18.0.2", "::/0", "::1/128", "10.0.0.1/8",
                  "1.2.3.4/033", "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", "fe80::1%eth0", "[::1]:3478"):
         save("addr", hashlib.sha1(text.encode()).hexdigest()[:12], text.encode())
+    for raw in (b"user", "cafe\u0301".encode(), "a\u3000b".encode(), "l\u00b7l".encode(), "\u1100\u1161".encode(),
+                "\u0628\u064e\u200c\u064e\u0627".encode(), "\u0661\u0662".encode(), "\u0375\u03b1".encode(),
+                "\u05d0\u05f3".encode(), "\u30fb\u30a2".encode(), "\ufb2c".encode() * 341, b"a" * 1025,
+                "\u0915\u094d\u200d".encode(), "\u0378".encode(), b"a\0b", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"):
+        save("opaque_string", hashlib.sha1(raw).hexdigest()[:12], raw)
 
 
 if __name__ == "__main__":

@@ -383,7 +383,7 @@ static const struct mistake mistakes[] = {
 	// Relay.
 	{"{'relay':{}}", "t.json: relay.addresses: is required\n"},
 	{"{'relay':{'addresses':[]}}",
-		"t.json: relay.addresses: must be a list of 1 to 64 objects, is a list of 0\n"},
+		"t.json: relay.addresses: must be a list of 1 to 256 objects, is a list of 0\n"},
 	{"{'relay':{'addresses':[{'address':'192.0.2.1'}],'port_range':[65535,49152]}}",
 		"t.json: relay.port_range: is upside down: 65535 is above 49152\n"},
 	{"{'relay':{'addresses':[{'address':'192.0.2.1'}],'port_range':[0,65536]}}",
@@ -423,8 +423,37 @@ static const struct mistake mistakes[] = {
 	{"{'relay':{'addresses':[{'address':'10.0.0.5','public':'2001:db8::5'}]}}",
 		"t.json: relay.addresses[0].public: is IPv6, but the address is IPv4\n"},
 	{"{'relay':{'addresses':[{'prefix':'10.0.0.4/31','public':'203.0.113.5'}]}}",
-		"t.json: relay.addresses[0].public: stands only beside \"address\", not beside "
-		"\"prefix\"\n"},
+		"t.json: relay.addresses[0].public: must be the first address of a prefix as long "
+		"as the private one, /31: that would be 203.0.113.4\n"},
+	{"{'relay':{'addresses':[{'prefix':'2001:db8:0:1::/120','public':'2001:db8::101'}]}}",
+		"t.json: relay.addresses[0].public: must be the first address of a prefix as long "
+		"as the private one, /120: that would be 2001:db8::100\n"},
+	{"{'relay':{'addresses':[{'prefix':'10.0.0.0/28','public':'255.255.255.240'}]}}",
+		"t.json: relay.addresses[0].public: 255.255.255.240/28 holds the broadcast "
+		"address\n"},
+	{"{'relay':{'addresses':[{'prefix':'10.0.0.0/28','public':'2001:db8::'}]}}",
+		"t.json: relay.addresses[0].public: is IPv6, but the address is IPv4\n"},
+	// Prefixes in public form, in every way that two can meet.
+	{"{'relay':{'addresses':[{'prefix':'10.0.0.0/28','public':'203.0.113.16'},"
+	 "{'address':'10.1.0.1','public':'203.0.113.31'}]}}",
+		"t.json: relay.addresses[1]: its public address is one of relay.addresses[0] "
+		"too\n"},
+	{"{'relay':{'addresses':[{'address':'203.0.113.17'},"
+	 "{'prefix':'10.0.0.0/28','public':'203.0.113.16'}]}}",
+		"t.json: relay.addresses[1]: its public address is one of relay.addresses[0] "
+		"too\n"},
+	{"{'relay':{'addresses':[{'prefix':'10.0.0.0/28','public':'203.0.113.16'},"
+	 "{'prefix':'203.0.113.0/24'}]}}",
+		"t.json: relay.addresses[1]: its public address is one of relay.addresses[0] "
+		"too\n"},
+	{"{'relay':{'addresses':[{'prefix':'2001:db8:0:1::/120','public':'2001:db8:0:2::'},"
+	 "{'prefix':'2001:db8:0:3::/124','public':'2001:db8:0:2::10'}]}}",
+		"t.json: relay.addresses[1]: its public address is one of relay.addresses[0] "
+		"too\n"},
+	{"{'relay':{'addresses':[{'address':'2001:db8::5','public':'2001:db8:0:1::5'},"
+	 "{'address':'2001:db8:0:1::5'}]}}",
+		"t.json: relay.addresses[1]: its public address is one of relay.addresses[0] "
+		"too\n"},
 	{"{'relay':{'addresses':[{'address':'10.0.0.5'},{'address':'10.0.0.5'}]}}",
 		"t.json: relay.addresses[1]: 10.0.0.5/32 overlaps relay.addresses[0]\n"},
 	{"{'relay':{'addresses':[{'prefix':'10.0.0.0/28'},{'prefix':'10.0.0.8/29'}]}}",
@@ -438,11 +467,28 @@ static const struct mistake mistakes[] = {
 		"t.json: relay.addresses[1]: its public address is one of relay.addresses[0] "
 		"too\n"},
 	// Users and secrets: no value of a secret is ever printed.
-	{"{'auth':{'users':[{'name':'u'}]}}", "t.json: auth.users[0].password: is required\n"},
+	{"{'auth':{'users':[{'name':'u'}]}}", "t.json: auth.users[0]: must have exactly one of the "
+					      "keys \"password\" or \"key\", has 0\n"},
 	{"{'auth':{'users':[{'name':'u','password':''}]}}",
 		"t.json: auth.users[0].password: must be a string of 1 to 1024 bytes, is a string "
 		"of 0 "
 		"bytes\n"},
+	{"{'auth':{'users':[{'name':'u','password':'p','key':'00112233445566778899aabbccddeeff'}]}"
+	 "}",
+		"t.json: auth.users[0]: must have exactly one of the keys \"password\" or \"key\", "
+		"has 2\n"},
+	{"{'auth':{'users':[{'name':'u','key':'00112233445566778899aabbccddeefg'}]}}",
+		"t.json: auth.users[0].key: has characters other than hexadecimal digits\n"},
+	{"{'auth':{'users':[{'name':'u','key':'001122'}]}}",
+		"t.json: auth.users[0].key: must be a string of 32 bytes, is a string of 6 "
+		"bytes\n"},
+	{"{'auth':{'users':[{'name':'u','password':'p','key_sha256':"
+	 "'00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff'}]}}",
+		"t.json: auth.users[0]: \"key_sha256\" has its place beside \"key\"\n"},
+	{"{'auth':{'users':[{'name':'u','password':'p','realm':'b.example.org'}]}}",
+		"t.json: auth.users[0].realm: no listener is of the realm \"b.example.org\"\n"},
+	{"{'auth':{'rest_expiry':'never'}}",
+		"t.json: auth.rest_expiry: must be \"allocate\" or \"always\", is \"never\"\n"},
 	{"{'auth':{'users':[{'name':'u','password':1234}]}}",
 		"t.json: auth.users[0].password: must be a string of 1 to 1024 bytes, is an "
 		"integer\n"},
@@ -474,6 +520,82 @@ static const struct mistake mistakes[] = {
 	 "'metrics':{'address':'192.0.2.9','port':3478}}",
 		"t.json: metrics: takes the TCP port of listeners[0]\n"},
 };
+
+// A document with this many relay addresses: every fourth is a prefix, every fifth has a public
+// form. `twice` repeats one of them at the end.
+static char *many_relays(unsigned int n, int twice)
+{
+	char *text;
+	size_t length;
+	FILE *f = open_memstream(&text, &length);
+
+	fprintf(f, "{\"realm\":\"r\",\"ports\":[{\"name\":\"p\",\"interface\":\"eth0\"}],"
+		   "\"listeners\":[{\"address\":\"192.0.2.1\"}],\"relay\":{\"addresses\":[");
+	for (unsigned int k = 0; k < n; k++) {
+		unsigned int i = twice >= 0 && k == n - 1 ? (unsigned int)twice : k;
+		if (i % 4 == 0)
+			fprintf(f, "{\"prefix\":\"10.%u.0.16/28\"", i);
+		else
+			fprintf(f, "{\"address\":\"10.%u.0.1\"", i);
+		if (i % 5 == 0)
+			fprintf(f, ",\"public\":\"203.0.%u.%u\"", i, i % 4 == 0 ? 16 : 1);
+		fprintf(f, "}%s", k + 1 < n ? "," : "");
+	}
+	fprintf(f, "]}}");
+	fclose(f);
+	return text;
+}
+
+static void a_pool_holds_256_entries(void **state)
+{
+	char *text = many_relays(256, -1), *problems;
+	struct conf *c;
+
+	assert_int_equal(try_load(text, strlen(text), &c, &problems), 0);
+	assert_string_equal(problems, "");
+	assert_int_equal(c->relay.n_addresses, 256);
+	assert_int_equal(c->relay.addresses[252].prefix_bits, 28);
+	assert_ip(&c->relay.addresses[252].address, "10.252.0.16");
+	assert_ip(&c->relay.addresses[220].public_address, "203.0.220.16");
+	assert_ip(&c->relay.addresses[255].public_address, "203.0.255.1");
+	conf_free(c);
+	free(problems);
+	free(text);
+
+	text = many_relays(257, -1);
+	assert_int_equal(try_load(text, strlen(text), &c, &problems), -EINVAL);
+	assert_string_equal(problems, "t.json: relay.addresses: must be a list of 1 to 256 "
+				      "objects, is a list of 257\n");
+	free(problems);
+	free(text);
+
+	// The very last one against the very first.
+	text = many_relays(256, 0);
+	assert_int_equal(try_load(text, strlen(text), &c, &problems), -EINVAL);
+	assert_string_equal(problems,
+		"t.json: relay.addresses[255]: 10.0.0.16/28 overlaps relay.addresses[0]\n");
+	free(problems);
+	free(text);
+}
+
+// The discovery's answers show the public form of a listener inside a prefix.
+static void discovery_in_a_public_prefix(void **state)
+{
+	static const char text[] =
+		"{\"realm\":\"r\",\"ports\":[{\"name\":\"p\",\"interface\":\"eth0\"}],"
+		"\"listeners\":[{\"address\":\"10.0.0.6\"}],"
+		"\"relay\":{\"addresses\":[{\"prefix\":\"10.0.0.0/28\",\"public\":"
+		"\"203.0.113.32\"}]},"
+		"\"nat_discovery\":{\"alternate_address\":\"10.0.0.7\"}}";
+	char *problems;
+	struct conf *c;
+
+	assert_int_equal(try_load(text, strlen(text), &c, &problems), 0);
+	assert_ip(&c->nat_discovery.families[0].public_address[0], "203.0.113.38");
+	assert_ip(&c->nat_discovery.families[0].public_address[1], "203.0.113.39");
+	conf_free(c);
+	free(problems);
+}
 
 static char *double_quotes(const char *text)
 {
@@ -718,6 +840,62 @@ static void tls_files_are_not_needed_without_a_listener(void **state)
 	conf_free(conf);
 }
 
+// Numbered in the order in which listeners first name them, behind the document's own.
+static void realms_are_those_of_listeners(void **state)
+{
+	static const char text[] =
+		"{\"realm\":\"a\",\"ports\":[{\"name\":\"p\",\"interface\":\"e\"}],"
+		"\"relay\":{\"addresses\":[{\"address\":\"198.18.0.2\"}]},"
+		"\"nat_discovery\":{\"alternate_address\":\"198.18.0.9\"},"
+		"\"listeners\":[{\"address\":\"198.18.0.2\",\"realm\":\"b\"},"
+		"{\"address\":\"198.18.0.3\"},{\"address\":\"198.18.0.4\",\"realm\":\"c\"},"
+		"{\"address\":\"198.18.0.5\",\"realm\":\"a\"},"
+		"{\"address\":\"198.18.0.6\",\"realm\":\"b\"}],"
+		"\"auth\":{\"users\":[{\"name\":\"u\",\"password\":\"1\"},"
+		"{\"name\":\"u\",\"password\":\"2\",\"realm\":\"c\"},"
+		"{\"name\":\"u\",\"key\":\"00112233445566778899aabbccddeeff\",\"realm\":\"b\"}]}}";
+	static const uint16_t of_listener[] = {1, 0, 2, 0, 1, 1, 1, 1}; // three of discovery
+	static const uint16_t of_user[] = {0, 2, 1};
+	struct conf *c;
+	char *problems;
+
+	if (try_load(text, strlen(text), &c, &problems) != 0)
+		fail_msg("%s", problems);
+	free(problems);
+	assert_int_equal(c->n_realms, 3);
+	assert_string_equal(c->realms[0], "a");
+	assert_string_equal(c->realms[1], "b");
+	assert_string_equal(c->realms[2], "c");
+	assert_int_equal(c->n_listeners, 8);
+	for (size_t i = 0; i < 8; i++)
+		assert_int_equal(c->listeners[i].realm_index, of_listener[i]);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(c->auth.users[i].realm_index, of_user[i]);
+	assert_null(c->auth.users[2].password);
+	assert_int_equal(c->auth.rest_expiry, CONF_REST_EXPIRY_ALLOCATE);
+	conf_forget_credentials(c);
+	assert_int_equal(c->auth.n_users + c->auth.n_rest_secrets, 0);
+	conf_free(c);
+}
+
+// Two users of one name in one realm, named in two ways.
+static void names_are_unique_in_a_realm(void **state)
+{
+	static const char text[] =
+		"{\"realm\":\"a\",\"ports\":[{\"name\":\"p\",\"interface\":\"e\"}],"
+		"\"relay\":{\"addresses\":[{\"address\":\"198.18.0.2\"}]},"
+		"\"listeners\":[{\"address\":\"198.18.0.2\"}],"
+		"\"auth\":{\"users\":[{\"name\":\"u\",\"password\":\"1\"},"
+		"{\"name\":\"u\",\"password\":\"2\",\"realm\":\"a\"}]}}";
+	struct conf *c;
+	char *problems;
+
+	assert_int_equal(try_load(text, strlen(text), &c, &problems), -EINVAL);
+	assert_string_equal(
+		problems, "t.json: auth.users[1].name: \"u\" is the name of auth.users[0] too\n");
+	free(problems);
+}
+
 int main(void)
 {
 #define FILES(name) cmocka_unit_test_setup_teardown(name, files_setup, files_teardown)
@@ -725,12 +903,16 @@ int main(void)
 		cmocka_unit_test(stable_example_loads_as_it_stands),
 		cmocka_unit_test(all_else_has_defaults),
 		cmocka_unit_test(examples_load),
+		cmocka_unit_test(a_pool_holds_256_entries),
+		cmocka_unit_test(discovery_in_a_public_prefix),
 		cmocka_unit_test(discovery_adds_its_listeners),
 		cmocka_unit_test(base_of_the_mistakes_is_good),
 		cmocka_unit_test(every_mistake_has_its_message),
 		cmocka_unit_test(all_that_is_missing_is_named),
 		cmocka_unit_test(broken_text_names_line_and_column),
 		cmocka_unit_test(syntax_error_quotes_no_secret),
+		cmocka_unit_test(realms_are_those_of_listeners),
+		cmocka_unit_test(names_are_unique_in_a_realm),
 		FILES(unreadable_files_say_why),
 		FILES(largest_file_is_read_whole),
 		FILES(tls_files_are_looked_for_beside_the_document),

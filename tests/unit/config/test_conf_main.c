@@ -11,11 +11,14 @@ struct run {
 	struct conf *conf;
 };
 
+// What the program adds to the checks.
+static int (*prepare)(struct conf *conf, FILE *errors);
+
 // Runs the command line given as words up to NULL.
 static struct run run(const char *first, ...)
 {
 	char program[] = "turnpike-test", *argv[8] = {program};
-	struct conf_main m = {.program = "turnpike-test", .summary = "a test"};
+	struct conf_main m = {.program = "turnpike-test", .summary = "a test", .prepare = prepare};
 	struct run r = {0};
 	int argc = 1;
 	va_list ap;
@@ -143,6 +146,45 @@ static void bad_file_ends_with_1(void **state)
 	unlink(path);
 }
 
+static int prepare_well(struct conf *conf, FILE *errors)
+{
+	conf->metrics.port = 7;
+	return 0;
+}
+
+static int prepare_badly(struct conf *conf, FILE *errors)
+{
+	fputs("no\n", errors);
+	return -22;
+}
+
+static void the_program_prepares_what_was_loaded(void **state)
+{
+	char path[64];
+
+	write_temporary(path, good);
+	prepare = prepare_well;
+	struct run r = run("-c", path, NULL);
+	assert_int_equal(r.code, CONF_MAIN_RUN);
+	assert_int_equal(r.conf->metrics.port, 7);
+	run_free(&r);
+	r = run("-c", path, "--check", NULL);
+	assert_int_equal(r.code, 0);
+	run_free(&r);
+
+	prepare = prepare_badly;
+	for (int check = 0; check < 2; check++) {
+		r = run("-c", path, check ? "--check" : NULL, NULL);
+		assert_int_equal(r.code, 1);
+		assert_string_equal(r.errors, "no\n");
+		assert_string_equal(r.out, "");
+		assert_null(r.conf);
+		run_free(&r);
+	}
+	prepare = NULL;
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +192,7 @@ int main(void)
 		cmocka_unit_test(documentation_needs_no_file),
 		cmocka_unit_test(good_file_runs_or_is_ok),
 		cmocka_unit_test(bad_file_ends_with_1),
+		cmocka_unit_test(the_program_prepares_what_was_loaded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,7 @@ static void every_port_comes_once(void **state)
 	memset(seen, 0, sizeof(seen));
 	assert_int_equal(ctl_relays_init(&t->r, &t->w.policy), 0);
 	assert_int_equal(t->r.count, 6); // 1 + 4, and 1
-	assert_int_equal(t->r.free[0], 500);
+	assert_int_equal(t->r.free[0][CTL_WISH_ANY], 500);
 	struct ctl_relay_port p;
 	for (int i = 0; i < 500; i++) {
 		assert_int_equal(
@@ -45,8 +45,8 @@ static void every_port_comes_once(void **state)
 	}
 	assert_int_equal(
 		ctl_relays_take(&t->r, &t->draw, TP_FAMILY_IPV4, CTL_WISH_ANY, &p), -ENOSPC);
-	assert_int_equal(t->r.free[0], 0);
-	assert_int_equal(t->r.free[1], 100);
+	assert_int_equal(t->r.free[0][CTL_WISH_ANY], 0);
+	assert_int_equal(t->r.free[1][CTL_WISH_ANY], 100);
 	ctl_relays_release(&t->r, (struct ctl_relay_port){.address = 3, .port = 50063});
 	assert_int_equal(ctl_relays_take(&t->r, &t->draw, TP_FAMILY_IPV4, CTL_WISH_ANY, &p), 0);
 	assert_int_equal(p.address, 3);
@@ -67,7 +67,7 @@ static void load_is_equal_and_ports_are_spread(void **state)
 		eighth[(p.port - 1024u) * 8 / 64512]++;
 	}
 	for (int a = 0; a < 5; a++)
-		assert_in_range(t->r.address[a].free, 64512 - 8020, 64512 - 7980);
+		assert_in_range(t->r.address[a].free[CTL_WISH_ANY], 64512 - 8020, 64512 - 7980);
 	for (int e = 0; e < 8; e++) // 5000 each, 5 sigma
 		assert_in_range(eighth[e], 4670, 5330);
 }
@@ -91,7 +91,7 @@ static void even_ports_and_pairs(void **state)
 	}
 	assert_int_equal(
 		ctl_relays_take(&t->r, &t->draw, TP_FAMILY_IPV4, CTL_WISH_EVEN, &p), -ENOSPC);
-	assert_int_equal(t->r.free[0], 5); // 50001 of each
+	assert_int_equal(t->r.free[0][CTL_WISH_ANY], 5); // 50001 of each
 }
 
 static void listeners_ports_are_never_given(void **state)
@@ -100,7 +100,7 @@ static void listeners_ports_are_never_given(void **state)
 	t->w.policy.listeners[0].port = 50050;
 	t->w.policy.listeners[1] = t->w.policy.listeners[0]; // UDP and TCP of one listener
 	assert_int_equal(ctl_relays_init(&t->r, &t->w.policy), 0);
-	assert_int_equal(t->r.free[0], 499);
+	assert_int_equal(t->r.free[0][CTL_WISH_ANY], 499);
 	struct ctl_relay_port p;
 	struct tp_addr listener = t->w.policy.listeners[0];
 	for (int i = 0; i < 499; i++) {

@@ -69,10 +69,37 @@ static void control_has_its_own(void **state)
 
 	turn.requests[CTL_METHOD_ALLOCATE] = 8;
 	turn.errors[CTL_METHOD_ALLOCATE][0] = 2;
+	turn.auth_failures[CTL_AUTH_wrong_password] = 7;
 	text = print(&(struct ctl_metrics_input){.turn = &turn, .store = &store, .io = &io});
 	assert_line(text, "turnpike_requests_total{method=\"allocate\"} 8");
+	assert_line(text, "turnpike_auth_failures_total{reason=\"wrong_password\"} 7");
+	assert_line(text, "turnpike_auth_failures_total{reason=\"stale_nonce\"} 0");
 	assert_line(text, "turnpike_allocations 6");
 	assert_line(text, "turnpike_control_received_total 5");
+	free(text);
+}
+
+static void relay_ports_by_family_and_state(void **state)
+{
+	const struct ctl_relay_totals relays[2] = {
+		{.load = {.ports = 100, .free = 60, .taken = 30, .resting = 8, .reserved = 2},
+			.drained_free = 20,
+			.addresses = 9,
+			.drained = 3,
+			.removed = 1},
+		{.load = {.ports = 7, .free = 7}, .addresses = 1}};
+	char *text = print(&(struct ctl_metrics_input){.relays = relays});
+
+	assert_line(text, "turnpike_relay_ports{family=\"ipv4\",state=\"free\"} 40");
+	assert_line(text, "turnpike_relay_ports{family=\"ipv4\",state=\"taken\"} 30");
+	assert_line(text, "turnpike_relay_ports{family=\"ipv4\",state=\"resting\"} 8");
+	assert_line(text, "turnpike_relay_ports{family=\"ipv4\",state=\"reserved\"} 2");
+	assert_line(text, "turnpike_relay_ports{family=\"ipv4\",state=\"drained\"} 20");
+	assert_line(text, "turnpike_relay_ports{family=\"ipv6\",state=\"free\"} 7");
+	assert_line(text, "turnpike_relay_addresses{family=\"ipv4\",state=\"in_use\"} 5");
+	assert_line(text, "turnpike_relay_addresses{family=\"ipv4\",state=\"drained\"} 3");
+	assert_line(text, "turnpike_relay_addresses{family=\"ipv4\",state=\"removed\"} 1");
+	assert_line(text, "turnpike_relay_addresses{family=\"ipv6\",state=\"in_use\"} 1");
 	free(text);
 }
 
@@ -83,10 +110,11 @@ static void the_exposition_is_well_formed(void **state)
 	struct ctl_turn_counters turn = {0};
 	struct ctl_store_status store = {0};
 	struct ctl_io_counters io = {0};
+	struct ctl_relay_totals relays[2] = {};
 	char *text, *line, *rest, name[128] = "", seen[16384] = " ";
 
 	text = print(&(struct ctl_metrics_input){
-		.dataplane = &r, .turn = &turn, .store = &store, .io = &io});
+		.dataplane = &r, .turn = &turn, .store = &store, .relays = relays, .io = &io});
 	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		if (strncmp(line, "# HELP ", 7) == 0) {
 			char key[160];
@@ -122,6 +150,7 @@ int main(void)
 		cmocka_unit_test(nobody_there_is_still_a_scrape),
 		cmocka_unit_test(counters_drops_and_ports),
 		cmocka_unit_test(control_has_its_own),
+		cmocka_unit_test(relay_ports_by_family_and_state),
 		cmocka_unit_test(the_exposition_is_well_formed),
 		cmocka_unit_test(hostile_names_stay_inside_their_quotes),
 	};

@@ -94,6 +94,32 @@ static void parameters_get_their_types(void **state)
 	free(errors);
 }
 
+// `relay drain ADDRESS`: the only parameter needs no name.
+static void the_only_parameter_needs_no_name(void **state)
+{
+	static const char *const forms[][2] = {{"198.18.0.2", "198.18.0.2"},
+		{"198.18.7.0/26", "198.18.7.0/26"}, {"fd00:198:18::2", "fd00:198:18::2"},
+		{"address=fd00::/120", "fd00::/120"}};
+	static const char *const verbs[] = {"drain", "undrain", "remove"};
+	struct cli_args args;
+	char *errors;
+
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(
+			parse(&args, WORDS(W("relay"), W(verbs[i % 3]), W(forms[i][0])), &errors),
+			CLI_OK);
+		assert_string_equal(
+			json_string_value(json_object_get(args.params, "address")), forms[i][1]);
+		cli_args_fini(&args);
+		free(errors);
+	}
+	assert_usage(WORDS(W("relay"), W("drain")), "relay.drain needs address");
+	assert_usage(WORDS(W("relay"), W("drain"), W("198.18.0.2"), W("198.18.0.3")), "twice");
+	assert_usage(WORDS(W("relay"), W("drain"), W("prefix=198.18.0.2")), "no parameter");
+	assert_usage(WORDS(W("relay"), W("ports"), W("198.18.0.2")), "no key=value");
+	assert_usage(WORDS(W("allocation"), W("show"), W("198.18.0.2:5")), "no key=value");
+}
+
 static void mistakes_are_named(void **state)
 {
 	char path[400];
@@ -151,6 +177,7 @@ int main(void)
 		cmocka_unit_test(default_paths),
 		cmocka_unit_test(the_dataplane_lies_beside_the_socket),
 		cmocka_unit_test(parameters_get_their_types),
+		cmocka_unit_test(the_only_parameter_needs_no_name),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(what_was_typed_is_escaped),
 		cmocka_unit_test(every_operation_has_a_command),

@@ -365,6 +365,42 @@ static void pages_are_put_together_but_not_for_ever(void **state)
 	json_decref(o);
 }
 
+#define PORTS(address, next)                                                                       \
+	"{\"addresses\":[{\"address\":\"" address                                                  \
+	"\",\"public\":\"203.0.113.5\",\"state\":\"drained\",\"empty\":true,\"ports\":16384,"      \
+	"\"free\":16384}],\"total\":{\"ipv4\":{\"addresses\":9,\"drained\":1,\"removed\":1,"       \
+	"\"ports\":5000,\"free\":4096,\"resting\":77}},\"next\":" next "}"
+
+static void relay_ports_are_shown_with_their_sum(void **state)
+{
+	struct world *w = *state;
+
+	play_control(w, RESULT(PORTS("198.18.0.2", "500")));
+	assert_int_equal(RUN("relay", "ports"), 0);
+	assert_says(w, "drained: empty");
+	assert_says(w, "16,384");
+	assert_says(w, "203.0.113.5");
+	assert_says(w, "all IPv4");
+	assert_says(w, "9 addresses, 2 out of use");
+	assert_says(w, "4,096");
+	assert_null(strstr(w->output, "all IPv6"));
+	assert_int_equal(RUN("--json", "relay", "ports", "limit=1"), 0);
+	assert_says(w, "\"next\": 500");
+}
+
+static void relay_refusals_and_states(void **state)
+{
+	struct world *w = *state;
+
+	play_control(w, "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32004,\"message\":"
+			"\"not empty yet: 3 ports taken, 0 resting, 0 reserved\"}}\n");
+	assert_int_equal(RUN("relay", "remove", "198.18.0.2"), 1);
+	assert_says(w, "not empty yet: 3 ports taken");
+	assert_int_equal(RUN("relay", "list"), 1);
+	assert_int_equal(RUN("relay", "drain"), 2);
+	assert_says(w, "relay.drain needs address");
+}
+
 // Everything that a hostile server may put into its strings.
 static void output_is_escaped(void **state)
 {
@@ -417,6 +453,8 @@ int main(int argc, char *argv[])
 		TEST(nobody_is_3),
 		TEST(old_counters_are_4),
 		TEST(pages_are_put_together_but_not_for_ever),
+		TEST(relay_ports_are_shown_with_their_sum),
+		TEST(relay_refusals_and_states),
 		TEST(output_is_escaped),
 		TEST(help_needs_nobody),
 	};

@@ -129,20 +129,64 @@ static void refuses_missing_descriptors(void **state)
 
 static void refuses_a_cut_message(void **state)
 {
-	static const size_t lengths[] = {0, 1, 16, sizeof(struct tp_attached) - 1};
+	static const size_t lengths[] = {0, 1, 16,
+		offsetof(struct tp_attached, relay) + 64 * sizeof(struct tp_relay_place) - 1,
+		sizeof(struct tp_attached) + 1};
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 5; i++) {
 		char why[CTL_ATTACH_WHY_BYTES];
 		struct attach_fixture f;
 		struct ctl_attachment a;
 		// Exact size, so that a sanitizer sees an over-read.
 		fixture_init(&f, 1);
 		void *exact = test_malloc(lengths[i] + 1);
-		memcpy(exact, &f.message, lengths[i]);
+		memcpy(exact, &f.message,
+			lengths[i] < sizeof(f.message) ? lengths[i] : sizeof(f.message));
 		assert_int_equal(
 			ctl_attachment_open(exact, lengths[i], f.fds, f.n_fds, &a, why), -EPROTO);
 		test_free(exact);
 		fixture_fini(&f);
+	}
+}
+
+// The message ends after the last relay address, as long as there are 64 or more.
+static void takes_a_message_of_every_number_of_relays(void **state)
+{
+	static const uint16_t relays[] = {1, 63, 64, 65, 255, 256};
+
+	for (size_t i = 0; i < sizeof(relays) / sizeof(relays[0]); i++) {
+		size_t length = offsetof(struct tp_attached, relay) +
+				(relays[i] > 64 ? relays[i] : 64) * sizeof(struct tp_relay_place);
+		char why[CTL_ATTACH_WHY_BYTES];
+		struct attach_fixture f;
+		struct ctl_attachment a;
+
+		for (int cut = 0; cut < 2; cut++) {
+			if (cut && relays[i] <= 64)
+				continue;
+			fixture_init(&f, 1);
+			f.message.relays = relays[i];
+			for (uint16_t k = 1; k < relays[i]; k++) {
+				f.message.relay[k] = f.message.relay[0];
+				f.message.relay[k].address = tp_ip4(0xc6130000u + k);
+			}
+			size_t have = length - (cut ? sizeof(struct tp_relay_place) : 0);
+			f.message.header.length_bytes = (uint32_t)have;
+			void *exact = test_malloc(have);
+			memcpy(exact, &f.message, have);
+			int rc = ctl_attachment_open(exact, have, f.fds, f.n_fds, &a, why);
+			assert_int_equal(rc, cut ? -EPROTO : 0);
+			if (cut) {
+				assert_non_null(strstr(why, "no room for"));
+			} else {
+				assert_int_equal(a.said.relays, relays[i]);
+				assert_memory_equal(a.said.relay, f.message.relay,
+					relays[i] * sizeof(struct tp_relay_place));
+				ctl_attachment_close(&a);
+			}
+			test_free(exact);
+			fixture_fini(&f);
+		}
 	}
 }
 
@@ -172,7 +216,7 @@ static void refuses_every_contradiction(void **state)
 		{"listeners", FIELD(listeners), 65},
 		{"listeners", FIELD(listeners), 0},
 		{"listener 1", FIELD(listeners), 2}, // an empty place
-		{"relay address", FIELD(relays), 65},
+		{"relay address", FIELD(relays), 257},
 		{"relay address 1", FIELD(relays), 2},
 		{"port range", FIELD(port_min), 0},
 		{"port range", FIELD(port_max), 1},
@@ -233,6 +277,7 @@ int main(void)
 		cmocka_unit_test(refuses_memory_smaller_than_announced),
 		cmocka_unit_test(refuses_missing_descriptors),
 		cmocka_unit_test(refuses_a_cut_message),
+		cmocka_unit_test(takes_a_message_of_every_number_of_relays),
 		cmocka_unit_test(refuses_every_contradiction),
 		cmocka_unit_test(refuses_dirty_addresses),
 	};

@@ -121,8 +121,11 @@ static int setup(void **state)
 	struct conf *c = &w->conf;
 	struct ctl_dataplane_options options = {.path = "/nonexistent/dataplane.sock"};
 
-	w->user = (struct conf_user){(char *)(uintptr_t) "u", (char *)(uintptr_t) "p"};
+	w->user = (struct conf_user){
+		.name = (char *)(uintptr_t) "u", .password = (char *)(uintptr_t) "p"};
 	c->realm = (char *)(uintptr_t) "example.org";
+	c->realms[0] = c->realm;
+	c->n_realms = 1;
 	c->software = (char *)(uintptr_t) "";
 	c->auth.users = &w->user;
 	c->auth.n_users = 1;

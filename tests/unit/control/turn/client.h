@@ -71,20 +71,27 @@ static inline void relay_open(struct relay *r)
 	static char secret[] = "north";
 	static char *secrets[] = {secret};
 	for (int i = 0; i < 3; i++)
-		r->users[i] = (struct conf_user){names[i], passwords[i]};
+		r->users[i] = (struct conf_user){.name = names[i], .password = passwords[i]};
 	struct conf *c = &r->conf;
 	c->realm = realm;
+	if (!c->n_realms) {
+		c->realms[0] = realm;
+		c->n_realms = 1;
+	}
 	c->software = empty;
 	c->n_listeners = 2;
-	c->listeners[0] = (struct conf_listener){ip("198.18.0.2"), 3478, CONF_TRANSPORT_UDP};
-	c->listeners[1] = (struct conf_listener){ip("fd00:198:18::2"), 3478, CONF_TRANSPORT_UDP};
+	c->listeners[0] = (struct conf_listener){
+		.address = ip("198.18.0.2"), .port = 3478, .transports = CONF_TRANSPORT_UDP};
+	c->listeners[1] = (struct conf_listener){
+		.address = ip("fd00:198:18::2"), .port = 3478, .transports = CONF_TRANSPORT_UDP};
 	c->relay.addresses[0] = (struct conf_relay){ip("198.18.0.2"), ip("203.0.113.5"), 32};
 	c->relay.addresses[1] =
 		(struct conf_relay){ip("fd00:198:18::2"), ip("fd00:198:18::2"), 128};
 	if (!c->relay.n_addresses)
 		c->relay.n_addresses = 2;
 	c->relay.port_min = 50000;
-	c->relay.port_max = 50099;
+	if (!c->relay.port_max)
+		c->relay.port_max = 50099;
 	c->auth.users = r->users;
 	c->auth.n_users = 3;
 	c->auth.rest_secrets = secrets;

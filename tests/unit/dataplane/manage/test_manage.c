@@ -145,9 +145,10 @@ static void attach(int fd, struct attached *a)
 {
 	const struct tp_ring_place *ring;
 
-	assert_int_equal(tp_message_receive(fd, &a->message, sizeof(a->message), a->fds,
-				 TP_ATTACHED_MAX_FDS, &a->n_fds),
-		sizeof(a->message));
+	ssize_t length = tp_message_receive(
+		fd, &a->message, sizeof(a->message), a->fds, TP_ATTACHED_MAX_FDS, &a->n_fds);
+	assert_int_equal(length, tp_attached_bytes(a->message.relays));
+	assert_int_equal(a->message.header.length_bytes, tp_attached_bytes(a->message.relays));
 	assert_int_equal(a->message.header.type, TP_MSG_ATTACHED);
 	assert_int_equal(tp_shm_open(a->fds[1], a->message.rings_bytes, &a->rings), 0);
 	ring = &a->message.ring[0];
@@ -301,6 +302,32 @@ static void test_attachment_describes_region_and_rings(void **state)
 			    header->name_capacity) <= a.message.region_bytes);
 	tp_shm_close(&region);
 	detach(fd, &a);
+}
+
+static void test_attachment_names_every_relay_address(void **state)
+{
+	static const size_t pools[] = {1, 65, CONF_MAX_RELAYS};
+
+	for (size_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++) {
+		struct attached a;
+		t.conf.relay.n_addresses = pools[i];
+		for (size_t k = 0; k < pools[i]; k++)
+			t.conf.relay.addresses[k] =
+				(struct conf_relay){.address = tp_ip4(0x0a000000u + (uint32_t)k),
+					.public_address = tp_ip4(0xcb000000u + (uint32_t)k),
+					.prefix_bits = 32};
+		int fd = dial_as(TP_ROLE_CONTROL);
+		attach(fd, &a);
+		assert_int_equal(a.message.relays, pools[i]);
+		for (size_t k = 0; k < pools[i]; k++) {
+			assert_memory_equal(&a.message.relay[k].address,
+				&t.conf.relay.addresses[k].address, sizeof(struct tp_ip));
+			assert_memory_equal(&a.message.relay[k].public_address,
+				&t.conf.relay.addresses[k].public_address, sizeof(struct tp_ip));
+		}
+		detach(fd, &a);
+	}
+	t.conf.relay.n_addresses = 0;
 }
 
 static void test_commands_are_executed_and_acknowledged_in_order(void **state)
@@ -637,6 +664,7 @@ int main(void)
 		T(test_unknown_roles_are_refused),
 		T(test_descriptors_of_clients_are_not_kept),
 		T(test_attachment_describes_region_and_rings),
+		T(test_attachment_names_every_relay_address),
 		T(test_commands_are_executed_and_acknowledged_in_order),
 		T(test_a_turn_executes_a_bounded_number),
 		T(test_a_sleeping_loop_is_woken_by_a_command),

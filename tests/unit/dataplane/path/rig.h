@@ -68,10 +68,16 @@ static inline void rig_config(struct conf *conf)
 				.prefix_bits = i == 2 ? 128 : 32};
 	static char realm[] = "example.org";
 	conf->realm = realm;
+	conf->realms[0] = realm;
+	conf->realms[1] = "b.example.org"; // of the listener of IPv6
+	conf->n_realms = 2;
 	conf->relay.port_min = 49152;
 	conf->relay.port_max = 65535;
-	conf->listeners[0] = (struct conf_listener){rig_addr("198.18.0.2", 0).ip, 3478, 1};
-	conf->listeners[1] = (struct conf_listener){rig_addr("fd00:198:18::2", 0).ip, 3478, 1};
+	conf->listeners[0] = (struct conf_listener){
+		.address = rig_addr("198.18.0.2", 0).ip, .port = 3478, .transports = 1};
+	conf->listeners[1] = (struct conf_listener){
+		.address = rig_addr("fd00:198:18::2", 0).ip, .port = 3478, .transports = 1};
+	conf->listeners[1].realm_index = 1;
 	conf->n_listeners = 2;
 	conf->workers.n_cores = 1;
 	conf->limits.allocations = 64;

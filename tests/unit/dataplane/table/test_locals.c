@@ -95,6 +95,38 @@ static void test_public_form(void **state)
 	dp_locals_destroy(l);
 }
 
+// The largest pool: 256 entries, one of which fills the table.
+static void test_256_entries(void **state)
+{
+	static struct conf conf;
+	char address[32], public[32];
+
+	memset(&conf, 0, sizeof(conf));
+	for (unsigned int i = 0; i < 255; i++) {
+		snprintf(address, sizeof(address), "10.%u.0.1", i);
+		snprintf(public, sizeof(public), "203.0.%u.1", i);
+		add_relay(&conf, address, i % 2 ? public : address, 32);
+	}
+	add_relay(&conf, "fd00:198:18::", "2001:db8:0:7::", 117); // 2048
+	struct dp_locals *l = dp_locals_create(&conf, SOCKET_ID_ANY);
+	assert_non_null(l);
+	assert_int_equal(dp_local_count(l), 255 + 2048);
+	for (unsigned int i = 0; i < 255; i++) {
+		snprintf(address, sizeof(address), "10.%u.0.1", i);
+		snprintf(public, sizeof(public), i % 2 ? "203.0.%u.1" : "10.%u.0.1", i);
+		uint16_t local = find(l, address);
+		struct tp_ip out = ip(public);
+		assert_int_not_equal(local, DP_LOCAL_NONE);
+		assert_true(tp_ip_equal(&dp_local_at(l, local)->public_address, &out));
+		assert_int_equal(dp_local_find_public(l, &out), local);
+	}
+	struct tp_ip last = ip("2001:db8:0:7::7ff");
+	assert_int_equal(dp_local_find_public(l, &last), find(l, "fd00:198:18::7ff"));
+	assert_int_not_equal(find(l, "fd00:198:18::7ff"), DP_LOCAL_NONE);
+	assert_int_equal(find(l, "fd00:198:18::800"), DP_LOCAL_NONE);
+	dp_locals_destroy(l);
+}
+
 static void test_listeners_that_speak_udp(void **state)
 {
 	struct dp_locals *l = example();
@@ -190,6 +222,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses_of_the_config_are_found),
 		cmocka_unit_test(test_public_form),
+		cmocka_unit_test(test_256_entries),
 		cmocka_unit_test(test_listeners_that_speak_udp),
 		cmocka_unit_test(test_relay_range),
 		cmocka_unit_test(test_source_sum),
