@@ -20,6 +20,7 @@
 #define CONF_MAX_OAUTH_KEYS   64
 #define CONF_MAX_KID_BYTES    43
 #define CONF_NAME_BYTES       16 // IFNAMSIZ
+#define CONF_MAX_ALTERNATES   16
 
 enum conf_port_mode {
 	CONF_PORT_AF_XDP,
@@ -37,6 +38,22 @@ enum conf_channel_numbers {
 };
 
 #define CONF_DSCP_COPY 64 // one more than the highest code point
+
+enum conf_stun {
+	CONF_STUN_RFC8489,
+	CONF_STUN_RFC3489, // also clients without magic cookie
+};
+
+enum conf_dual {
+	CONF_DUAL_RFC8656,
+	CONF_DUAL_DRAFT, // also by the number that drafts of it used
+};
+
+enum conf_alternate_when {
+	CONF_ALTERNATE_OFF,
+	CONF_ALTERNATE_WHEN_FULL,
+	CONF_ALTERNATE_ALWAYS,
+};
 
 enum conf_rest_expiry {
 	CONF_REST_EXPIRY_ALLOCATE, // an expired credential serves its allocations to their end
@@ -95,6 +112,13 @@ struct conf_relay {
 	struct tp_ip address;        // or the prefix' network address
 	struct tp_ip public_address; // equal to `address` without "public"
 	uint8_t prefix_bits;         // 32 or 128 for an "address"
+};
+
+// Another server that clients may be sent to.
+struct conf_alternate {
+	struct tp_ip address;
+	uint16_t port;
+	char domain[256]; // in its certificate; empty: as ours
 };
 
 struct conf_user {
@@ -202,7 +226,15 @@ struct conf {
 		uint64_t allocations_per_realm;                   // 0: unlimited
 		uint64_t bits_per_second_per_allocation;          // 0: unlimited
 		uint64_t packets_per_second_per_allocation;       // 0: unlimited
+		uint32_t permissions_per_allocation;
+		uint32_t new_peers_per_second; // of an allocation; 0: unlimited
 	} quotas;
+
+	struct conf_alternates {
+		enum conf_alternate_when when;
+		struct conf_alternate servers[CONF_MAX_ALTERNATES];
+		size_t n_servers; // 0: nobody is sent away
+	} alternate_servers;
 
 	// Lifetimes in seconds; the RFC's values unless an operator or a test shortens them.
 	struct {
@@ -242,6 +274,8 @@ struct conf {
 	struct {
 		enum conf_channel_numbers channel_numbers;
 		enum conf_access_tokens access_tokens;
+		enum conf_stun stun;
+		enum conf_dual dual_allocation;
 	} compatibility;
 };
 

@@ -103,6 +103,28 @@ static void check_peers(const struct conf *conf, struct conf_report *report)
 		conf->peers.allow, conf->peers.n_allow, report);
 }
 
+// A client that is sent to where it was gives up (RFC 8489 section 10).
+static void check_alternates(const struct conf *conf, struct conf_report *report)
+{
+	char path[CONF_PATH_BYTES];
+
+	for (size_t i = 0; i < conf->alternate_servers.n_servers; i++) {
+		const struct conf_alternate *a = &conf->alternate_servers.servers[i];
+
+		conf_path(path, "alternate_servers.servers[%zu]", i);
+		for (size_t j = 0; j < conf->n_listeners; j++)
+			if (a->port && a->port == conf->listeners[j].port &&
+				tp_ip_equal(&a->address, &conf->listeners[j].address))
+				conf_problem(report, path, "is listeners[%zu]", j);
+		for (size_t j = 0; j < i; j++)
+			if (a->port && a->port == conf->alternate_servers.servers[j].port &&
+				tp_ip_equal(
+					&a->address, &conf->alternate_servers.servers[j].address))
+				conf_problem(report, path,
+					"is the same as alternate_servers.servers[%zu]", j);
+	}
+}
+
 static void check_sizes(struct conf *conf, struct conf_report *report)
 {
 	if (conf->limits.flows == 0)
@@ -127,6 +149,7 @@ void conf_check(struct conf *conf, unsigned int cores, struct conf_report *repor
 	check_secrets(conf, report);
 	conf_check_oauth(conf, report);
 	check_peers(conf, report);
+	check_alternates(conf, report);
 	check_sizes(conf, report);
 }
 

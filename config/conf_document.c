@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "config/conf_document.h"
 
+#include <string.h>
+
 static const struct conf_option *root(void)
 {
 	size_t count;
@@ -82,10 +84,23 @@ static bool comes_with_a_restart(const struct conf_option *object)
 	return false;
 }
 
-// Whether such a section is in one of the two only: then all of it stays as it is.
+// Whether such a section is in one of the two only: then it does not come, and stays as it is.
 static bool stays(const struct conf_option *object, const json_t *old, const json_t *fresh)
 {
 	return object->type == CONF_OBJECT && !old != !fresh && comes_with_a_restart(object);
+}
+
+// Of these only hashes are kept: such a section cannot stay when the file has it no more.
+static bool holds_secrets(const struct conf_option *section)
+{
+	size_t count, n = strlen(section->path);
+	const struct conf_option *schema = conf_schema(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (schema[i].secret && strncmp(schema[i].path, section->path, n) == 0)
+			return true;
+	}
+	return false;
 }
 
 // ---- comparing
@@ -138,6 +153,8 @@ static bool merge_member(
 	}
 	if (o->change != CONF_CHANGE_LIVE && o->change != CONF_CHANGE_NOTHING)
 		chosen = old;
+	if (o->type == CONF_OBJECT && holds_secrets(o))
+		chosen = NULL;
 	if (!chosen)
 		return true;
 	*out = json_deep_copy(chosen);

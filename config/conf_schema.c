@@ -10,6 +10,7 @@
 #define PORT(field)         FIELD(struct conf_port, field)
 #define LSTN(field)         FIELD(struct conf_listener, field)
 #define RELY(field)         FIELD(struct conf_relay, field)
+#define ALTR(field)         FIELD(struct conf_alternate, field)
 #define USER(field)         FIELD(struct conf_user, field)
 #define OKEY(field)         FIELD(struct conf_oauth_key, field)
 // A list kept in the struct itself, and one on the heap.
@@ -31,6 +32,12 @@ static const char *const port_modes[] = {
 	[CONF_PORT_AF_XDP] = "af_xdp", [CONF_PORT_BENCH] = "bench", NULL};
 static const char *const channel_numbers[] = {"rfc8656", "rfc5766", NULL};
 static const char *const access_tokens[] = {"rfc7635", "coturn", NULL};
+static const char *const stun_versions[] = {
+	[CONF_STUN_RFC8489] = "rfc8489", [CONF_STUN_RFC3489] = "rfc3489", NULL};
+static const char *const dual_numbers[] = {
+	[CONF_DUAL_RFC8656] = "rfc8656", [CONF_DUAL_DRAFT] = "draft", NULL};
+static const char *const alternate_when[] = {[CONF_ALTERNATE_OFF] = "off",
+	[CONF_ALTERNATE_WHEN_FULL] = "when_full", [CONF_ALTERNATE_ALWAYS] = "always", NULL};
 static const char *const idle_modes[] = {
 	[CONF_IDLE_POLL] = "poll", [CONF_IDLE_BACKOFF] = "backoff", NULL};
 static const char *const transports[] = {"udp", "tcp", "tls", "dtls", NULL};
@@ -184,6 +191,24 @@ static const struct conf_option schema[] = {
 	.help = "Rate of each direction of an allocation, over all its channels and permissions: application data, without headers; 0: unlimited."},
 {"quotas.packets_per_second_per_allocation", CONF_INTEGER, LIVE, .max = INTEGER_MAX, TOP(quotas.packets_per_second_per_allocation), .default_json = "0", .unit = "1/s",
 	.help = "The same in datagrams, whatever their size; 0: unlimited."},
+{"quotas.permissions_per_allocation", CONF_INTEGER, LIVE, .min = 1, .max = 2048, TOP(quotas.permissions_per_allocation), .default_json = "1024",
+	.help = "Peer addresses that an allocation may have permissions for at a time. Permissions and channels together are at most 2048."},
+{"quotas.new_peers_per_second", CONF_INTEGER, LIVE, .max = 1000000, TOP(quotas.new_peers_per_second), .default_json = "200", .unit = "1/s",
+	.help = "Peer addresses that an allocation may get new permissions for, in the long run; one second's worth may come at once. Refreshes are not counted. It keeps clients from scanning networks through the relay; 0: unlimited."},
+
+{"alternate_servers", CONF_OBJECT,
+	.help = "Other servers, for clients that get no allocation here: an authenticated Allocate is answered 300 with one of the client's address family, each in turn. Requests on allocations that exist, and those with a RESERVATION-TOKEN, are never sent away."},
+{"alternate_servers.when", CONF_CHOICE, LIVE, .min = CONF_ALTERNATE_OFF, TOP(alternate_servers.when), .choices = alternate_when, .default_json = "\"when_full\"",
+	.help = "when_full: in the place of 486 for quotas.allocations_total and of 508 for want of records or relay ports; always: every new allocation, to drain this server."},
+{"alternate_servers.servers", CONF_LIST, LIVE, .required = true, .min = 1, .max = CONF_MAX_ALTERNATES, INLINE(alternate_servers.servers, alternate_servers.n_servers),
+	.help = "The servers. They must know the same users."},
+{"alternate_servers.servers[]", CONF_OBJECT, .help = "One server."},
+{"alternate_servers.servers[].address", CONF_ADDRESS, .required = true, ALTR(address), .check = conf_check_unicast,
+	.help = "Its address, as clients reach it; no listener of this appliance."},
+{"alternate_servers.servers[].port", CONF_INTEGER, .min = 1, .max = 65535, ALTR(port), .default_json = "3478",
+	.help = "Its port, of the transport that the client speaks."},
+{"alternate_servers.servers[].domain", CONF_NAME, .min = 1, .max = 255, ALTR(domain), .check = conf_check_word, .default_note = "the name that the client knows us by",
+	.help = "The name in its certificate, for clients over TLS and DTLS."},
 
 {"unauthenticated", CONF_OBJECT, .default_json = "{}", .help = "What each worker does for clients that have no allocation yet, in requests a second. A budget holds one second's worth; 0: no limit. Raise them where thousands of allocations a second come from one address."},
 {"unauthenticated.requests_per_address", CONF_INTEGER, LIVE, .max = 100000000, TOP(unauthenticated.per_address), .default_json = "50000", .unit = "1/s",
@@ -235,6 +260,10 @@ static const struct conf_option schema[] = {
 {"compatibility.access_tokens", CONF_CHOICE, LIVE, .min = CONF_TOKENS_RFC7635, TOP(compatibility.access_tokens), .choices = access_tokens,
 	.default_json = "\"rfc7635\"",
 	.help = "Keys of MESSAGE-INTEGRITY of clients with an access token: rfc7635 is the session key, coturn also its first 16 bytes, which coturn's client library uses by mistake, turnutils_uclient of Debian 12 among its users."},
+{"compatibility.stun", CONF_CHOICE, RESTART_BOTH, .min = CONF_STUN_RFC8489, TOP(compatibility.stun), .choices = stun_versions, .default_json = "\"rfc8489\"",
+	.help = "The oldest STUN that is answered: with rfc3489 control also answers Binding requests without magic cookie, over UDP and IPv4, within the budgets of unauthenticated; they get MAPPED-ADDRESS."},
+{"compatibility.dual_allocation", CONF_CHOICE, LIVE, .min = CONF_DUAL_RFC8656, TOP(compatibility.dual_allocation), .choices = dual_numbers, .default_json = "\"rfc8656\"",
+	.help = "By which attribute a client asks for a second address family: rfc8656 is ADDITIONAL-ADDRESS-FAMILY, 0x8000; draft is also 0x8032, which coturn's clients send, turnutils_uclient of Debian 12 among them."},
 };
 // clang-format on
 

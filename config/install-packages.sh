@@ -11,7 +11,7 @@ packages=(
 	coturn ethtool iproute2 procps kmod python3
 )
 if [ "${1:-}" = --test ]; then
-	packages+=(git libclang-rt-14-dev)
+	packages+=(git libclang-rt-14-dev stun-client)
 fi
 
 missing=()

@@ -103,6 +103,7 @@ meson compile -C build
 
 if [ "$unit" = yes ]; then
 	check "include rules" .ci/include-rules.sh
+	check "RFC map" .ci/rfc-map.py
 	check "scripts" bash -n config/lab.sh config/quickstart.sh config/install-packages.sh tests/run.sh .ci/run
 	step "units and corpus replay"
 	count meson_suite build --suite unit --suite fuzz

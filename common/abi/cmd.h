@@ -15,7 +15,9 @@ enum tp_cmd_type {
 	// channels that no SET marked. What is marked and equal is not touched.
 	TP_CMD_SYNC_BEGIN = 1,
 	TP_CMD_SYNC_END = 2,
-	TP_CMD_ALLOC_SET = 3,      // create, or change deadline and rate
+	// Create, or change deadlines and rate. A relayed address that is not named any more goes
+	// with its permissions and channels.
+	TP_CMD_ALLOC_SET = 3,
 	TP_CMD_ALLOC_DELETE = 4,   // with all its permissions and channels
 	TP_CMD_PERMISSION_SET = 5, // also re-computes the deadlines of channels to that IP
 	TP_CMD_PERMISSION_DELETE = 6,
@@ -31,6 +33,8 @@ struct tp_cmd_alloc {
 	struct tp_addr relay[2];     // private form; [1] of the other family or none
 	uint64_t rate_bytes_per_s;   // 0 is unlimited; each direction of the allocation
 	uint64_t rate_packets_per_s; // the same
+	// Of what the relayed address of a family carries, IPv4, IPv6; 0: the command's deadline.
+	uint64_t family_deadline_ns[2];
 };
 
 // Takes the place of what the dataplane read in its own configuration; holds until the next one,
@@ -92,7 +96,7 @@ struct tp_ack {
 	struct tp_alloc_counters counters; // ALLOC_DELETE and COUNTERS
 };
 
-static_assert(sizeof(struct tp_cmd_alloc) == 112);
+static_assert(sizeof(struct tp_cmd_alloc) == 128);
 static_assert(sizeof(struct tp_cmd_settings) == 24);
 static_assert(sizeof(struct tp_cmd) == 192);
 static_assert(sizeof(struct tp_ack) == 64);

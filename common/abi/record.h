@@ -83,7 +83,7 @@ struct tp_alloc_record {
 	struct tp_alloc_ref self;
 	uint8_t uid[16];
 	uint64_t start_wall_ns;
-	uint64_t deadline_ns; // CLOCK_MONOTONIC
+	uint64_t deadline_ns; // CLOCK_MONOTONIC; of the family that lasts longest
 	struct tp_addr client;
 	struct tp_addr listener;
 	struct tp_addr relay[2]; // private form; family none when absent
@@ -101,10 +101,13 @@ struct tp_alloc_record {
 	uint32_t user_more; // index of a tp_name_record when user_length > TP_RECORD_NAME_INLINE
 	uint8_t user[TP_RECORD_NAME_INLINE];
 	uint8_t transport;       // of the client's side: 0 UDP, 1 TCP, 2 TLS, 3 DTLS
-	uint8_t closed_families; // of a dual allocation, given up: bit 0 IPv4, bit 1 IPv6
+	uint8_t closed_families; // of a dual allocation, over: bit 0 IPv4, bit 1 IPv6
 	uint8_t mac_key_length;  // of third-party authorization (RFC 7635), 0: of a user
 	uint8_t mac_key[TP_RECORD_MAC_KEY_BYTES]; // zero beyond it; a secret, zero when not LIVE
-	uint8_t reserved[33];                     // mobility, quota class, policer
+	uint8_t reservation;            // 1: the Allocate was answered with reservation_token
+	uint64_t family_deadline_ns[2]; // of each relayed address, IPv4, IPv6; 0: deadline_ns
+	uint8_t reservation_token[8];
+	uint64_t reservation_deadline_ns; // of relay[0]'s next port; 0: taken, or never reserved
 	uint64_t realm_tag; // of the realm's name, whatever its index is; 0: there was but one
 };
 
@@ -140,6 +143,7 @@ struct tp_name_record {
 static_assert(sizeof(struct tp_region_header) <= TP_REGION_RELAYS_OFFSET);
 static_assert(TP_REGION_RELAYS_OFFSET + sizeof(struct tp_region_relays) <= TP_REGION_HEADER_BYTES);
 static_assert(sizeof(struct tp_alloc_record) == 384);
+static_assert(offsetof(struct tp_alloc_record, family_deadline_ns) == 344);
 static_assert(offsetof(struct tp_alloc_record, realm_tag) == 376);
 static_assert(sizeof(struct tp_peer_record) == 64);
 static_assert(sizeof(struct tp_name_record) == 512);

@@ -37,6 +37,16 @@ static inline uint16_t tp_raw16(const void *p)
 	return v;
 }
 
+// Whether both are equal, in a time that depends on n alone: for secrets.
+static inline bool tp_equal_secret(const void *a, const void *b, size_t n)
+{
+	const uint8_t *x = a, *y = b;
+	uint8_t differ = 0;
+	for (size_t i = 0; i < n; i++)
+		differ |= x[i] ^ y[i];
+	return *(volatile uint8_t *)&differ == 0;
+}
+
 static inline void tp_wr16(void *p, uint16_t host)
 {
 	uint16_t v = htobe16(host);

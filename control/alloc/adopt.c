@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Live allocations first (each must stand by itself), then the damaged and resting ones, then the
-// rest of their names, then permissions and channels, linked anew. A record that does not pass is
-// cleared; if its relayed address was ours and free, the ports rest, since peers may still send to
-// them.
+// rest of their names, then permissions and channels, linked anew; reserved ports after all ports
+// of allocations. A record that does not pass is cleared; if its relayed address was ours and free,
+// the ports rest, since peers may still send to them.
 #include "control/alloc/adopt.h"
 
 #include <errno.h>
@@ -63,6 +63,8 @@ static void rest_record(struct ctl_store *s, uint32_t index, uint8_t reason, uin
 	r->first_peer = TP_INDEX_NONE;
 	r->peers = 0;
 	r->user_more = TP_INDEX_NONE;
+	if (reason == TP_END_INCONSISTENT)
+		r->reservation_deadline_ns = 0;
 	if (r->user_length > TP_RECORD_NAME_INLINE)
 		r->user_length = 0;
 	ctl_write_mac_key(r, NULL, 0);
@@ -129,9 +131,10 @@ static void keep_live(struct ctl_store *s, uint32_t index, struct ctl_adoption *
 	ctl_write_begin(&r->sequence);
 	r->first_peer = TP_INDEX_NONE;
 	r->peers = 0;
+	ctl_family_settle(r);
 	ctl_write_end(&r->sequence);
 	ctl_index_insert(s, index);
-	ctl_heap_set(&s->expiry, index, r->deadline_ns);
+	ctl_heap_set(&s->expiry, index, ctl_family_first_deadline(r));
 	s->counts.allocations++;
 	report->allocations++;
 }
@@ -203,6 +206,7 @@ static void settle_uids(struct ctl_store *s, struct uid_list *uids, struct ctl_t
 		report->dropped_allocations[CTL_ADOPT_DUPLICATE_UID]++;
 		// The scan of names finds its name record without an owner.
 		s->allocs[e->index].user_more = TP_INDEX_NONE;
+		s->allocs[e->index].reservation_deadline_ns = 0;
 		ctl_alloc_end(s, e->index, TP_END_INCONSISTENT, now, rest_until(s, now));
 	}
 }
@@ -292,6 +296,9 @@ int ctl_store_adopt(struct ctl_store *s, struct ctl_time now, struct ctl_adoptio
 		scan_rest(s, i, now, report);
 	ctl_relay_use_adopt(s);
 	settle_uids(s, &uids, now, report);
+	for (uint32_t i = 0; i < s->alloc_capacity; i++)
+		if (s->allocs[i].state != TP_RECORD_FREE)
+			ctl_reservation_adopt(s, i, now);
 	for (uint32_t i = 0; i < s->name_capacity; i++)
 		scan_name(s, i, report);
 	for (uint32_t i = 0; i < s->peer_capacity; i++)

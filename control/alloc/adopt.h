@@ -50,7 +50,7 @@ int ctl_store_adopt(struct ctl_store *store, struct ctl_time now, struct ctl_ado
 
 // A restarted dataplane brings a new, empty region: copies header state (ids, nonce keys) and all
 // records over, index by index, and works on it from now on; the old region may be unmapped
-// afterwards. No change may be pending (ctl_turn_detach). Reservation tokens are forgotten. 0;
+// afterwards. No change may be pending (ctl_turn_detach). 0;
 // -EINVAL header; -ENOMEM: the store stays on the old region. Follow it with a ctl_sync.
 int ctl_store_move(struct ctl_store *store, void *region, size_t region_bytes, struct ctl_time now,
 	struct ctl_adoption *report);

@@ -78,6 +78,25 @@ static bool mac_key_sane(const struct tp_alloc_record *r)
 	       (r->mac_key_length >= MAC_KEY_MIN && r->mac_key_length <= TP_RECORD_MAC_KEY_BYTES);
 }
 
+// The allocation's and those of its families; one that is over while another is not is only closed
+// (ctl_family_expire).
+static enum ctl_adopt_reason check_deadlines(
+	const struct ctl_store *s, const struct tp_alloc_record *r, struct ctl_time now)
+{
+	enum ctl_adopt_reason result =
+		check_deadline(s, r->deadline_ns, s->policy.allocation_max_s, now);
+	bool any = false;
+	for (int i = 0; i < 2 && result == CTL_ADOPT_ACCEPTED; i++) {
+		uint64_t deadline_ns = r->family_deadline_ns[i];
+		if (!ctl_has_relay(r, i ? TP_FAMILY_IPV6 : TP_FAMILY_IPV4))
+			continue;
+		if (deadline_ns > now.now_ns)
+			result = check_deadline(s, deadline_ns, s->policy.allocation_max_s, now);
+		any |= deadline_ns == 0 || deadline_ns > now.now_ns;
+	}
+	return result == CTL_ADOPT_ACCEPTED && !any ? CTL_ADOPT_EXPIRED : result;
+}
+
 // Everything but what needs the other records.
 enum ctl_adopt_reason ctl_adopt_check_alloc(
 	const struct ctl_store *s, uint32_t index, struct ctl_time now)
@@ -108,7 +127,7 @@ enum ctl_adopt_reason ctl_adopt_check_alloc(
 		return CTL_ADOPT_REALM;
 	if (!user_sane(s, r) || !mac_key_sane(r))
 		return CTL_ADOPT_USER;
-	return check_deadline(s, r->deadline_ns, s->policy.allocation_max_s, now);
+	return check_deadlines(s, r, now);
 }
 
 enum ctl_adopt_reason ctl_adopt_check_peer(

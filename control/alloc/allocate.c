@@ -7,7 +7,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
-#include "control/alloc/store_private.h"
+#include "control/alloc/family.h"
 
 static_assert(
 	sizeof(((struct tp_name_record *)0)->bytes) + TP_RECORD_NAME_INLINE >= CTL_USER_MAX_BYTES);
@@ -66,7 +66,7 @@ static int check_quota(const struct ctl_store *s, const struct ctl_allocation_re
 	const struct ctl_store_policy *p = &s->policy;
 	uint64_t tag = ctl_tag_of(s, q->realm);
 	if (p->allocations_total && s->counts.allocations >= p->allocations_total)
-		return -EDQUOT;
+		return -EUSERS;
 	if (p->allocations_per_user &&
 		ctl_quota_count(&s->quota, tag, q->user, q->user_length) >= p->allocations_per_user)
 		return -EDQUOT;
@@ -107,8 +107,9 @@ static void write_user(struct ctl_store *s, struct tp_alloc_record *r,
 	ctl_write_end(&n->sequence);
 }
 
+// `token`: of the reservation that goes with it, or NULL.
 static void write_record(struct ctl_store *s, uint32_t index, uint32_t name,
-	const struct ctl_allocation_request *q, struct ctl_time now)
+	const struct ctl_allocation_request *q, struct ctl_time now, const uint8_t *token)
 {
 	struct tp_alloc_record *r = &s->allocs[index];
 	const struct ctl_slot *slot = &s->slots[index];
@@ -137,7 +138,9 @@ static void write_record(struct ctl_store *s, uint32_t index, uint32_t name,
 	r->realm_tag = ctl_tag_of(s, q->realm);
 	r->closed_families = 0;
 	ctl_write_mac_key(r, q->mac_key, q->mac_key_length);
-	memset(r->reserved, 0, sizeof(r->reserved));
+	memset(r->family_deadline_ns, 0, sizeof(r->family_deadline_ns));
+	ctl_family_settle(r);
+	ctl_reservation_note(r, token, now);
 	write_user(s, r, q, name);
 	ctl_write_end(&r->sequence);
 }
@@ -184,10 +187,12 @@ int ctl_allocation_create(struct ctl_store *s, const struct ctl_allocation_reque
 		goto fail_reservation;
 	}
 	ctl_free_list_take(&s->free_allocs);
+	slot->permissions = 0;
+	slot->peers_full_ns = 0;
 	slot->relay[0] = port[0];
 	slot->relay[1] = port[1];
 	uint32_t name = long_name ? ctl_free_list_take(&s->free_names) : TP_INDEX_NONE;
-	write_record(s, index, name, q, now);
+	write_record(s, index, name, q, now, reserved.address != TP_INDEX_NONE ? token_out : NULL);
 	ctl_index_insert(s, index);
 	ctl_heap_set(&s->expiry, index, s->allocs[index].deadline_ns);
 	s->counts.allocations++;

@@ -83,29 +83,10 @@ void ctl_send_alloc_set(
 			.listener = r->listener,
 			.relay = {r->relay[0], r->relay[1]},
 			.rate_bytes_per_s = s->policy.rate_bytes_per_s,
-			.rate_packets_per_s = s->policy.rate_packets_per_s}};
+			.rate_packets_per_s = s->policy.rate_packets_per_s,
+			.family_deadline_ns = {
+				r->family_deadline_ns[0], r->family_deadline_ns[1]}}};
 	ctl_send(s, &cmd, change);
-}
-
-int ctl_allocation_refresh(struct ctl_store *s, struct tp_alloc_ref ref, uint32_t lifetime_s,
-	struct ctl_time now, struct ctl_change *change)
-{
-	struct tp_alloc_record *r = ctl_live(s, ref);
-	if (!r)
-		return -ENOENT;
-	if (ctl_room(s) < 1)
-		return -ENOBUFS;
-	change->alloc = ref;
-	change->refreshed_allocation = true;
-	change->old_deadline_ns = r->deadline_ns;
-	change->old_lifetime_s = r->granted_lifetime_s;
-	ctl_write_begin(&r->sequence);
-	r->deadline_ns = now.now_ns + lifetime_s * TP_NS_PER_S;
-	r->granted_lifetime_s = lifetime_s;
-	ctl_write_end(&r->sequence);
-	ctl_heap_set(&s->expiry, ref.index, r->deadline_ns);
-	ctl_send_alloc_set(s, r, change);
-	return 0;
 }
 
 void ctl_write_mac_key(struct tp_alloc_record *r, const uint8_t *mac_key, uint8_t length)
@@ -142,45 +123,9 @@ int ctl_allocation_delete(struct ctl_store *s, struct tp_alloc_ref ref, enum tp_
 	return 0;
 }
 
-uint8_t ctl_allocation_families(const struct tp_alloc_record *r)
-{
-	uint8_t families = 0;
-	for (int i = 0; i < 2; i++)
-		if (r->relay[i].ip.family != TP_FAMILY_NONE)
-			families |= ctl_family_bit(r->relay[i].ip.family);
-	return families & (uint8_t)~r->closed_families;
-}
-
 bool ctl_store_has_family(const struct ctl_store *s, uint8_t family)
 {
 	return ctl_relays_have(&s->relays, family);
-}
-
-int ctl_allocation_close_family(
-	struct ctl_store *s, struct tp_alloc_ref ref, uint8_t family, struct ctl_change *change)
-{
-	struct tp_alloc_record *r = ctl_live(s, ref);
-	if (!r)
-		return -ENOENT;
-	uint8_t families = ctl_allocation_families(r), bit = ctl_family_bit(family);
-	if (!(families & bit))
-		return -EAFNOSUPPORT;
-	if (families == bit)
-		return -EBUSY;
-	if (ctl_room(s) < r->peers)
-		return -ENOBUFS;
-	change->alloc = ref;
-	ctl_write_begin(&r->sequence);
-	r->closed_families |= bit;
-	ctl_write_end(&r->sequence);
-	for (uint32_t i = r->first_peer, next; i != TP_INDEX_NONE; i = next) {
-		next = s->peers[i].next;
-		if (s->peers[i].peer.ip.family != family)
-			continue;
-		ctl_send_peer(s, i, false, change);
-		ctl_peer_remove(s, i);
-	}
-	return 0;
 }
 
 static void free_name(struct ctl_store *s, uint32_t name)

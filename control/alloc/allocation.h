@@ -42,7 +42,8 @@ struct ctl_allocation_request {
 
 // Creates the record, takes relay ports, sends ALLOC_SET and fills `change`. When a reservation was
 // asked for, its token is written to `token_out`. 0, or with nothing changed:
-// -EEXIST the five-tuple has one; -EDQUOT a quota is used up; -EAFNOSUPPORT no relay address of a
+// -EEXIST the five-tuple has one; -EUSERS the total quota is used up,
+// -EDQUOT the user's; -EAFNOSUPPORT no relay address of a
 // needed family; -ENOSPC no relay port, record or such reservation is left; -ENOBUFS no room for
 // the command; -EINVAL user name too long or empty.
 int ctl_allocation_create(struct ctl_store *store, const struct ctl_allocation_request *request,
@@ -57,9 +58,10 @@ const struct tp_alloc_record *ctl_allocation_find(const struct ctl_store *store,
 const struct tp_alloc_record *ctl_allocation_get(
 	const struct ctl_store *store, struct tp_alloc_ref ref);
 
-// New deadline; ALLOC_SET. 0, -ENOENT, -ENOBUFS.
-int ctl_allocation_refresh(struct ctl_store *store, struct tp_alloc_ref ref, uint32_t lifetime_s,
-	struct ctl_time now, struct ctl_change *change);
+// New deadline of one family's relayed address, or of all with TP_FAMILY_NONE; ALLOC_SET. 0;
+// -EAFNOSUPPORT the allocation does not have that family (any more); -ENOENT; -ENOBUFS.
+int ctl_allocation_refresh(struct ctl_store *store, struct tp_alloc_ref ref, uint8_t family,
+	uint32_t lifetime_s, struct ctl_time now, struct ctl_change *change);
 
 // Another session key, of the token that a client renewed its own by. Nothing when it is gone.
 void ctl_allocation_renew_key(struct ctl_store *store, struct tp_alloc_ref ref,
@@ -70,15 +72,15 @@ void ctl_allocation_renew_key(struct ctl_store *store, struct tp_alloc_ref ref,
 int ctl_allocation_delete(struct ctl_store *store, struct tp_alloc_ref ref,
 	enum tp_end_reason reason, struct ctl_time now, struct ctl_change *change);
 
-// Gives up one relayed address of a dual allocation: its permissions and channels end and no new
-// ones come; the rest stays untouched (RFC 8656 section 8.1). -EAFNOSUPPORT the allocation does not
-// have that family, or had given it up; -EBUSY it is the only one left (delete the allocation);
-// -ENOENT; -ENOBUFS.
+// Ends one relayed address of a dual allocation with its permissions and channels: ALLOC_SET
+// without it; its port rests like that of an allocation. The other family stays untouched (RFC 8656
+// section 8.2). -EAFNOSUPPORT the allocation does not have that family (any more); -EBUSY it is the
+// only one left (delete the allocation); -ENOENT; -ENOBUFS. `change` may be NULL when nobody waits.
 int ctl_allocation_close_family(struct ctl_store *store, struct tp_alloc_ref ref, uint8_t family,
-	struct ctl_change *change);
+	struct ctl_time now, struct ctl_change *change);
 
-// Families that the allocation can still be used with, CTL_FAMILY_BIT_*.
-uint8_t ctl_allocation_families(const struct tp_alloc_record *record);
+// Families that the allocation can be used with at `now`, CTL_FAMILY_BIT_*.
+uint8_t ctl_allocation_families(const struct tp_alloc_record *record, struct ctl_time now);
 
 // Asks the dataplane for the allocation's counters; the acknowledgement updates the snapshot.
 // Returns the sequence, or 0 when it is gone or there is no room.

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "common/base/clock.h"
-#include "control/alloc/store_private.h"
+#include "control/alloc/family.h"
 
 void ctl_change_init(struct ctl_change *change)
 {
@@ -72,10 +72,9 @@ void ctl_change_rollback(struct ctl_store *s, struct ctl_change *change, struct 
 	}
 	if (change->refreshed_allocation) {
 		ctl_write_begin(&r->sequence);
-		r->deadline_ns = change->old_deadline_ns;
 		r->granted_lifetime_s = change->old_lifetime_s;
 		ctl_write_end(&r->sequence);
-		ctl_heap_set(&s->expiry, change->alloc.index, r->deadline_ns);
+		ctl_family_undo_refresh(s, r, change->old_deadline_ns);
 		if (ctl_room(s) > 0)
 			ctl_send_alloc_set(s, r, NULL);
 		else

@@ -22,7 +22,7 @@ struct ctl_change {
 	int result; // first refusal among the acknowledgements, else 0
 	bool created_allocation;
 	bool refreshed_allocation;
-	uint64_t old_deadline_ns;
+	uint64_t old_deadline_ns[2]; // of its families
 	uint32_t old_lifetime_s;
 	uint32_t steps;
 	struct ctl_change_step step[CTL_CHANGE_STEPS];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/alloc/expiry.h"
 
-#include "control/alloc/store_private.h"
+#include "control/alloc/family.h"
 
 static bool expire_alloc(struct ctl_store *s, uint32_t index, struct ctl_time now)
 {
@@ -9,6 +9,8 @@ static bool expire_alloc(struct ctl_store *s, uint32_t index, struct ctl_time no
 		ctl_alloc_free(s, index);
 		return true;
 	}
+	if (s->allocs[index].deadline_ns > now.now_ns) // one family is over, the other not
+		return ctl_family_expire(s, index, now) == 0;
 	return ctl_allocation_delete(s, s->allocs[index].self, TP_END_EXPIRED, now, NULL) == 0;
 }
 

@@ -2,7 +2,7 @@
 // Peer records, as permissions and channel bindings use them. Private to control/alloc.
 #pragma once
 
-#include "control/alloc/store_private.h"
+#include "control/alloc/family.h"
 
 // Creates or refreshes (found != TP_INDEX_NONE) one, notes the step and sends its SET.
 // 0, -ENOSPC, -ENOBUFS with nothing done.
@@ -16,5 +16,3 @@ uint32_t ctl_peer_create(struct ctl_store *s, struct tp_alloc_record *r, enum tp
 
 // Puts a filled record into its owner's list, the expiry and the counts.
 void ctl_peer_link(struct ctl_store *s, uint32_t peer);
-
-bool ctl_has_relay(const struct tp_alloc_record *r, uint8_t family);

@@ -18,9 +18,14 @@ const struct tp_peer_record *ctl_peer_next(const struct ctl_store *s, uint32_t *
 	return p;
 }
 
-static uint64_t *count_of(struct ctl_store *s, uint8_t kind)
+static void count(struct ctl_store *s, const struct tp_peer_record *p, int by)
 {
-	return kind == TP_PEER_CHANNEL ? &s->counts.channels : &s->counts.permissions;
+	if (p->kind == TP_PEER_CHANNEL) {
+		s->counts.channels += (uint64_t)by;
+		return;
+	}
+	s->counts.permissions += (uint64_t)by;
+	s->slots[p->owner.index].permissions += (uint32_t)by;
 }
 
 void ctl_peer_link(struct ctl_store *s, uint32_t peer)
@@ -35,7 +40,7 @@ void ctl_peer_link(struct ctl_store *s, uint32_t peer)
 	r->peers++;
 	ctl_write_end(&r->sequence);
 	ctl_heap_set(&s->expiry, ctl_heap_of_peer(s, peer), p->deadline_ns);
-	++*count_of(s, p->kind);
+	count(s, p, 1);
 }
 
 uint32_t ctl_peer_create(struct ctl_store *s, struct tp_alloc_record *r, enum tp_peer_kind kind,
@@ -90,7 +95,7 @@ void ctl_peer_remove(struct ctl_store *s, uint32_t peer)
 	r->peers--;
 	ctl_write_end(&r->sequence);
 	ctl_heap_remove(&s->expiry, ctl_heap_of_peer(s, peer));
-	--*count_of(s, p->kind);
+	count(s, p, -1);
 	ctl_peer_free(s, peer);
 }
 
@@ -142,11 +147,6 @@ int ctl_peer_apply(struct ctl_store *s, struct tp_alloc_record *r, uint32_t foun
 	return 0;
 }
 
-bool ctl_has_relay(const struct tp_alloc_record *r, uint8_t family)
-{
-	return ctl_allocation_families(r) & ctl_family_bit(family);
-}
-
 // ---- Permissions.
 
 static uint32_t find_permission(
@@ -159,15 +159,37 @@ static uint32_t find_permission(
 	return TP_INDEX_NONE;
 }
 
+// A bucket of one second's worth in one word, the time at which it is full: a new peer costs its
+// share of a second. What is taken for a request that fails is not given back, or asking for too
+// much would be free.
+static bool may_add(struct ctl_store *s, const struct tp_alloc_record *r, struct ctl_time now)
+{
+	struct ctl_slot *slot = &s->slots[r->self.index];
+	uint32_t rate = s->policy.new_peers_per_s;
+	if (s->policy.permissions && slot->permissions >= s->policy.permissions)
+		return false;
+	if (rate == 0)
+		return true;
+	uint64_t full_ns = slot->peers_full_ns > now.now_ns ? slot->peers_full_ns : now.now_ns;
+	full_ns += TP_NS_PER_S / rate;
+	if (full_ns > now.now_ns + TP_NS_PER_S)
+		return false;
+	slot->peers_full_ns = full_ns;
+	return true;
+}
+
 int ctl_permission_set(struct ctl_store *s, struct tp_alloc_ref ref, const struct tp_ip *peer,
 	struct ctl_time now, struct ctl_change *change)
 {
 	struct tp_alloc_record *r = ctl_live(s, ref);
 	if (!r)
 		return -ENOENT;
-	if (!ctl_has_relay(r, peer->family))
+	if (!(ctl_allocation_families(r, now) & ctl_family_bit(peer->family)))
 		return -EAFNOSUPPORT;
 	struct tp_addr address = {.ip = *peer};
-	return ctl_peer_apply(s, r, find_permission(s, r, peer), TP_PEER_PERMISSION, &address, 0,
+	uint32_t found = find_permission(s, r, peer);
+	if (found == TP_INDEX_NONE && !may_add(s, r, now))
+		return -ENOSPC;
+	return ctl_peer_apply(s, r, found, TP_PEER_PERMISSION, &address, 0,
 		now.now_ns + s->policy.permission_s * TP_NS_PER_S, change);
 }

@@ -5,7 +5,8 @@
 #include "control/alloc/change.h"
 
 // Installs or refreshes the permission for a peer address; PERMISSION_SET. 0; -ENOENT allocation
-// gone; -EAFNOSUPPORT no relayed address of that family; -ENOSPC; -ENOBUFS.
+// gone; -EAFNOSUPPORT no relayed address of that family; -ENOSPC no place, too many permissions or
+// too many new ones lately; -ENOBUFS.
 int ctl_permission_set(struct ctl_store *store, struct tp_alloc_ref ref, const struct tp_ip *peer,
 	struct ctl_time now, struct ctl_change *change);
 

@@ -33,6 +33,8 @@ struct ctl_store_policy {
 	size_t n_realms;                    // 0: one realm without a name
 	uint64_t rate_bytes_per_s;          // for the dataplane; 0: unlimited
 	uint64_t rate_packets_per_s;        // the same
+	uint32_t permissions;               // of an allocation; 0: CTL_PEERS_PER_ALLOCATION
+	uint32_t new_peers_per_s;           // of an allocation; 0: unlimited
 	uint32_t allocation_max_s;
 	uint32_t permission_s;
 	uint32_t channel_s;

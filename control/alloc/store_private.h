@@ -19,7 +19,8 @@
 struct ctl_slot {
 	uint32_t hash_next;                // while live
 	uint32_t rest_previous, rest_next; // while resting
-	uint32_t pad;
+	uint32_t permissions;              // while live: how many of its peers
+	uint64_t peers_full_ns;            // when its budget of new peers is full again
 	struct ctl_relay_port relay[2];
 	struct ctl_quota_user *user; // while live
 };
@@ -27,8 +28,8 @@ struct ctl_slot {
 struct ctl_reservation {
 	bool used;
 	struct ctl_relay_port port;
-	struct tp_alloc_ref maker;
-	uint64_t user; // hash of the maker's name and realm
+	struct tp_alloc_ref maker; // its record keeps token and deadline for an adoption
+	uint64_t user;             // hash of the maker's name and realm
 	uint8_t token[CTL_RESERVATION_TOKEN_BYTES];
 };
 
@@ -145,6 +146,11 @@ uint32_t ctl_reservation_count(
 int ctl_reservation_make(struct ctl_store *s, struct ctl_relay_port port, struct tp_alloc_ref maker,
 	const struct ctl_allocation_request *q, struct ctl_time now,
 	uint8_t token[CTL_RESERVATION_TOKEN_BYTES]);
+// Notes the reservation in the record of its maker, which is being written.
+void ctl_reservation_note(struct tp_alloc_record *r,
+	const uint8_t token[CTL_RESERVATION_TOKEN_BYTES], struct ctl_time now);
+// Takes over the reservation that an adopted record tells of, if it is still good.
+void ctl_reservation_adopt(struct ctl_store *s, uint32_t index, struct ctl_time now);
 // Takes the reserved port out; none when there is no such token.
 struct ctl_relay_port ctl_reservation_take(
 	struct ctl_store *s, const uint8_t token[CTL_RESERVATION_TOKEN_BYTES]);

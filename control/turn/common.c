@@ -65,7 +65,7 @@ enum stun_err ctl_check_peer(
 	struct ctl_transaction *t, const struct tp_alloc_record *record, const struct tp_addr *peer)
 {
 	uint8_t bit = peer->ip.family == TP_FAMILY_IPV4 ? CTL_FAMILY_BIT_IPV4 : CTL_FAMILY_BIT_IPV6;
-	if (!(ctl_allocation_families(record) & bit))
+	if (!(ctl_allocation_families(record, t->turn->now) & bit))
 		return STUN_ERR_PEER_ADDRESS_FAMILY_MISMATCH;
 	if (ctl_acl_check(t->turn->acl, peer) != CTL_ACL_ALLOWED)
 		return STUN_ERR_FORBIDDEN;
@@ -83,6 +83,7 @@ enum stun_err ctl_error_of(int rc)
 	case -ENOENT:
 		return STUN_ERR_ALLOCATION_MISMATCH;
 	case -EDQUOT:
+	case -EUSERS:
 		return STUN_ERR_ALLOCATION_QUOTA_REACHED;
 	case -EAFNOSUPPORT:
 		return STUN_ERR_ADDRESS_FAMILY_NOT_SUPPORTED;

@@ -16,6 +16,15 @@ static enum stun_err check_transport(struct ctl_transaction *t)
 	return a.value[0] == PROTOCOL_UDP ? STUN_OK : STUN_ERR_UNSUPPORTED_TRANSPORT;
 }
 
+// The attribute by which this client asks for a second family.
+static uint16_t additional_type(const struct ctl_transaction *t)
+{
+	struct stun_attr a;
+	if (t->turn->draft_dual && !stun_find(&t->message, STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, &a))
+		return STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY_DRAFT;
+	return STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY;
+}
+
 // 5. to 9.: which relayed addresses are wanted.
 static enum stun_err read_wishes(struct ctl_transaction *t, struct ctl_allocation_request *q)
 {
@@ -31,7 +40,7 @@ static enum stun_err read_wishes(struct ctl_transaction *t, struct ctl_allocatio
 	if (code == STUN_ERR_BAD_REQUEST)
 		return code;
 	// 9., first half: the value must be IPv6.
-	if (ctl_requested_family(t, STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, &additional) != STUN_OK ||
+	if (ctl_requested_family(t, additional_type(t), &additional) != STUN_OK ||
 		additional == TP_FAMILY_IPV4)
 		return STUN_ERR_BAD_REQUEST;
 
@@ -68,7 +77,7 @@ static void write_address_error(
 	struct ctl_transaction *t, const struct tp_alloc_record *r, uint8_t family)
 {
 	uint8_t bit = family == TP_FAMILY_IPV4 ? CTL_FAMILY_BIT_IPV4 : CTL_FAMILY_BIT_IPV6;
-	if (ctl_allocation_families(r) & bit)
+	if (ctl_allocation_families(r, t->turn->now) & bit)
 		return;
 	unsigned int code = ctl_store_has_family(t->turn->store, family)
 				    ? STUN_ERR_INSUFFICIENT_CAPACITY
@@ -119,7 +128,7 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t)
 		.mac_key_length = (uint8_t)t->mac_key.length,
 		.transaction_id = t->message.transaction_id};
 	struct stun_attr additional;
-	bool dual = stun_find(&t->message, STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, &additional);
+	bool dual = stun_find(&t->message, additional_type(t), &additional);
 
 	// 1. Authenticated: done.
 	// 2. The five-tuple is in use: 437, unless this is the request that made the allocation
@@ -129,7 +138,7 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t)
 	if (r && memcmp(r->transaction_id, q.transaction_id, STUN_TRANSACTION_ID_BYTES) == 0 &&
 		ctl_same_user(t, r)) {
 		turn->counters.replayed++;
-		respond(t, r, dual, NULL);
+		respond(t, r, dual, r->reservation ? r->reservation_token : NULL);
 		return STUN_OK;
 	}
 	if (r)
@@ -149,11 +158,15 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t)
 	if (q.lifetime_s == 0) // as if absent: only a Refresh may ask for none
 		q.lifetime_s = ctl_third_party_limit(t, turn->allocation_default_s);
 
+	// "At any point": to another server, once the request is known to be sound.
+	if (ctl_alternate_always(t, &q))
+		return STUN_ERR_TRY_ALTERNATE;
+
 	// 10. Quotas; then the relayed transport addresses are chosen.
 	uint8_t token[CTL_RESERVATION_TOKEN_BYTES];
 	int rc = ctl_allocation_create(turn->store, &q, turn->now, &t->change, token);
 	if (rc)
-		return ctl_error_of(rc);
+		return ctl_alternate_when(t, &q, rc) ? STUN_ERR_TRY_ALTERNATE : ctl_error_of(rc);
 	respond(t, ctl_allocation_get(turn->store, t->change.alloc), dual,
 		q.even_port == CTL_PORT_RESERVE ? token : NULL);
 	return STUN_OK;

@@ -11,8 +11,10 @@ static enum stun_err walk_peers(struct ctl_transaction *t, const struct tp_alloc
 	struct stun_attr a;
 	uint16_t at = STUN_HEADER_BYTES;
 	bool any = false;
-	// Attributes after MESSAGE-INTEGRITY are not protected by it (RFC 8489 section 14.5).
-	while (stun_next_attr(&t->message, &at, &a) && a.type != STUN_ATTR_MESSAGE_INTEGRITY) {
+	// Attributes after an integrity of either kind are not protected by it (RFC 8489 sections
+	// 14.5 and 14.6).
+	while (stun_next_attr(&t->message, &at, &a) && a.type != STUN_ATTR_MESSAGE_INTEGRITY &&
+		a.type != STUN_ATTR_MESSAGE_INTEGRITY_SHA256) {
 		if (a.type != STUN_ATTR_XOR_PEER_ADDRESS)
 			continue;
 		struct tp_addr peer;

@@ -12,7 +12,7 @@ static enum stun_err read_families(
 	if (code != STUN_OK || *family == TP_FAMILY_NONE)
 		return code;
 	uint8_t bit = *family == TP_FAMILY_IPV4 ? CTL_FAMILY_BIT_IPV4 : CTL_FAMILY_BIT_IPV6;
-	uint8_t have = ctl_allocation_families(r);
+	uint8_t have = ctl_allocation_families(r, t->turn->now);
 	if (!(have & bit))
 		return STUN_ERR_PEER_ADDRESS_FAMILY_MISMATCH;
 	if (have == bit)
@@ -34,14 +34,15 @@ enum stun_err ctl_method_refresh(struct ctl_transaction *t)
 	if (code != STUN_OK)
 		return code;
 
-	// Zero deletes the allocation, or one family of a dual one. Anything else sets the one
-	// deadline that the families of a dual allocation share.
+	// Zero deletes the allocation, or one family of a dual one. Anything else sets the deadline
+	// of the family named, or of all.
 	int rc;
 	if (lifetime_s > 0)
 		rc = ctl_allocation_refresh(
-			turn->store, r->self, lifetime_s, turn->now, &t->change);
+			turn->store, r->self, family, lifetime_s, turn->now, &t->change);
 	else if (family != TP_FAMILY_NONE)
-		rc = ctl_allocation_close_family(turn->store, r->self, family, &t->change);
+		rc = ctl_allocation_close_family(
+			turn->store, r->self, family, turn->now, &t->change);
 	else
 		rc = ctl_allocation_delete(
 			turn->store, r->self, TP_END_REFRESH_ZERO, turn->now, &t->change);

@@ -21,6 +21,8 @@ void ctl_policy_store(const struct conf *conf, struct ctl_store_policy *out)
 				       : CHANDATA_CHANNEL_MAX,
 		.allocations_total = conf->quotas.allocations_total,
 		.allocations_per_user = conf->quotas.allocations_per_user,
+		.permissions = conf->quotas.permissions_per_allocation,
+		.new_peers_per_s = conf->quotas.new_peers_per_second,
 		.allocations_per_realm = conf->quotas.allocations_per_realm,
 		.n_realms = conf->n_realms,
 		.rate_bytes_per_s = conf->quotas.bits_per_second_per_allocation / 8 +

@@ -108,6 +108,9 @@ void ctl_turn_request(struct ctl_turn *turn, const struct ctl_request *q, struct
 	turn->now = now;
 
 	// RFC 8489 section 6.3: what is malformed, or no request of ours, is silently discarded.
+	// Only clients of RFC 3489 do without the magic cookie.
+	if (ctl_classic_request(turn, q))
+		return;
 	if (q->length > CTL_REQUEST_MAX_BYTES ||
 		stun_read(q->bytes, q->length, &m) != STUN_READ_OK ||
 		(stun_has_fingerprint(&m) && !stun_fingerprint_ok(&m))) {

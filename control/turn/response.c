@@ -85,6 +85,8 @@ void ctl_response_error(struct ctl_transaction *t, enum stun_err code)
 {
 	begin(t, STUN_ERROR);
 	stun_write_error(&t->writer, code);
+	if (code == STUN_ERR_TRY_ALTERNATE)
+		ctl_alternate_write(t);
 	count_error(t, code);
 	finish(t);
 	send(t);

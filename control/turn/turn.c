@@ -33,6 +33,8 @@ int ctl_turn_renew(struct ctl_turn *turn, const struct conf *conf)
 	turn->nonce_lifetime_s = conf->auth.nonce_lifetime_s;
 	turn->allocation_default_s = conf->lifetimes.allocation_default_s;
 	turn->allocation_max_s = conf->lifetimes.allocation_max_s;
+	turn->draft_dual = conf->compatibility.dual_allocation == CONF_DUAL_DRAFT;
+	turn->alternate = conf->alternate_servers;
 	return 0;
 }
 
@@ -45,6 +47,7 @@ static int fill(struct ctl_turn *turn, const struct ctl_turn_options *o)
 	turn->send = o->send;
 	turn->send_context = o->send_context;
 	turn->random = o->random;
+	turn->classic = conf->compatibility.stun == CONF_STUN_RFC3489;
 	memcpy(turn->discovery, conf->nat_discovery.families, sizeof(turn->discovery));
 	turn->max_pending = o->max_pending ? o->max_pending : DEFAULT_PENDING;
 	int rc = ctl_turn_renew(turn, conf);

@@ -96,6 +96,10 @@ struct ctl_turn {
 	uint32_t allocation_default_s;
 	uint32_t allocation_max_s;
 	struct conf_discovery discovery[2];
+	bool classic;    // clients of RFC 3489 are answered
+	bool draft_dual; // 0x8032 asks for a dual allocation, too
+	struct conf_alternates alternate;
+	uint32_t alternate_next[2]; // whose turn it is, by family of the client
 
 	uint32_t max_pending;
 	struct tp_siphash_key key;
@@ -185,6 +189,19 @@ bool ctl_discovery_understood(const struct ctl_transaction *t, uint16_t type);
 enum stun_err ctl_discovery_direct(struct ctl_transaction *t);
 // Adds to the begun success response what discovery asks for.
 void ctl_discovery_write(struct ctl_transaction *t);
+
+// ---- alternate.c: sending clients to another server.
+// Whether this Allocate, which could be served, is answered 300.
+bool ctl_alternate_always(const struct ctl_transaction *t, const struct ctl_allocation_request *q);
+// The same for one that the store refused with `rc`: because it is full.
+bool ctl_alternate_when(
+	const struct ctl_transaction *t, const struct ctl_allocation_request *q, int rc);
+// The attributes of a 300.
+void ctl_alternate_write(struct ctl_transaction *t);
+
+// ---- classic.c: clients of RFC 3489.
+// Answers a request of one; false when it is none, or they are not served: then it is malformed.
+bool ctl_classic_request(struct ctl_turn *turn, const struct ctl_request *request);
 
 // ---- common.c: what several methods need.
 // The allocation of the request's five-tuple: 437 when there is none, 441 when it is another

@@ -54,6 +54,10 @@ static int describe(const struct dp_apply *a, const struct tp_cmd *cmd, struct d
 		.relay_local = {DP_LOCAL_NONE, DP_LOCAL_NONE},
 		.sync_mark = a->sync_epoch,
 	};
+	for (unsigned int side = 0; side < 2; side++)
+		out->family_deadline_ns[side] = wish->family_deadline_ns[side]
+							? wish->family_deadline_ns[side]
+							: cmd->deadline_ns;
 	if (tp_ip_length(&wish->client.ip) == 0 || wish->client.port == 0 ||
 		wish->client.ip.family != wish->listener.ip.family ||
 		tp_ip_length(&wish->relay[0].ip) == 0)
@@ -104,7 +108,8 @@ static int create(struct dp_apply *a, struct dp_alloc *alloc, const struct dp_al
 	int error = -ENOSPC;
 	if (flow != NULL) {
 		uint16_t local;
-		memcpy(flow->relay_local, alloc->relay_local, sizeof(flow->relay_local));
+		for (unsigned int side = 0; side < 2; side++)
+			atomic_init(&flow->relay_local[side], alloc->relay_local[side]);
 		memcpy(flow->relay_port, alloc->relay_port, sizeof(flow->relay_port));
 		flow->src_local = alloc->listener_local;
 		flow->src_port =
@@ -122,36 +127,75 @@ static int create(struct dp_apply *a, struct dp_alloc *alloc, const struct dp_al
 	return 0;
 }
 
-// Deadline and rate are all that may change; flows are touched only where they differ.
-static void update(
-	struct dp_apply *a, struct dp_alloc *alloc, uint64_t rate_word, uint64_t deadline_ns)
+void dp_alloc_close_family(struct dp_apply *a, struct dp_alloc *alloc, unsigned int side)
 {
-	bool deadline = a->own_deadline[alloc->flow] != deadline_ns;
-	bool rate = alloc->rate != rate_word;
+	uint16_t local = alloc->relay_local[side];
+	rte_be16_t port = alloc->relay_port[side];
+
+	for (uint32_t at = alloc->first; at != 0;) {
+		struct dp_flow *flow = dp_flow_at(a->flows, at);
+		bool peer_side =
+			flow->kind == DP_FLOW_CHANNEL_DOWN || flow->kind == DP_FLOW_PERMISSION;
+		at = flow->next;
+		if (!peer_side || flow->key.local != local || flow->key.selector != port)
+			continue;
+		if (flow->kind == DP_FLOW_PERMISSION)
+			dp_permission_drop(a, alloc, flow);
+		else
+			dp_channel_drop(a, alloc, flow);
+		at = alloc->first; // the other direction may have been the next one
+	}
+	atomic_store_explicit(&dp_flow_at(a->flows, alloc->flow)->relay_local[side], DP_LOCAL_NONE,
+		memory_order_relaxed);
+	alloc->relay_local[side] = DP_LOCAL_NONE;
+	alloc->relay_port[side] = 0;
+	// A worker may have read it for a Send: the address may be another allocation's next.
+	dp_flow_settle(a->flows);
+}
+
+// Deadlines and rate are all that may change of what stays; flows are touched only where they
+// differ.
+static void update(struct dp_apply *a, struct dp_alloc *alloc, const struct dp_alloc *wish,
+	uint64_t deadline_ns)
+{
+	bool deadline = a->own_deadline[alloc->flow] != deadline_ns ||
+			memcmp(alloc->family_deadline_ns, wish->family_deadline_ns,
+				sizeof(alloc->family_deadline_ns)) != 0;
+	bool rate = alloc->rate != wish->rate;
 
 	alloc->sync_mark = a->sync_epoch;
-	alloc->rate = rate_word;
+	alloc->rate = wish->rate;
 	if (rate)
 		begin_policing(a, alloc);
 	a->own_deadline[alloc->flow] = deadline_ns;
+	memcpy(alloc->family_deadline_ns, wish->family_deadline_ns,
+		sizeof(alloc->family_deadline_ns));
+	for (unsigned int side = 0; side < 2; side++)
+		if (alloc->relay_local[side] != DP_LOCAL_NONE &&
+			wish->relay_local[side] == DP_LOCAL_NONE)
+			dp_alloc_close_family(a, alloc, side);
 	if (!deadline && !rate)
 		return;
 	for (uint32_t at = alloc->first; at != 0;) {
 		struct dp_flow *flow = dp_flow_at(a->flows, at);
 		if (rate)
-			atomic_store_explicit(&flow->rate, rate_word, memory_order_relaxed);
+			atomic_store_explicit(&flow->rate, wish->rate, memory_order_relaxed);
 		if (deadline)
 			dp_deadline_update(a, alloc, flow);
 		at = flow->next;
 	}
 }
 
+// Relayed addresses may go, but not come or change.
 static bool same_addresses(const struct dp_apply *a, const struct dp_alloc *have,
 	const struct dp_alloc *wish, const struct dp_flow_key *key)
 {
-	return memcmp(&dp_flow_at(a->flows, have->flow)->key, key, sizeof(*key)) == 0 &&
-	       memcmp(have->relay_local, wish->relay_local, sizeof(have->relay_local)) == 0 &&
-	       memcmp(have->relay_port, wish->relay_port, sizeof(have->relay_port)) == 0;
+	for (unsigned int side = 0; side < 2; side++)
+		if (wish->relay_local[side] != DP_LOCAL_NONE &&
+			(wish->relay_local[side] != have->relay_local[side] ||
+				wish->relay_port[side] != have->relay_port[side]))
+			return false;
+	return memcmp(&dp_flow_at(a->flows, have->flow)->key, key, sizeof(*key)) == 0;
 }
 
 int dp_alloc_set(struct dp_apply *a, const struct tp_cmd *cmd)
@@ -168,7 +212,7 @@ int dp_alloc_set(struct dp_apply *a, const struct tp_cmd *cmd)
 	if (found == 0) {
 		if (!same_addresses(a, alloc, &wish, &key))
 			return -EINVAL;
-		update(a, alloc, wish.rate, cmd->deadline_ns);
+		update(a, alloc, &wish, cmd->deadline_ns);
 		return 0;
 	}
 	alloc = &a->allocs[cmd->alloc.index];

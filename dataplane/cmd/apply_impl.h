@@ -18,9 +18,10 @@ struct dp_alloc {
 	uint16_t listener_local;
 	uint8_t sync_mark;
 	uint8_t pad[3];
-	struct tp_alloc_counters gone; // of flows that are no more
+	uint64_t family_deadline_ns[2]; // of what a relayed address carries
+	struct tp_alloc_counters gone;  // of flows that are no more
 };
-static_assert(sizeof(struct dp_alloc) == 72);
+static_assert(sizeof(struct dp_alloc) == 88);
 
 struct dp_apply {
 	struct dp *dp;
@@ -112,6 +113,9 @@ int dp_sync_end(struct dp_apply *a, struct tp_ack *ack);
 
 // Removes the whole allocation; the slot is free afterwards, its counts stay in `gone`.
 void dp_alloc_drop(struct dp_apply *a, struct dp_alloc *alloc, bool exact);
+// Removes the flows of one relayed address, IPv4 (0) or IPv6 (1), and then the address: once it
+// returns no worker uses it for this allocation.
+void dp_alloc_close_family(struct dp_apply *a, struct dp_alloc *alloc, unsigned int side);
 // Removes a permission and lets its channels expire.
 void dp_permission_drop(struct dp_apply *a, struct dp_alloc *alloc, struct dp_flow *flow);
 // The other direction of a channel.

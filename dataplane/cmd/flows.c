@@ -169,12 +169,22 @@ static struct dp_flow_key permission_key(
 	return key;
 }
 
+// Which relayed address of its allocation a flow belongs to: that of the peer's family.
+static unsigned int relayed_side(const struct dp_flow *flow)
+{
+	uint8_t family = flow->kind == DP_FLOW_CHANNEL_UP ? flow->dst_family : flow->key.family;
+
+	return family == TP_FAMILY_IPV6;
+}
+
 void dp_deadline_update(struct dp_apply *a, const struct dp_alloc *alloc, struct dp_flow *flow)
 {
 	uint64_t effective = dp_own_deadline(a, flow);
 
-	if (flow->kind != DP_FLOW_ALLOCATION)
+	if (flow->kind != DP_FLOW_ALLOCATION) {
 		effective = RTE_MIN(effective, a->own_deadline[alloc->flow]);
+		effective = RTE_MIN(effective, alloc->family_deadline_ns[relayed_side(flow)]);
+	}
 	if (flow->kind == DP_FLOW_CHANNEL_UP || flow->kind == DP_FLOW_CHANNEL_DOWN) {
 		struct dp_flow_key key = permission_key(a, alloc, flow);
 		const struct dp_flow *permission = dp_own_flow(a, alloc, &key);

@@ -52,6 +52,7 @@ struct dp_worker {
 	uint8_t hop_limit;         // 0: decrement
 	uint8_t tos_keep, tos_set; // DSCP policy: bits that stay, bits that are set
 	uint16_t channel_max;      // highest channel number, common/wire/chandata.h
+	bool classic;              // Binding requests of RFC 3489 go to control
 	uint16_t ipv4_id;
 	const char *server_name;      // of challenges; NULL: no third-party authorization
 	uint64_t random;              // state of a splitmix64, seeded from getrandom

@@ -2,6 +2,7 @@
 // STUN of a client: Send indications are relayed here, plain Binding requests and Allocates without
 // integrity answered here, other requests are control's. Indications are never answered (RFC 8656
 // section 11.2).
+#include "common/wire/stun_classic.h"
 #include "common/wire/stun_read.h"
 #include "dataplane/path/checksum.h"
 #include "dataplane/path/count.h"
@@ -97,11 +98,12 @@ static void begin_send(struct dp_worker *w, struct dp_batch *b, struct dp_packet
 		return;
 	}
 	uint32_t family = p->key.family == TP_FAMILY_IPV6;
-	if (alloc->relay_local[family] == DP_LOCAL_NONE) {
+	uint16_t relay = atomic_load_explicit(&alloc->relay_local[family], memory_order_relaxed);
+	if (relay == DP_LOCAL_NONE) {
 		dp_packet_drop(b, p, TP_DROP_family_mismatch);
 		return;
 	}
-	p->out_local = p->key.local = alloc->relay_local[family];
+	p->out_local = p->key.local = relay;
 	p->out_source_port = p->key.selector = alloc->relay_port[family];
 	if (s->dont_fragment)
 		p->flags |= DP_PACKET_SEND_DF;
@@ -150,14 +152,40 @@ static void request(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p
 	dp_packet_next(b, p, verdict);
 }
 
+// A Binding request of RFC 3489 is control's, where it may come at all: nothing of it is read here
+// but that it is one. It is no TURN, so an allocation on its five-tuple does not excuse it.
+static void classic(
+	struct dp_worker *w, struct dp_batch *b, struct dp_packet *p, const uint8_t *bytes)
+{
+	struct stun_classic request;
+
+	if (!w->classic || p->in.family != TP_FAMILY_IPV4 ||
+		!stun_classic_read(bytes, p->payload_length, &request))
+		dp_packet_drop(b, p, TP_DROP_bad_stun);
+	else if (!source_possible(w, p))
+		dp_packet_drop(b, p, TP_DROP_bad_source);
+	else if (!dp_budget_source(w->budget, p->in.family, p->key.ip, b->now_ns))
+		dp_packet_drop(b, p, TP_DROP_budget_punt);
+	else
+		dp_packet_next(b, p, DP_VERDICT_PUNT);
+	p->alloc = NULL;
+}
+
 static void classify(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 {
 	const uint8_t *bytes = message(w, p);
 	struct stun_scan s;
 
 	p->alloc = p->flow;
-	if (bytes == NULL || !stun_scan(bytes, p->payload_length, &s) ||
-		fingerprint_wrong(bytes, p->payload_length, &s)) {
+	if (bytes == NULL) {
+		dp_packet_drop(b, p, TP_DROP_bad_stun);
+		return;
+	}
+	if (!stun_scan(bytes, p->payload_length, &s)) {
+		classic(w, b, p, bytes);
+		return;
+	}
+	if (fingerprint_wrong(bytes, p->payload_length, &s)) {
 		dp_packet_drop(b, p, TP_DROP_bad_stun);
 		return;
 	}

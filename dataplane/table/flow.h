@@ -59,7 +59,9 @@ struct dp_flow {
 	union {
 		uint8_t dst_ip[16]; // where the rewritten packet goes (hairpin: private relay form)
 		struct { // DP_FLOW_ALLOCATION: [0] IPv4, [1] IPv6 relayed transport address
-			uint16_t relay_local[2]; // local address index, DP_LOCAL_NONE when absent
+			// Local address index, DP_LOCAL_NONE when absent. w: manager r: workers,
+			// relaxed: a family of a dual allocation may end before the other
+			_Atomic uint16_t relay_local[2];
 			rte_be16_t relay_port[2];
 		};
 	};

@@ -26,6 +26,8 @@ struct fuzz_relay {
 	struct tp_cmd command[2 * PEERS];
 	uint32_t n_commands, n_acked;
 	uint64_t sequence;
+	const uint8_t *request; // under way
+	size_t request_length;
 	uint32_t responses;
 	bool success;
 	uint8_t draw;
@@ -71,6 +73,13 @@ static void check_response(void *context, const struct ctl_reply_to *reply_to,
 {
 	struct fuzz_relay *f = context;
 	struct stun_message m;
+	if (tp_rd32(bytes + 4) != STUN_MAGIC_COOKIE) { // to a client of RFC 3489
+		FUZZ_CHECK(memcmp(bytes + 4, f->request + 4, 16) == 0);
+		FUZZ_CHECK(tp_rd16(bytes + 2) == length - STUN_HEADER_BYTES);
+		FUZZ_CHECK(2 * (length + 28) <= 3 * (f->request_length + 28));
+		f->responses++;
+		return;
+	}
 	FUZZ_CHECK(stun_read(bytes, length, &m) == STUN_READ_OK);
 	FUZZ_CHECK(m.class == STUN_SUCCESS || m.class == STUN_ERROR);
 	FUZZ_CHECK(!stun_has_fingerprint(&m) || stun_fingerprint_ok(&m));
@@ -97,6 +106,8 @@ static void send_request(struct fuzz_relay *f, const uint8_t *bytes, size_t leng
 		.listener = {.ip = tp_ip4(0xc6120002), .port = 3478},
 		.bytes = bytes,
 		.length = length};
+	f->request = bytes;
+	f->request_length = length;
 	f->responses = 0;
 	f->success = false;
 	ctl_turn_request(f->turn, &q, f->now);
@@ -191,6 +202,7 @@ void fuzz_one(const uint8_t *data, size_t size)
 		(struct conf_discovery){.address = {tp_ip4(0xc6120002), tp_ip4(0xc6120003)},
 			.public_address = {tp_ip4(0xc6120002), tp_ip4(0xc6120003)},
 			.port = {3478, 3479}};
+	conf.compatibility.stun = CONF_STUN_RFC3489;
 	conf.lifetimes.allocation_default_s = 600;
 	conf.lifetimes.allocation_max_s = 3600;
 	struct ctl_store_policy policy = make_policy();

@@ -156,6 +156,26 @@ def jsonrpc_seeds():
         save("jsonrpc", hashlib.sha1(line).hexdigest()[:12], line)
 
 
+def classic(*attrs, kind=1, length=None):
+    body = b"".join(attrs)
+    return struct.pack(">HH", kind, len(body) if length is None else length) + bytes(range(16)) + body
+
+
+def classic_seeds():
+    """Binding requests of RFC 3489, whose transaction ID is 16 bytes."""
+    change = attr(0x0003, b"\0\0\0\6")
+    save("stun_classic", "plain", classic())
+    save("stun_classic", "change", classic(change))
+    save("stun_classic", "change-short", classic(attr(0x0003)))
+    save("stun_classic", "response-address", classic(attr(0x0002, b"\0\1\x12\x34" + V4[0]), change))
+    save("stun_classic", "unknown", classic(*(attr(i, b"user") for i in range(6, 20)), attr(6)))
+    save("stun_classic", "unaligned", classic(attr(0x8022, b"abc", 3)))
+    save("stun_classic", "overrun", classic(attr(0x8022, b"abcd", 0xFFFC)))
+    save("stun_classic", "cookie", stun(0x0001, change))
+    save("stun_classic", "shared-secret", classic(kind=2))
+    save("stun_classic", "long", classic(change, length=400))
+
+
 def turn_seeds():
     """Method and outcome, then attributes; see fuzz_turn.c."""
     allocate, refresh, permission, channel, refused = 0, 1, 2, 3, 4
@@ -191,6 +211,8 @@ def turn_seeds():
     seed("algorithms", allocate, udp, attr(0x8002, b"\0\2\0\0\0\1\0\0"), attr(0x001D, b"\0\2\0\0"))
     seed("algorithms-altered", allocate, udp, attr(0x8002, b"\0\1\0\0"), attr(0x001D, b"\0\1\0\0"))
     seed("userhash-too", refresh, attr(0x001E, bytes(32)))
+    save("turn", "classic", classic(attr(0x0003, bytes(4))))
+    save("turn", "classic-response-address", classic(attr(0x0002, b"\0\1\x12\x34" + V4[0])))
     save("turn", "sha256-unsigned", stun(0x0003, udp, attr(0x001E, bytes(32)), attr(0x001C, bytes(16))))
 
 
@@ -260,6 +282,7 @@ def adopt_seeds():
 
 def main():
     stun_seeds()
+    classic_seeds()
     turn_seeds()
     adopt_seeds()
     jsonrpc_seeds()

@@ -22,9 +22,10 @@ def echo_peer(address):
         process.wait(5)
 
 
-def uclient(*flags, server=h.RELAY4, peer=h.PEER4, clients=10, messages=100):
+def uclient(*flags, server=h.RELAY4, peer=h.PEER4, clients=10, messages=100, rtcp=False):
+    """-c: without RTCP connections, which come as EVEN-PORT pairs with a RESERVATION-TOKEN."""
     done = h.run_in("client", "turnutils_uclient", "-u", "u", "-w", "p", "-e", peer, "-r", "3480",
-                    "-n", messages, "-m", clients, "-l", 172, "-c", *flags, server, check=False,
+                    "-n", messages, "-m", clients, "-l", 172, *([] if rtcp else ["-c"]), *flags, server, check=False,
                     timeout=120)
     text = done.stdout + done.stderr
     assert done.returncode == 0, text[-3000:]
@@ -33,8 +34,9 @@ def uclient(*flags, server=h.RELAY4, peer=h.PEER4, clients=10, messages=100):
     assert int(sent) == int(received) == clients * messages and lost == 0, text[-3000:]
 
 
-# Debian's turnutils_uclient picks channel numbers from all that RFC 5766 allowed.
-LEGACY = {"compatibility": {"channel_numbers": "rfc5766"}}
+# Debian's turnutils_uclient picks channel numbers from all that RFC 5766 allowed, and asks for dual
+# allocations by the number of a draft (0x8032).
+LEGACY = {"compatibility": {"channel_numbers": "rfc5766", "dual_allocation": "draft"}}
 
 
 def test_turnutils_uclient():
@@ -49,6 +51,20 @@ def test_turnutils_uclient_ipv6():
     with h.relay(**LEGACY), echo_peer(h.PEER6):
         uclient("-x", server=h.RELAY6, peer=h.PEER6)
         uclient("-x", "-s", server=h.RELAY4, peer=h.PEER6)
+
+
+def test_turnutils_uclient_combinations():
+    """DONT-FRAGMENT (-g), even ports (no -c: RTCP pairs), dual allocations (-Z), and all of it
+    with Send indications; each relayed and none lost."""
+    with h.relay(**LEGACY), echo_peer(h.PEER4):
+        for flags in (("-g",), ("-g", "-s"), ("-Z",), ("-Z", "-s"), ("-Z", "-g")):
+            uclient(*flags)
+
+
+def test_turnutils_uclient_even_ports():
+    with h.relay(**LEGACY), echo_peer(h.PEER4):
+        for flags in ((), ("-s",), ("-g",)):
+            uclient(*flags, rtcp=True)
 
 
 def test_turnutils_uclient_client_to_client():

@@ -6,6 +6,7 @@ import base64
 import copy
 import hashlib
 import hmac
+import ipaddress
 import os
 import struct
 import time
@@ -408,6 +409,34 @@ def test_refresh():
         assert code(dual, turn.REFRESH) == 437
 
 
+def test_families_end_apart():
+    """RFC 8656 section 8.2: IPv6 is refreshed to two seconds, IPv4 goes on; data of the first
+    stops at its deadline, that of the second never."""
+    with h.relay(lifetimes={"allocation_default_s": 2, "port_rest_s": 1}) as r:
+        free = r.ctl("status")["control"]["relay_ports_free"]
+        dual = h.client()
+        dual.request(turn.ALLOCATE, [UDP, additional(2), lifetime(60)])
+        peers = {h.PEER4: h.udp("peer", h.PEER4), h.PEER6: h.udp("peer", h.PEER6)}
+        dual.permit(*peers)
+        dual.request(turn.REFRESH, [family(2), lifetime(2)])
+
+        def passes(host):
+            dual.send_indication((host, peers[host].getsockname()[1]), b"x")
+            return h.receive(peers[host], 0.5) is not None
+
+        assert passes(h.PEER4) and passes(h.PEER6)
+        h.wait_until(lambda: not passes(h.PEER6), 5, "IPv6 ends")
+        assert passes(h.PEER4)
+        assert permit_code(dual, h.PEER6) == 443 and permit_code(dual, h.PEER4) == 0
+        assert code(dual, turn.REFRESH, family(2)) == 443
+        # Its port is free again after its rest, while the allocation lives.
+        h.wait_until(lambda: r.ctl("status")["control"]["relay_ports_free"]["ipv6"] == free["ipv6"], 5,
+                     "the IPv6 port is given back")
+        assert r.ctl("status")["control"]["relay_ports_free"]["ipv4"] == free["ipv4"] - 1
+        assert passes(h.PEER4)
+        dual.refresh(0)
+
+
 def known_to(client):
     """Realm, nonce and key, when the five-tuple has an allocation of somebody else."""
     try:
@@ -523,6 +552,40 @@ def test_quotas_and_capacity():
         assert held[0].refresh(0) == 0
         assert allocate_code(UDP, even_port(True)) == 508
         assert allocate_code(UDP) == 0
+    with h.relay(quotas={"permissions_per_allocation": 30, "new_peers_per_second": 20}):
+        client = h.client()
+        client.allocate()
+        peers = [f"198.18.9.{n}" for n in range(1, 60)]
+        assert permit_code(client, *peers[:21]) == 508  # a second's worth is 20
+        time.sleep(1.1)
+        assert permit_code(client, *peers[:20]) == 0
+        assert permit_code(client, *peers[:20]) == 0
+        assert permit_code(client, peers[20]) == 508
+        time.sleep(0.6)
+        assert permit_code(client, *peers[20:30]) == 0
+        time.sleep(1.1)
+        assert permit_code(client, peers[30]) == 508  # too many at a time
+        assert permit_code(client, peers[29]) == 0
+    elsewhere = {"servers": [{"address": "198.18.0.77"}, {"address": "198.18.0.78", "port": 3479},
+                             {"address": "fd00:198:18::77"}]}
+    with h.relay(quotas={"allocations_total": 1}, alternate_servers=elsewhere):
+        held = known()
+        assert allocate_code(UDP, client=held) == 0
+
+        def sent_to(host):
+            try:
+                h.client(host).allocate()
+            except turn.TurnError as e:
+                assert e.code == 300
+                return [v[1:] for k, v in e.message.attributes if k == 0x8023]
+            raise AssertionError("not sent away")
+
+        v6 = b"\2" + struct.pack("!H", 3478) + ipaddress.ip_address("fd00:198:18::77").packed
+        v4 = [b"\1" + struct.pack("!H", port) + ipaddress.ip_address(host).packed
+              for host, port in (("198.18.0.77", 3478), ("198.18.0.78", 3479))]
+        assert [sent_to(h.CLIENT4) for _ in range(3)] == [[v4[0], v6], [v4[1], v6], [v4[0], v6]]
+        assert sent_to(h.CLIENT6)[0] == v6
+        assert held.refresh() == 600
     only4 = {"addresses": [{"address": h.RELAY4}]}
     with h.relay(relay=only4):
         assert allocate_code(UDP, family(2)) == 440

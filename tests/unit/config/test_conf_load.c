@@ -275,6 +275,21 @@ static const struct mistake mistakes[] = {
 		"t.json: quotas.allocations_total: must be an integer of 0 or more, is -1\n"},
 	{"{'limits':{'flows':0}}",
 		"t.json: limits.flows: must be an integer from 4 to 134217728, is 0\n"},
+	{"{'alternate_servers':{}}", "t.json: alternate_servers.servers: is required\n"},
+	{"{'alternate_servers':{'servers':[]}}", "t.json: alternate_servers.servers: must be a "
+						 "list of 1 to 16 objects, is a list of "
+						 "0\n"},
+	{"{'alternate_servers':{'servers':[{'address':'192.0.2.1'}]}}",
+		"t.json: alternate_servers.servers[0]: is listeners[0]\n"},
+	{"{'alternate_servers':{'servers':[{'address':'192.0.2.2'},{'address':'192.0.2.2'}]}}",
+		"t.json: alternate_servers.servers[1]: is the same as "
+		"alternate_servers.servers[0]\n"},
+	{"{'compatibility':{'stun':'rfc5389'}}",
+		"t.json: compatibility.stun: must be \"rfc8489\" or \"rfc3489\", is "
+		"\"rfc5389\"; did you mean \"rfc8489\"?\n"},
+	{"{'quotas':{'permissions_per_allocation':2049}}",
+		"t.json: quotas.permissions_per_allocation: must be an integer from 1 to 2048, is "
+		"2049\n"},
 	// Ports.
 	{"{'ports':[]}", "t.json: ports: must be a list of 1 to 8 objects, is a list of 0\n"},
 	{"{'ports':['eth0']}", "t.json: ports[0]: must be an object, is \"eth0\"\n"},

@@ -154,6 +154,103 @@ static void ended_ports_rest_on(void **state)
 	assert_int_equal(ctl_store_expire(w->store, w->now, 10), 2);
 }
 
+static int reserve(struct world *w, uint32_t n, uint8_t token[8], struct tp_alloc_ref *ref)
+{
+	struct ctl_allocation_request q = world_request(n);
+	struct ctl_change change;
+	ctl_change_init(&change);
+	q.even_port = CTL_PORT_RESERVE;
+	int rc = ctl_allocation_create(w->store, &q, w->now, &change, token);
+	*ref = change.alloc;
+	return rc;
+}
+
+static int use_token(struct world *w, uint32_t n, const uint8_t token[8], struct tp_addr *relay)
+{
+	struct ctl_allocation_request q = world_request(n);
+	struct ctl_change change;
+	ctl_change_init(&change);
+	q.token = token;
+	int rc = ctl_allocation_create(w->store, &q, w->now, &change, NULL);
+	if (!rc)
+		*relay = ctl_allocation_get(w->store, change.alloc)->relay[0];
+	return rc;
+}
+
+// RFC 8656 section 7.2: a reservation lasts 30 seconds, restarts of control included.
+static void reservations_are_taken_over(void **state)
+{
+	struct world *w = *state;
+	uint8_t used[8], ended[8], live[8];
+	struct tp_alloc_ref a, b, c;
+	struct tp_addr relay;
+	assert_int_equal(reserve(w, 40, used, &a), 0);
+	assert_int_equal(reserve(w, 41, ended, &b), 0);
+	assert_int_equal(reserve(w, 42, live, &c), 0);
+	struct tp_addr even = ctl_allocation_get(w->store, c)->relay[0];
+	assert_int_equal(use_token(w, 43, used, &relay), 0);
+	// It outlives who made it.
+	assert_int_equal(ctl_allocation_delete(w->store, b, TP_END_REFRESH_ZERO, w->now, NULL), 0);
+	world_pass(w, 20 * TP_NS_PER_S);
+	uint64_t free4 = world_status(w).ports_free[0];
+	readopt(w);
+	assert_int_equal(world_status(w).ports_free[0], free4);
+	assert_memory_equal(ctl_allocation_get(w->store, c)->reservation_token, live, 8);
+	assert_int_equal(use_token(w, 44, used, &relay), -ENOSPC); // once is once
+	assert_int_equal(use_token(w, 45, ended, &relay), 0);
+	assert_int_equal(use_token(w, 46, live, &relay), 0);
+	assert_true(tp_ip_equal(&relay.ip, &even.ip));
+	assert_int_equal(relay.port, even.port + 1);
+
+	// The rest of its time and no more; what is over is not taken over.
+	assert_int_equal(reserve(w, 47, live, &c), 0);
+	free4 = world_status(w).ports_free[0];
+	world_pass(w, 29 * TP_NS_PER_S);
+	readopt(w);
+	world_pass(w, 1 * TP_NS_PER_S);
+	ctl_store_expire(w->store, w->now, UINT32_MAX);
+	assert_int_equal(use_token(w, 48, live, &relay), -ENOSPC);
+	assert_int_equal(world_status(w).ports_free[0], free4 + 1);
+	readopt(w);
+	assert_int_equal(use_token(w, 48, live, &relay), -ENOSPC);
+	assert_int_equal(world_status(w).ports_free[0], free4 + 1);
+}
+
+static void a_damaged_reservation_is_none(void **state)
+{
+	struct world *w = *state;
+	uint8_t token[8], other[8];
+	struct tp_alloc_ref ref, second;
+	struct tp_addr relay;
+	assert_int_equal(reserve(w, 40, token, &ref), 0);
+	struct tp_alloc_record *r = alloc_of(w, ref.index);
+	uint64_t deadline = r->reservation_deadline_ns;
+
+	r->reservation_deadline_ns = UINT64_MAX; // too far ahead
+	readopt(w);
+	assert_int_equal(use_token(w, 41, token, &relay), -ENOSPC);
+	r->reservation_deadline_ns = deadline;
+	r->reservation = 7;
+	readopt(w);
+	assert_int_equal(use_token(w, 41, token, &relay), -ENOSPC);
+	r->reservation = 1;
+
+	// A token that is there twice serves once; a port that is taken is not reserved.
+	assert_int_equal(reserve(w, 42, other, &second), 0);
+	memcpy(alloc_of(w, second.index)->reservation_token, token, 8);
+	readopt(w);
+	assert_int_equal(use_token(w, 43, token, &relay), 0);
+	assert_int_equal(use_token(w, 44, token, &relay), -ENOSPC);
+	uint64_t total[2];
+	check_store(w, total);
+
+	// A torn record of its maker: the port rests with it, or is free, but is not reserved.
+	assert_int_equal(reserve(w, 45, token, &ref), 0);
+	atomic_fetch_add(&alloc_of(w, ref.index)->sequence, 1);
+	readopt(w);
+	assert_int_equal(use_token(w, 46, token, &relay), -ENOSPC);
+}
+
 // One damage a row, to allocation 1 (or peer 0, name 0), and what it is called.
 typedef void (*damage_fn)(struct world *w);
 
@@ -183,6 +280,8 @@ DAMAGE(user_huge, alloc_of(w, 1)->user_length = 60000)
 DAMAGE(user_more, alloc_of(w, 1)->user_more = 0)
 DAMAGE(deadline_far, alloc_of(w, 1)->deadline_ns = UINT64_MAX)
 DAMAGE(expired, alloc_of(w, 1)->deadline_ns = w->now.now_ns)
+DAMAGE(family_far, alloc_of(w, 1)->family_deadline_ns[0] = UINT64_MAX)
+DAMAGE(family_over, alloc_of(w, 1)->family_deadline_ns[0] = 1)
 DAMAGE(dup_tuple, alloc_of(w, 1)->client = alloc_of(w, 0)->client)
 DAMAGE(dup_relay, alloc_of(w, 1)->relay[0] = alloc_of(w, 0)->relay[0])
 DAMAGE(dup_uid, memcpy(alloc_of(w, 1)->uid, alloc_of(w, 0)->uid, 16))
@@ -215,6 +314,8 @@ static const struct {
 	{damage_user_more, CTL_ADOPT_USER},
 	{damage_deadline_far, CTL_ADOPT_DEADLINE},
 	{damage_expired, CTL_ADOPT_EXPIRED},
+	{damage_family_far, CTL_ADOPT_DEADLINE},
+	{damage_family_over, CTL_ADOPT_EXPIRED},
 	{damage_dup_tuple, CTL_ADOPT_DUPLICATE_FIVE_TUPLE},
 	{damage_dup_relay, CTL_ADOPT_DUPLICATE_RELAY},
 	{damage_dup_uid, CTL_ADOPT_DUPLICATE_UID},
@@ -506,6 +607,8 @@ int main(void)
 		TEST(a_sound_region_is_taken_over_whole),
 		TEST(ids_go_on_where_they_were),
 		TEST(ended_ports_rest_on),
+		TEST(reservations_are_taken_over),
+		TEST(a_damaged_reservation_is_none),
 		cmocka_unit_test(a_damaged_allocation_goes_alone),
 		cmocka_unit_test(a_damaged_peer_goes_alone),
 		TEST(links_and_counts_are_not_believed),

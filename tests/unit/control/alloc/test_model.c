@@ -42,6 +42,33 @@ static void apply_peer(struct model *m, const struct tp_cmd *cmd)
 	}
 }
 
+static bool has_family(const struct tp_cmd *set, uint8_t family)
+{
+	return set->allocation.relay[0].ip.family == family ||
+	       set->allocation.relay[1].ip.family == family;
+}
+
+// A relayed address that is not named any more goes with its peers.
+static void drop_families(struct model *m, uint32_t i)
+{
+	for (uint32_t k = 0; k < m->peers[i];) {
+		const struct tp_cmd *c = &m->peer[i][k];
+		uint8_t family = c->type == TP_CMD_PERMISSION_SET ? c->permission.family
+								  : c->channel.peer.ip.family;
+		if (has_family(&m->alloc[i], family))
+			k++;
+		else
+			m->peer[i][k] = m->peer[i][--m->peers[i]];
+	}
+}
+
+static struct tp_ip some_peer(struct world *w)
+{
+	static const char *const v6[] = {"2001:db8::1", "2001:db8::2", "2001:db8::3"};
+	uint64_t n = world_next(w) % 12;
+	return n < 3 ? ip(v6[n]) : tp_ip4(0xc6130000 + (uint32_t)n);
+}
+
 static void apply(struct model *m, const struct tp_cmd *cmd)
 {
 	uint32_t i = cmd->alloc.index;
@@ -53,6 +80,7 @@ static void apply(struct model *m, const struct tp_cmd *cmd)
 		else
 			m->peers[i] = 0;
 		m->alloc[i] = *cmd;
+		drop_families(m, i);
 		break;
 	case TP_CMD_ALLOC_DELETE:
 		assert_int_equal(m->alloc[i].alloc.generation, cmd->alloc.generation);
@@ -159,16 +187,22 @@ static void change_peers(struct model *m, const struct tp_alloc_record *r)
 	int n = (int)(1 + world_next(w) % 4), rc = 0;
 	if (world_next(w) % 2) {
 		for (; n-- && !rc;) {
-			struct tp_ip peer = tp_ip4(0xc6130000 + (uint32_t)(world_next(w) % 12));
+			struct tp_ip peer = some_peer(w);
 			rc = ctl_permission_set(w->store, ref, &peer, w->now, &change);
 		}
 	} else {
-		struct tp_addr peer = {.ip = tp_ip4(0xc6130000 + (uint32_t)(world_next(w) % 12)),
-			.port = (uint16_t)(1 + world_next(w) % 3)};
+		struct tp_addr peer = {
+			.ip = some_peer(w), .port = (uint16_t)(1 + world_next(w) % 3)};
 		rc = ctl_channel_bind(w->store, ref, (uint16_t)(0x4000 + world_next(w) % 12), &peer,
 			w->now, &change);
 	}
 	settle(m, &change, rc, true);
+}
+
+static uint8_t some_family(struct world *w)
+{
+	static const uint8_t of[] = {TP_FAMILY_NONE, TP_FAMILY_IPV4, TP_FAMILY_IPV6};
+	return of[world_next(w) % 3];
 }
 
 static void step(struct model *m)
@@ -185,14 +219,16 @@ static void step(struct model *m)
 	} else if (what < 11 && r) {
 		change_peers(m, r);
 	} else if (what == 11 && r) {
-		int rc = ctl_allocation_refresh(w->store, r->self, 100, w->now, &change);
+		int rc = ctl_allocation_refresh(
+			w->store, r->self, some_family(w), 100, w->now, &change);
 		settle(m, &change, rc, true);
 	} else if (what == 12 && r) {
 		int rc = ctl_allocation_delete(
 			w->store, r->self, TP_END_REFRESH_ZERO, w->now, &change);
 		settle(m, &change, rc, false);
 	} else if (what == 13 && r) {
-		int rc = ctl_allocation_close_family(w->store, r->self, TP_FAMILY_IPV6, &change);
+		int rc = ctl_allocation_close_family(
+			w->store, r->self, some_family(w), w->now, &change);
 		settle(m, &change, rc, false);
 	} else {
 		world_pass(w, world_next(w) % (20 * TP_NS_PER_S));
@@ -213,6 +249,9 @@ static void compare(struct model *m)
 		assert_int_equal(cmd->type, TP_CMD_ALLOC_SET);
 		assert_int_equal(cmd->alloc.generation, r->self.generation);
 		assert_int_equal(cmd->deadline_ns, r->deadline_ns);
+		assert_memory_equal(cmd->allocation.family_deadline_ns, r->family_deadline_ns,
+			sizeof(r->family_deadline_ns));
+		assert_memory_equal(cmd->allocation.relay, r->relay, sizeof(r->relay));
 		assert_int_equal(m->peers[r->self.index], r->peers);
 		uint32_t at = r->first_peer;
 		const struct tp_peer_record *p;

@@ -110,7 +110,8 @@ static void allocations_of_a_drained_address_live_on(void **state)
 	uint64_t deadline = ctl_allocation_get(w->store, ref)->deadline_ns;
 	world_pass(w, 100 * TP_NS_PER_S);
 	ctl_change_init(&change);
-	assert_int_equal(ctl_allocation_refresh(w->store, ref, 600, w->now, &change), 0);
+	assert_int_equal(
+		ctl_allocation_refresh(w->store, ref, TP_FAMILY_NONE, 600, w->now, &change), 0);
 	assert_true(ctl_allocation_get(w->store, ref)->deadline_ns > deadline);
 	assert_int_equal(world_permit(w, ref, "8.8.8.8"), 0);
 	assert_int_equal(world_bind(w, ref, 0x4001, "8.8.4.4", 53), 0);
@@ -174,7 +175,7 @@ static void a_family_all_drained_has_no_ports_and_one_removed_is_none(void **sta
 	assert_true(ctl_store_has_family(w->store, TP_FAMILY_IPV6));
 	// Neither does a dual allocation get its second family there.
 	assert_int_equal(allocate(w, 3, 3, 0, NULL, &dual, NULL), 0);
-	assert_int_equal(ctl_allocation_families(ctl_allocation_get(w->store, dual)), 1);
+	assert_int_equal(ctl_allocation_families(ctl_allocation_get(w->store, dual), w->now), 1);
 	assert_int_equal(set_use(w, SIX, CTL_RELAY_REMOVED), 0);
 	assert_int_equal(allocate(w, 4, 2, 0, NULL, NULL, NULL), -EAFNOSUPPORT);
 	assert_false(ctl_store_has_family(w->store, TP_FAMILY_IPV6));

@@ -18,6 +18,13 @@ static int teardown(void **state)
 	return 0;
 }
 
+static const struct tp_alloc_record *record_at(const struct world *w, uint32_t index)
+{
+	return (const struct tp_alloc_record *)((const uint8_t *)w->region +
+						TP_REGION_HEADER_BYTES) +
+	       index;
+}
+
 static void allocation_is_found_by_its_five_tuple(void **state)
 {
 	struct world *w = *state;
@@ -201,7 +208,7 @@ static void quota_of_all_and_of_a_user(void **state)
 	for (uint32_t n = 1; n < 5; n++)
 		world_allocate(w, n);
 	q = world_request(6);
-	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), -EDQUOT);
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), -EUSERS);
 	ctl_allocation_delete(w->store, first, TP_END_OPERATOR, w->now, NULL);
 	q = world_request(10);
 	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), 0);
@@ -252,15 +259,223 @@ static void families(void **state)
 	assert_int_equal(world_bind(w, ref, 0x4001, "fd00::9", 9), 0);
 	// One family is given up with its peers, the other stays.
 	ctl_change_init(&change);
-	assert_int_equal(ctl_allocation_close_family(w->store, ref, TP_FAMILY_IPV6, &change), 0);
+	struct tp_addr closed = r->relay[1];
+	uint64_t free6 = world_status(w).ports_free[1];
+	world_forget(w);
+	assert_int_equal(
+		ctl_allocation_close_family(w->store, ref, TP_FAMILY_IPV6, w->now, &change), 0);
+	// The dataplane is told by one command that names the other family alone.
+	assert_int_equal(w->n_commands, 1);
+	assert_int_equal(w->command[0].type, TP_CMD_ALLOC_SET);
+	assert_true(tp_addr_equal(&w->command[0].allocation.relay[0], &r->relay[0]));
+	assert_int_equal(w->command[0].allocation.relay[1].ip.family, TP_FAMILY_NONE);
+	assert_int_equal(change.last_sequence, w->command[0].sequence);
 	assert_int_equal(world_status(w).permissions, 1);
 	assert_int_equal(world_status(w).channels, 0);
 	assert_int_equal(world_permit(w, ref, "fd00::9"), -EAFNOSUPPORT);
 	assert_int_equal(world_permit(w, ref, "198.18.9.9"), 0);
 	assert_int_equal(
-		ctl_allocation_close_family(w->store, ref, TP_FAMILY_IPV6, &change), -EAFNOSUPPORT);
+		ctl_allocation_close_family(w->store, ref, TP_FAMILY_IPV6, w->now, &change),
+		-EAFNOSUPPORT);
 	assert_int_equal(
-		ctl_allocation_close_family(w->store, ref, TP_FAMILY_IPV4, &change), -EBUSY);
+		ctl_allocation_close_family(w->store, ref, TP_FAMILY_IPV4, w->now, &change),
+		-EBUSY);
+	// Its port rests, then is free again; a record that rests for it is adopted as such.
+	assert_int_equal(world_status(w).ports_free[1], free6);
+	assert_int_equal(world_status(w).resting, 1);
+	const struct tp_alloc_record *resting = NULL;
+	for (uint32_t i = 0; i < 64; i++) {
+		const struct tp_alloc_record *at = record_at(w, i);
+		if (at->state == TP_RECORD_RESTING)
+			resting = at;
+	}
+	assert_non_null(resting);
+	assert_true(tp_addr_equal(&resting->relay[0], &closed));
+	world_pass(w, 60 * TP_NS_PER_S);
+	ctl_store_expire(w->store, w->now, UINT32_MAX);
+	assert_int_equal(world_status(w).ports_free[1], free6 + 1);
+	assert_int_equal(world_status(w).resting, 0);
+	assert_non_null(ctl_allocation_get(w->store, ref));
+}
+
+// RFC 8656 section 8.2: each family of a dual allocation has a time-to-expiry of its own.
+static void families_end_apart(void **state)
+{
+	struct world *w = *state;
+	struct ctl_change change;
+	ctl_change_init(&change);
+	struct ctl_allocation_request q = world_request(1);
+	q.families = CTL_FAMILY_BIT_IPV4 | CTL_FAMILY_BIT_IPV6;
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), 0);
+	struct tp_alloc_ref ref = change.alloc;
+	const struct tp_alloc_record *r = ctl_allocation_get(w->store, ref);
+	uint64_t start = w->now.now_ns;
+	world_pass(w, 100 * TP_NS_PER_S);
+	ctl_change_init(&change);
+	world_forget(w);
+	assert_int_equal(
+		ctl_allocation_refresh(w->store, ref, TP_FAMILY_IPV4, 1000, w->now, &change), 0);
+	assert_int_equal(r->family_deadline_ns[0], start + 1100 * TP_NS_PER_S);
+	assert_int_equal(r->family_deadline_ns[1], start + 600 * TP_NS_PER_S);
+	assert_int_equal(r->deadline_ns, start + 1100 * TP_NS_PER_S);
+	assert_memory_equal(w->command[0].allocation.family_deadline_ns, r->family_deadline_ns, 16);
+	assert_int_equal(ctl_store_next_deadline(w->store), start + 600 * TP_NS_PER_S);
+
+	// A refresh that the dataplane refuses is taken back for its family alone.
+	ctl_change_init(&change);
+	assert_int_equal(
+		ctl_allocation_refresh(w->store, ref, TP_FAMILY_IPV6, 3000, w->now, &change), 0);
+	change.result = -ENOSPC;
+	ctl_change_rollback(w->store, &change, w->now);
+	assert_int_equal(r->family_deadline_ns[1], start + 600 * TP_NS_PER_S);
+	assert_int_equal(r->deadline_ns, start + 1100 * TP_NS_PER_S);
+
+	// At its deadline a family is of no use, even before its end is carried out.
+	world_pass(w, 450 * TP_NS_PER_S);
+	assert_int_equal(world_bind(w, ref, 0x4001, "fd00::9", 9), 0);
+	assert_int_equal(world_permit(w, ref, "198.18.9.9"), 0);
+	world_pass(w, 50 * TP_NS_PER_S);
+	assert_int_equal(ctl_allocation_families(r, w->now), CTL_FAMILY_BIT_IPV4);
+	assert_int_equal(world_permit(w, ref, "fd00::9"), -EAFNOSUPPORT);
+	assert_int_equal(
+		ctl_allocation_refresh(w->store, ref, TP_FAMILY_IPV6, 600, w->now, &change),
+		-EAFNOSUPPORT);
+	world_forget(w);
+	w->room = 0; // it waits for room
+	ctl_store_expire(w->store, w->now, UINT32_MAX);
+	assert_int_equal(r->relay[1].ip.family, TP_FAMILY_IPV6);
+	world_forget(w);
+	assert_int_equal(ctl_store_expire(w->store, w->now, UINT32_MAX), 1);
+	assert_int_equal(r->relay[0].ip.family, TP_FAMILY_IPV4);
+	assert_int_equal(r->relay[1].ip.family, TP_FAMILY_NONE);
+	assert_int_equal(w->command[0].type, TP_CMD_ALLOC_SET);
+	assert_int_equal(world_status(w).channels, 0);
+	assert_int_equal(world_status(w).permissions, 1);
+	assert_int_equal(world_status(w).allocations, 1);
+
+	// A refresh without family is for what is left; its end is that of the allocation.
+	assert_int_equal(
+		ctl_allocation_refresh(w->store, ref, TP_FAMILY_NONE, 600, w->now, &change), 0);
+	world_pass(w, 600 * TP_NS_PER_S);
+	ctl_store_expire(w->store, w->now, UINT32_MAX);
+	assert_null(ctl_allocation_get(w->store, ref));
+}
+
+// The first of the two may be the one that goes.
+static void ipv4_may_end_first(void **state)
+{
+	struct world *w = *state;
+	struct ctl_change change;
+	ctl_change_init(&change);
+	struct ctl_allocation_request q = world_request(1);
+	q.families = CTL_FAMILY_BIT_IPV4 | CTL_FAMILY_BIT_IPV6;
+	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), 0);
+	const struct tp_alloc_record *r = ctl_allocation_get(w->store, change.alloc);
+	struct tp_addr stays = r->relay[1];
+	assert_int_equal(ctl_allocation_close_family(
+				 w->store, change.alloc, TP_FAMILY_IPV4, w->now, &change),
+		0);
+	assert_true(tp_addr_equal(&r->relay[0], &stays));
+	assert_int_equal(ctl_allocation_families(r, w->now), CTL_FAMILY_BIT_IPV6);
+	assert_int_equal(world_permit(w, change.alloc, "198.18.9.9"), -EAFNOSUPPORT);
+	assert_int_equal(world_permit(w, change.alloc, "fd00::9"), 0);
+}
+
+static int permit_n(struct world *w, struct tp_alloc_ref ref, uint32_t n)
+{
+	struct ctl_change change;
+	ctl_change_init(&change);
+	struct tp_ip peer = tp_ip4(0xc6130000 + n);
+	return ctl_permission_set(w->store, ref, &peer, w->now, &change);
+}
+
+// All bytes of the token come from the random source: no counter, no address, no time.
+static void reservation_tokens_are_random(void **state)
+{
+	struct world *w = *state;
+	uint8_t token[2][8], all[8] = {0}, any[8];
+	memset(any, 0xff, sizeof(any));
+	for (uint32_t n = 0; n < 30; n++) {
+		struct ctl_allocation_request q = world_request(n);
+		struct ctl_change change;
+		ctl_change_init(&change);
+		q.even_port = CTL_PORT_RESERVE;
+		assert_int_equal(
+			ctl_allocation_create(w->store, &q, w->now, &change, token[n % 2]), 0);
+		assert_memory_not_equal(token[0], token[1], 8);
+		for (int i = 0; i < 8; i++) {
+			all[i] |= token[n % 2][i];
+			any[i] &= token[n % 2][i];
+		}
+	}
+	for (int i = 0; i < 8; i++) {
+		assert_int_equal(all[i], 0xff); // no bit is always clear
+		assert_int_equal(any[i], 0);    // or always set
+	}
+}
+
+static void permissions_of_an_allocation_are_bounded(void **state)
+{
+	struct world *w = *state;
+	world_close(w);
+	w->policy.permissions = 5;
+	world_open(w, 64, 64, 4);
+	struct tp_alloc_ref ref = world_allocate(w, 1), other = world_allocate(w, 2);
+	for (uint32_t i = 0; i < 5; i++)
+		assert_int_equal(permit_n(w, ref, i), 0);
+	assert_int_equal(permit_n(w, ref, 5), -ENOSPC);
+	assert_int_equal(world_bind(w, ref, 0x4000, "198.18.9.9", 9), -ENOSPC);
+	// Refreshes, channels to permitted peers and other allocations are free to go on.
+	assert_int_equal(permit_n(w, ref, 3), 0);
+	assert_int_equal(world_bind(w, ref, 0x4000, "198.19.0.1", 9), 0);
+	assert_int_equal(world_bind(w, ref, 0x4001, "198.19.0.1", 10), 0);
+	assert_int_equal(permit_n(w, other, 5), 0);
+	// One that expires makes room, as does the next life of the record.
+	world_pass(w, 200 * TP_NS_PER_S);
+	assert_int_equal(permit_n(w, ref, 4), 0);
+	world_pass(w, 100 * TP_NS_PER_S);
+	ctl_store_expire(w->store, w->now, UINT32_MAX);
+	for (uint32_t i = 10; i < 14; i++)
+		assert_int_equal(permit_n(w, ref, i), 0);
+	assert_int_equal(permit_n(w, ref, 14), -ENOSPC);
+	// An adopting control counts anew.
+	ctl_store_destroy(w->store);
+	struct ctl_store_options options = world_options(w);
+	assert_int_equal(ctl_store_create(&options, &w->store), 0);
+	assert_int_equal(ctl_store_adopt(w->store, w->now, NULL), 0);
+	assert_int_equal(permit_n(w, ref, 14), -ENOSPC);
+	assert_int_equal(permit_n(w, ref, 13), 0);
+}
+
+// Against scanning: a peer address that is new costs its share of a second.
+static void new_peers_come_at_a_rate(void **state)
+{
+	struct world *w = *state;
+	world_close(w);
+	w->policy.new_peers_per_s = 10;
+	world_open(w, 64, 256, 4);
+	struct tp_alloc_ref ref = world_allocate(w, 1), other = world_allocate(w, 2);
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(permit_n(w, ref, i), 0);
+	assert_int_equal(permit_n(w, ref, 10), -ENOSPC);
+	assert_int_equal(permit_n(w, other, 10), 0);
+	for (uint32_t i = 0; i < 10; i++) // what is there costs nothing
+		assert_int_equal(permit_n(w, ref, i), 0);
+	assert_int_equal(world_bind(w, ref, 0x4000, "198.19.0.1", 9), 0);
+	world_pass(w, TP_NS_PER_S / 10);
+	assert_int_equal(permit_n(w, ref, 10), 0);
+	assert_int_equal(permit_n(w, ref, 11), -ENOSPC);
+	// Never more than a second's worth is saved up.
+	world_pass(w, 100 * TP_NS_PER_S);
+	for (uint32_t i = 20; i < 30; i++)
+		assert_int_equal(permit_n(w, ref, i), 0);
+	assert_int_equal(permit_n(w, ref, 30), -ENOSPC);
+	assert_int_equal(world_bind(w, ref, 0x4001, "198.18.9.9", 9), -ENOSPC);
+	// A new allocation on the same record begins with a full one.
+	assert_int_equal(ctl_allocation_delete(w->store, ref, TP_END_OPERATOR, w->now, NULL), 0);
+	ref = world_allocate(w, 3);
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(permit_n(w, ref, i), 0);
 }
 
 // RFC 5766 section 11: a switch for clients older than RFC 8656.
@@ -335,7 +550,9 @@ static void nothing_happens_without_room(void **state)
 	ctl_change_init(&change);
 	struct ctl_allocation_request q = world_request(2);
 	assert_int_equal(ctl_allocation_create(w->store, &q, w->now, &change, NULL), -ENOBUFS);
-	assert_int_equal(ctl_allocation_refresh(w->store, ref, 700, w->now, &change), -ENOBUFS);
+	assert_int_equal(
+		ctl_allocation_refresh(w->store, ref, TP_FAMILY_NONE, 700, w->now, &change),
+		-ENOBUFS);
 	assert_int_equal(
 		ctl_allocation_delete(w->store, ref, TP_END_OPERATOR, w->now, NULL), -ENOBUFS);
 	assert_int_equal(world_permit(w, ref, "198.18.9.8"), -ENOBUFS);
@@ -396,7 +613,8 @@ static void rollback_restores_old_deadlines(void **state)
 	struct ctl_change change;
 	ctl_change_init(&change);
 	struct tp_ip old = ip("198.18.9.9"), fresh = ip("198.18.9.10");
-	assert_int_equal(ctl_allocation_refresh(w->store, ref, 3600, w->now, &change), 0);
+	assert_int_equal(
+		ctl_allocation_refresh(w->store, ref, TP_FAMILY_NONE, 3600, w->now, &change), 0);
 	assert_int_equal(ctl_permission_set(w->store, ref, &old, w->now, &change), 0);
 	assert_int_equal(ctl_permission_set(w->store, ref, &fresh, w->now, &change), 0);
 	assert_int_equal(ctl_permission_set(w->store, ref, &fresh, w->now, &change), 0);
@@ -642,7 +860,12 @@ int main(void)
 		TEST(resting_records_give_way),
 		TEST(quota_of_all_and_of_a_user),
 		TEST(long_user_names_come_back),
+		TEST(reservation_tokens_are_random),
+		TEST(permissions_of_an_allocation_are_bounded),
+		TEST(new_peers_come_at_a_rate),
 		TEST(families),
+		TEST(families_end_apart),
+		TEST(ipv4_may_end_first),
 		TEST(channel_conflicts),
 		TEST(channel_numbers_of_rfc5766),
 		TEST(everything_expires_in_order),

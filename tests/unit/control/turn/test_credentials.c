@@ -17,6 +17,9 @@ struct credentials {
 	bool sha256_key;        // else MD5
 	bool mi, hashed, named; // MESSAGE-INTEGRITY, USERHASH, USERNAME
 	size_t mi256;           // bytes of MESSAGE-INTEGRITY-SHA256
+	uint16_t after;         // type of an attribute that follows integrity
+	uint8_t after_value[8];
+	size_t after_length;
 };
 
 static const struct credentials full = {.algorithms = both,
@@ -76,6 +79,8 @@ static int code_with(struct relay *r, const struct credentials *c)
 		mac(EVP_sha256(), key, key_length, r->bytes, r->writer.length, c->mi256, digest);
 		stun_write_attr(&r->writer, STUN_ATTR_MESSAGE_INTEGRITY_SHA256, digest, c->mi256);
 	}
+	if (c->after)
+		stun_write_attr(&r->writer, c->after, c->after_value, c->after_length);
 	request_finish(r);
 	r->n_sent = 0;
 	return request_send(r) ? sent_code(last_sent(r)) : -1;
@@ -138,6 +143,38 @@ static void sha256_is_answered_with_sha256(void **state)
 	stun_write_attr(&r->writer, 0x7ffe, "x", 1); // errors, too
 	assert_int_equal(code_with(r, &full), 420);
 	check_integrity(r, true, true);
+}
+
+// RFC 8489 sections 14.5 and 14.6: what somebody on the way appends is not the client's wish.
+static void after_either_integrity_nothing_counts(void **state)
+{
+	struct relay *r = *state;
+	struct credentials old = {.named = true, .mi = true}, kinds[2] = {full, old};
+	for (int i = 0; i < 2; i++) {
+		struct credentials c = kinds[i];
+		r->client.port++;
+		assert_int_equal(allocate_with(r, &c), 0);
+		c.after = STUN_ATTR_LIFETIME; // 0
+		c.after_length = 4;
+		request_begin(r, STUN_REFRESH);
+		assert_int_equal(code_with(r, &c), 0);
+		assert_int_equal(sent_lifetime(last_sent(r)), 600);
+		assert_non_null(relay_allocation(r));
+		// 198.19.0.2, which nobody asked for.
+		c.after = STUN_ATTR_XOR_PEER_ADDRESS;
+		c.after_length = 8;
+		memcpy(c.after_value,
+			(const uint8_t[8]){0, 1, 0, 0, 198 ^ 0x21, 19 ^ 0x12, 0xa4, 2 ^ 0x42}, 8);
+		request_begin(r, STUN_CREATE_PERMISSION);
+		request_peer(r, "198.19.0.1", 0);
+		assert_int_equal(code_with(r, &c), 0);
+		assert_int_equal(relay_allocation(r)->peers, 1);
+		request_begin(r, STUN_CREATE_PERMISSION);
+		assert_int_equal(code_with(r, &c), 400); // no peer at all
+		c.after = 0x7abc;                        // not even unknown
+		request_begin(r, STUN_REFRESH);
+		assert_int_equal(code_with(r, &c), 0);
+	}
 }
 
 static void md5_chosen_from_the_list(void **state)
@@ -294,6 +331,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(challenge_offers_algorithms),
 		TEST(sha256_is_answered_with_sha256),
+		TEST(after_either_integrity_nothing_counts),
 		TEST(md5_chosen_from_the_list),
 		TEST(without_algorithms_md5_and_sha1),
 		TEST(with_both_integrities_sha256_counts),

@@ -427,6 +427,74 @@ static void dual_allocation(void **state)
 	assert_null(relay_allocation(r));
 }
 
+// coturn's clients ask by the number of a draft; by default it is an attribute like any other that
+// nobody knows.
+static void dual_allocation_by_the_draft(void **state)
+{
+	for (int draft = 0; draft < 2; draft++) {
+		struct relay *r = calloc(1, sizeof(*r));
+		r->conf.compatibility.dual_allocation = draft ? CONF_DUAL_DRAFT : CONF_DUAL_RFC8656;
+		relay_open(r);
+		relay_challenge(r);
+		request_allocate(r);
+		stun_write_u32(&r->writer, 0x8032, 2u << 24);
+		assert_int_equal(request_code(r), 0);
+		assert_int_equal(ctl_allocation_families(relay_allocation(r), r->w.now),
+			draft ? CTL_FAMILY_BIT_IPV4 | CTL_FAMILY_BIT_IPV6 : CTL_FAMILY_BIT_IPV4);
+		r->client.port++;
+		relay_challenge(r);
+		request_allocate(r);
+		stun_write_attr(&r->writer, 0x8032, "", 0);
+		assert_int_equal(request_code(r), draft ? 400 : 0);
+		relay_teardown((void **)&r);
+	}
+}
+
+static int refresh_family(struct relay *r, uint32_t family, uint32_t lifetime_s)
+{
+	request_begin(r, STUN_REFRESH);
+	stun_write_u32(&r->writer, STUN_ATTR_REQUESTED_ADDRESS_FAMILY, family << 24);
+	stun_write_u32(&r->writer, STUN_ATTR_LIFETIME, lifetime_s);
+	return request_code(r);
+}
+
+static int permit(struct relay *r, const char *peer)
+{
+	request_begin(r, STUN_CREATE_PERMISSION);
+	request_peer(r, peer, 0);
+	return request_code(r);
+}
+
+// RFC 8656 section 8.2: a Refresh that names a family is about that one alone.
+static void refresh_of_one_family(void **state)
+{
+	struct relay *r = *state;
+	relay_challenge(r);
+	request_allocate(r);
+	stun_write_u32(&r->writer, STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, 2u << 24);
+	assert_int_equal(request_code(r), 0);
+	world_pass(&r->w, 300 * TP_NS_PER_S);
+	assert_int_equal(refresh_family(r, 2, 1200), 0);
+	assert_int_equal(sent_lifetime(last_sent(r)), 1200);
+	world_pass(&r->w, 299 * TP_NS_PER_S);
+	assert_int_equal(permit(r, "198.19.0.1"), 0);
+	assert_int_equal(permit(r, "2001:db8::1"), 0);
+	// IPv4 is over to the second, whether or not its end was carried out yet.
+	world_pass(&r->w, 1 * TP_NS_PER_S);
+	relay_challenge(r); // the nonce is old by now
+	assert_int_equal(permit(r, "198.19.0.1"), 443);
+	assert_int_equal(permit(r, "2001:db8::1"), 0);
+	ctl_store_expire(r->w.store, r->w.now, UINT32_MAX);
+	assert_int_equal(permit(r, "198.19.0.1"), 443);
+	assert_int_equal(refresh_family(r, 1, 600), 443);
+	assert_int_equal(refresh_family(r, 2, 600), 0);
+	// Without a family it is about what is left.
+	request_begin(r, STUN_REFRESH);
+	stun_write_u32(&r->writer, STUN_ATTR_LIFETIME, 0);
+	assert_int_equal(request_code(r), 0);
+	assert_null(relay_allocation(r));
+}
+
 static void dual_allocation_of_one_family(void **state)
 {
 	struct relay *r = calloc(1, sizeof(*r));
@@ -594,6 +662,105 @@ static void permissions_without_room_508_and_none_stays(void **state)
 
 // ---- ChannelBind.
 
+// 508 is what sections 10.2 and 12.2 of RFC 8656 have for a capacity limit; 486 is Allocate's.
+static void too_many_peers_508_and_none_stays(void **state)
+{
+	struct relay *r = *state;
+	relay_close(r);
+	memset(r, 0, sizeof(*r));
+	r->conf.quotas.permissions_per_allocation = 4;
+	r->conf.quotas.new_peers_per_second = 5;
+	relay_open(r);
+	relay_allocate(r);
+	request_begin(r, STUN_CREATE_PERMISSION);
+	for (uint32_t i = 0; i < 3; i++)
+		request_peer(r, (const char *[]){"198.19.0.1", "198.19.0.2", "198.19.0.3"}[i], 0);
+	assert_int_equal(request_code(r), 0);
+	request_begin(r, STUN_CREATE_PERMISSION);
+	request_peer(r, "198.19.0.1", 0);
+	request_peer(r, "198.19.0.4", 0);
+	request_peer(r, "198.19.0.5", 0);
+	assert_int_equal(request_code(r), 508);
+	assert_int_equal(relay_allocation(r)->peers, 3);
+	// The fourth has its place, and a channel the next; but that was the fifth of this second.
+	assert_int_equal(permit(r, "198.19.0.4"), 0);
+	assert_int_equal(permit(r, "198.19.0.5"), 508);
+	request_begin(r, STUN_CHANNEL_BIND);
+	stun_write_u32(&r->writer, STUN_ATTR_CHANNEL_NUMBER, 0x4000u << 16);
+	request_peer(r, "198.19.0.5", 9);
+	assert_int_equal(request_code(r), 508);
+	assert_int_equal(relay_allocation(r)->peers, 4);
+	assert_int_equal(permit(r, "198.19.0.1"), 0);
+}
+
+// GOALS: one rule for every method. Send has no rule of its own: without a permission it finds no
+// flow (test_indication.c), and here none comes to be.
+static void denied_peers_403_by_every_method(void **state)
+{
+	static const char *const denied[] = {"0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.255.255",
+		"10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.0.1", "100.64.0.1",
+		"100.127.255.255", "169.254.0.1", "224.0.0.1", "239.255.255.255", "240.0.0.1",
+		"255.255.255.255", "::", "::1", "::ffff:10.0.0.1", "::10.0.0.1", "::ffff:127.0.0.1",
+		"2002:a00:1::1", "2001:0:a00:1::1", "64:ff9b::10.0.0.1", "64:ff9b:1::1", "fc00::1",
+		"fdff::1", "fe80::1", "fec0::1", "ff02::1"};
+	struct relay *r = *state;
+	relay_challenge(r);
+	request_allocate(r);
+	stun_write_u32(&r->writer, STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, 2u << 24);
+	assert_int_equal(request_code(r), 0);
+	uint32_t before = r->w.n_commands;
+	for (size_t i = 0; i < sizeof(denied) / sizeof(denied[0]); i++) {
+		if (permit(r, denied[i]) != 403)
+			fail_msg("CreatePermission: %s", denied[i]);
+		request_begin(r, STUN_CHANNEL_BIND);
+		stun_write_u32(&r->writer, STUN_ATTR_CHANNEL_NUMBER, 0x4000u << 16);
+		request_peer(r, denied[i], 9);
+		if (request_code(r) != 403)
+			fail_msg("ChannelBind: %s", denied[i]);
+	}
+	assert_int_equal(relay_allocation(r)->peers, 0);
+	assert_int_equal(r->w.n_commands, before); // the dataplane heard of none
+}
+
+// A client that comes back from another port finds its one allocation taken until it ends, then
+// gets it; coming and going never makes it two.
+static void quota_of_one_under_reconnect(void **state)
+{
+	struct relay *r = *state;
+	relay_close(r);
+	memset(r, 0, sizeof(*r));
+	r->conf.quotas.allocations_per_user = 1;
+	relay_open(r);
+	uint64_t free4 = world_status(&r->w).ports_free[0];
+	relay_allocate(r);
+	for (int i = 0; i < 20; i++) {
+		struct tp_addr old = r->client;
+		r->client.port++;
+		relay_challenge(r);
+		request_allocate(r);
+		assert_int_equal(request_code(r), 486);
+		assert_int_equal(world_status(&r->w).allocations, 1);
+		struct tp_addr new = r->client;
+		r->client = old;
+		relay_challenge(r);
+		request_begin(r, STUN_REFRESH);
+		stun_write_u32(&r->writer, STUN_ATTR_LIFETIME, 0);
+		assert_int_equal(request_code(r), 0);
+		request_send(r); // repeated: the quota is not given back twice
+		r->client = new;
+		relay_challenge(r);
+		request_allocate(r);
+		assert_int_equal(request_code(r), 0);
+		assert_int_equal(world_status(&r->w).users, 1);
+	}
+	world_pass(&r->w, 700 * TP_NS_PER_S);
+	ctl_store_expire(r->w.store, r->w.now, UINT32_MAX);
+	world_pass(&r->w, 60 * TP_NS_PER_S);
+	ctl_store_expire(r->w.store, r->w.now, UINT32_MAX);
+	assert_int_equal(world_status(&r->w).ports_free[0], free4);
+	assert_int_equal(world_status(&r->w).users, 0);
+}
+
 static void channels_by_the_table(void **state)
 {
 	struct relay *r = *state;
@@ -710,6 +877,8 @@ int main(void)
 		TEST(lifetimes_are_clamped),
 		TEST(even_port_with_reservation),
 		TEST(dual_allocation),
+		cmocka_unit_test(dual_allocation_by_the_draft),
+		TEST(refresh_of_one_family),
 		cmocka_unit_test(dual_allocation_of_one_family),
 		TEST(quotas_486_and_ports_508),
 		TEST(refresh_moves_the_deadline),
@@ -717,6 +886,9 @@ int main(void)
 		TEST(refresh_of_another_family_443),
 		TEST(permissions_all_or_none),
 		TEST(permissions_without_room_508_and_none_stays),
+		TEST(too_many_peers_508_and_none_stays),
+		TEST(denied_peers_403_by_every_method),
+		TEST(quota_of_one_under_reconnect),
 		TEST(channels_by_the_table),
 		TEST(channels_need_number_and_peer),
 		TEST(channel_numbers_come_back),

@@ -192,6 +192,45 @@ static void allocate_is_repeated_from_the_record(void **state)
 	assert_int_equal(request_code(r), 437); // another transaction
 }
 
+// RFC 8656 section 7.2: the reservation's token is the same, however late the repetition and
+// whatever became of control.
+static void a_reservation_is_repeated_from_the_record(void **state)
+{
+	static const uint8_t reserve = 0x80;
+	struct relay *r = *state;
+	relay_challenge(r);
+	request_allocate(r);
+	stun_write_attr(&r->writer, STUN_ATTR_EVEN_PORT, &reserve, 1);
+	assert_int_equal(request_code(r), 0);
+	struct sent first = *last_sent(r);
+	ctl_turn_destroy(r->turn);
+	ctl_store_destroy(r->w.store);
+	struct ctl_store_options store = world_options(&r->w);
+	assert_int_equal(ctl_store_create(&store, &r->w.store), 0);
+	assert_int_equal(ctl_store_adopt(r->w.store, r->w.now, NULL), 0);
+	struct ctl_turn_options o = {.conf = &r->conf,
+		.store = r->w.store,
+		.users = r->user_store,
+		.acl = r->acl,
+		.send = relay_sent,
+		.send_context = r,
+		.random = {.bytes = world_random, .context = &r->w}};
+	assert_int_equal(ctl_turn_create(&o, &r->turn), 0);
+	assert_int_equal(request_send(r), 1);
+	assert_int_equal(last_sent(r)->length, first.length);
+	assert_memory_equal(last_sent(r)->bytes, first.bytes, first.length);
+	// And it is good for what it says.
+	struct stun_attr token;
+	assert_true(stun_find(&first.message, STUN_ATTR_RESERVATION_TOKEN, &token));
+	uint8_t copy[8];
+	memcpy(copy, first.bytes + (token.value - first.message.bytes), sizeof(copy));
+	r->client.port++;
+	relay_challenge(r);
+	request_allocate(r);
+	stun_write_attr(&r->writer, STUN_ATTR_RESERVATION_TOKEN, copy, sizeof(copy));
+	assert_int_equal(request_code(r), 0);
+}
+
 static void the_oldest_response_is_forgotten_first(void **state)
 {
 	struct relay *r = *state;
@@ -511,6 +550,7 @@ int main(void)
 		TEST(memory_of_responses_ends_after_40_seconds),
 		TEST(same_bytes_from_another_client_are_another_request),
 		TEST(allocate_is_repeated_from_the_record),
+		TEST(a_reservation_is_repeated_from_the_record),
 		TEST(the_oldest_response_is_forgotten_first),
 		TEST(later_requests_of_the_five_tuple_wait_their_turn),
 		TEST(deferred_requests_see_the_outcome),

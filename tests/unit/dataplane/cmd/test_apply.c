@@ -205,6 +205,92 @@ static void test_both_families(void **state)
 	fixture_free(f);
 }
 
+// RFC 8656 section 8.2: the families of a dual allocation end apart.
+static void test_families_have_deadlines_of_their_own(void **state)
+{
+	struct fixture *f = fixture_new();
+	struct tp_cmd set = alloc_cmd(0, 1, 900);
+
+	set.allocation.family_deadline_ns[0] = 900;
+	set.allocation.family_deadline_ns[1] = 400;
+	assert_int_equal(run(f, set), 0);
+	assert_int_equal(permission_set(f, 0, 1, "fd00::7", 800), 0);
+	assert_int_equal(channel_set(f, 0, 1, "fd00::7", 4000, 0x4000, 850), 0);
+	assert_int_equal(permission_set(f, 0, 1, "198.18.2.7", 800), 0);
+	assert_int_equal(channel_set(f, 0, 1, "198.18.2.7", 4000, 0x4001, 700), 0);
+	assert_deadline(find_client(f, 0, 0), 900);
+	assert_deadline(find_client(f, 0, 0x4000), 400);
+	assert_deadline(find_peer(f, 0, "fd00::7", 4000), 400);
+	assert_deadline(find_peer(f, 0, "fd00::7", 0), 400);
+	assert_deadline(find_client(f, 0, 0x4001), 700);
+	assert_deadline(find_peer(f, 0, "198.18.2.7", 0), 800);
+
+	// Refreshed alone, the other one stays.
+	set.allocation.family_deadline_ns[1] = 2000;
+	set.deadline_ns = 2000;
+	assert_int_equal(run(f, set), 0);
+	assert_deadline(find_client(f, 0, 0), 2000);
+	assert_deadline(find_client(f, 0, 0x4000), 800);
+	assert_deadline(find_peer(f, 0, "fd00::7", 0), 800);
+	assert_deadline(find_peer(f, 0, "198.18.2.7", 0), 800);
+	set.allocation.family_deadline_ns[0] = 600;
+	assert_int_equal(run(f, set), 0);
+	assert_deadline(find_client(f, 0, 0x4001), 600);
+	assert_deadline(find_peer(f, 0, "198.18.2.7", 0), 600);
+
+	// Without family deadlines the allocation's holds for both.
+	set.allocation.family_deadline_ns[0] = set.allocation.family_deadline_ns[1] = 0;
+	assert_int_equal(run(f, set), 0);
+	assert_deadline(find_peer(f, 0, "198.18.2.7", 0), 800);
+	fixture_free(f);
+}
+
+static void test_a_family_may_go(void **state)
+{
+	struct fixture *f = fixture_new();
+	struct tp_cmd both = alloc_cmd(0, 1, 900), other = alloc_cmd(1, 1, 900);
+	struct tp_status_reply status = {0};
+
+	for (unsigned int gone = 0; gone < 2; gone++) {
+		const char *stays = gone ? "198.18.2.7" : "fd00::7";
+		const char *goes = gone ? "fd00::7" : "198.18.2.7";
+		run(f, both);
+		for (uint16_t i = 0; i < 3; i++) {
+			assert_int_equal(channel_set(f, 0, 1, goes, (uint16_t)(4000 + i),
+						 (uint16_t)(0x4000 + i), 900),
+				0);
+			assert_int_equal(permission_set(f, 0, 1, goes, 900), 0);
+		}
+		assert_int_equal(permission_set(f, 0, 1, stays, 900), 0);
+		assert_int_equal(channel_set(f, 0, 1, stays, 5000, 0x4010, 900), 0);
+
+		struct tp_cmd less = both;
+		less.allocation.relay[0] = both.allocation.relay[!gone];
+		less.allocation.relay[1] = (struct tp_addr){0};
+		assert_int_equal(run(f, less), 0);
+		dp_apply_status(f->apply, &status);
+		assert_int_equal(status.permissions, 1);
+		assert_int_equal(status.channels, 1);
+		assert_int_equal(status.flows, 4);
+		assert_int_equal(find_client(f, 0, 0)->relay_local[gone], DP_LOCAL_NONE);
+		assert_non_null(find_client(f, 0, 0x4010));
+		assert_null(find_client(f, 0, 0x4000));
+		assert_null(find_peer(f, 0, goes, 4001));
+		assert_int_equal(permission_set(f, 0, 1, goes, 900), -EINVAL);
+
+		// Its relayed address may be somebody else's now; it never comes back here.
+		assert_int_equal(run(f, both), -EINVAL);
+		other.allocation.relay[0] = both.allocation.relay[gone];
+		other.allocation.relay[1] = (struct tp_addr){0};
+		assert_int_equal(run(f, other), 0);
+		assert_int_equal(permission_set(f, 1, 1, goes, 900), 0);
+		run(f, cmd_of(TP_CMD_ALLOC_DELETE, 1, 1));
+		run(f, cmd_of(TP_CMD_ALLOC_DELETE, 0, 1));
+		assert_empty(f);
+	}
+	fixture_free(f);
+}
+
 static void test_generations(void **state)
 {
 	struct fixture *f = fixture_new();
@@ -480,6 +566,8 @@ int main(void)
 		cmocka_unit_test(test_hairpin_peer_is_keyed_in_public_form),
 		cmocka_unit_test(test_listeners_are_no_peers),
 		cmocka_unit_test(test_both_families),
+		cmocka_unit_test(test_families_have_deadlines_of_their_own),
+		cmocka_unit_test(test_a_family_may_go),
 		cmocka_unit_test(test_generations),
 		cmocka_unit_test(test_keys_of_another_allocation_are_refused),
 		cmocka_unit_test(test_rebound_channel_replaces_what_was_bound),

@@ -79,6 +79,15 @@ static int model_find(struct model *m, uint32_t index, uint32_t generation)
 	return alloc->generation == generation ? 0 : -ESTALE;
 }
 
+static void model_close_ipv6(struct model_alloc *alloc)
+{
+	alloc->dual = false;
+	for (uint32_t p = 0; p < MODEL_PEERS; p++)
+		alloc->permission[p].on &= !peer_is_ipv6(p);
+	for (uint32_t c = 0; c < MODEL_CHANNELS; c++)
+		alloc->channel[c].on &= !peer_is_ipv6(alloc->channel[c].peer);
+}
+
 static int model_alloc_set(struct model *m, uint32_t index, const struct model_alloc *wish)
 {
 	struct model_alloc *alloc = &m->alloc[index];
@@ -86,8 +95,10 @@ static int model_alloc_set(struct model *m, uint32_t index, const struct model_a
 
 	if (found == 0) {
 		if (alloc->client != wish->client || alloc->relay != wish->relay ||
-			alloc->dual != wish->dual)
+			(wish->dual && !alloc->dual))
 			return -EINVAL;
+		if (alloc->dual && !wish->dual)
+			model_close_ipv6(alloc);
 		alloc->deadline = wish->deadline;
 		alloc->marked = true;
 		return 0;

@@ -238,6 +238,31 @@ static void test_malformed_channel_data_is_dropped(void **state)
 	rig_end(s.rig);
 }
 
+// RFC 8656 section 13.2: the label of what comes is not copied (SHOULD NOT); ours is zero.
+static void test_the_flow_label_is_not_copied(void **state)
+{
+	for (size_t i = 0; i < RTE_DIM(ways); i++) {
+		struct scene s = scene(&ways[i]);
+		struct frame in = rig_frame(s.peer, s.relay, "x", 1);
+		uint8_t bytes[ORACLE_MOST];
+		size_t length = oracle_build(&in, bytes);
+		if (s.peer.ip.family == TP_FAMILY_IPV6) { // under no checksum
+			bytes[14 + 1] |= 0x0a;
+			bytes[14 + 2] = 0xbc;
+			bytes[14 + 3] = 0xde;
+		}
+		rig_receive(s.rig, bytes, length);
+		assert_int_equal(s.rig->n_out, 1);
+		if (s.client.ip.family == TP_FAMILY_IPV6) {
+			const uint8_t *out = s.rig->out[0] + 14;
+			assert_int_equal(out[0] >> 4, 6);
+			assert_int_equal(out[1] & 0x0f, 0);
+			assert_int_equal(out[2] | out[3], 0);
+		}
+		rig_end(s.rig);
+	}
+}
+
 static void test_hop_limit_is_decremented_or_set(void **state)
 {
 	struct scene s = scene(&ways[0]);
@@ -561,6 +586,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_an_expired_channel_leaves_the_permission),
 	cmocka_unit_test(test_what_is_not_bound_is_dropped),
 	cmocka_unit_test(test_malformed_channel_data_is_dropped),
+	cmocka_unit_test(test_the_flow_label_is_not_copied),
 	cmocka_unit_test(test_hop_limit_is_decremented_or_set),
 	cmocka_unit_test(test_dscp_is_copied_or_set),
 	cmocka_unit_test(test_df_is_copied_between_ipv4_only),

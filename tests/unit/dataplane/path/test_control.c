@@ -102,6 +102,57 @@ static void test_binding_tells_of_discovery(void **state)
 	rig_end(rig);
 }
 
+// Binding requests of RFC 3489, where the configuration admits them: control's, on the budget of
+// their source, and never what begins with the first byte of another protocol.
+static void test_binding_without_cookie(void **state)
+{
+	struct rig *rig = rig_make();
+	struct tp_addr from = rig_addr("198.18.1.1", 40000), to = rig_addr("198.18.0.2", 3478);
+	uint8_t bytes[28] = {
+		0, 1, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 3, 0, 4};
+
+	set_link(rig);
+	struct frame f = rig_frame(from, to, bytes, sizeof(bytes));
+	rig_receive_frame(rig, &f);
+	assert_int_equal(rig_drop(rig, bad_stun), 1);
+	rig->w->classic = true;
+	rig_receive_frame(rig, &f);
+	assert_int_equal(rig_counter(rig, punted), 1);
+	const struct tp_punt *punt = tp_ring_front(&rig->punts);
+	assert_non_null(punt);
+	assert_int_equal(punt->length, sizeof(bytes));
+	assert_memory_equal(punt->payload, bytes, sizeof(bytes));
+	tp_ring_pop(&rig->punts);
+
+	// TURN methods, a wrong length, IPv6, a forged source: no.
+	for (uint8_t method = 2; method < 0x20; method++) {
+		bytes[1] = method;
+		f = rig_frame(from, to, bytes, sizeof(bytes));
+		rig_receive_frame(rig, &f);
+	}
+	bytes[1] = 1;
+	f = rig_frame(from, to, bytes, sizeof(bytes) - 4);
+	rig_receive_frame(rig, &f);
+	f = rig_frame(rig_addr("fd00:198:18::11", 40000), rig_addr("fd00:198:18::2", 3478), bytes,
+		sizeof(bytes));
+	rig_receive_frame(rig, &f);
+	assert_int_equal(rig_drop(rig, bad_stun), 1 + 30 + 2);
+	f = rig_frame(rig_addr("127.0.0.1", 40000), to, bytes, sizeof(bytes));
+	rig_receive_frame(rig, &f);
+	assert_int_equal(rig_drop(rig, bad_source), 1);
+	// The first byte decides first (RFC 7983): DTLS and ChannelData stay what they are.
+	bytes[0] = 22;
+	f = rig_frame(from, to, bytes, sizeof(bytes));
+	rig_receive_frame(rig, &f);
+	assert_int_equal(rig_drop(rig, dtls_unserved), 1);
+	bytes[0] = 0x40;
+	f = rig_frame(from, to, bytes, sizeof(bytes));
+	rig_receive_frame(rig, &f);
+	assert_int_equal(rig_counter(rig, punted), 1);
+	assert_int_equal(rig->n_out, 0);
+	rig_end(rig);
+}
+
 static void test_binding_with_wishes_is_for_control(void **state)
 {
 	static const uint16_t wishes[] = {STUN_ATTR_CHANGE_REQUEST, STUN_ATTR_RESPONSE_PORT,
@@ -308,6 +359,7 @@ static void test_a_long_datagram_of_control_is_fragmented(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_binding_is_answered_with_the_address),
 	cmocka_unit_test(test_binding_tells_of_discovery),
+	cmocka_unit_test(test_binding_without_cookie),
 	cmocka_unit_test(test_binding_with_wishes_is_for_control),
 	cmocka_unit_test(test_nothing_answers_a_source_that_no_client_has),
 	cmocka_unit_test(test_what_no_client_sends_is_dropped),
