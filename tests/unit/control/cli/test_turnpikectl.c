@@ -352,7 +352,7 @@ static void a_wrong_file_is_1_and_every_problem_has_a_line(void **state)
 {
 	struct world *w = *state;
 
-	play_control(w, ERROR("-32004", "/t.json: a: is wrong\\n/t.json: b: \\u001bis too"));
+	play_control(w, ERROR("-32005", "/t.json: a: is wrong\\n/t.json: b: \\u001bis too"));
 	assert_int_equal(RUN("reload", "check=true"), 1);
 	assert_says(w, "turnpikectl: /t.json: a: is wrong\n");
 	assert_says(w, "turnpikectl: /t.json: b: \\x1bis too\n");
