@@ -12,9 +12,9 @@
 // The target: one input, of exactly `size` readable bytes, at any alignment.
 void fuzz_one(const uint8_t *data, size_t size);
 
-// Runs fuzz_one over exact-size heap copies at offsets 0 to 3 from an aligned address, so that the
-// sanitizers see any read beyond the end, and any access that takes alignment for granted.
-void fuzz_run(const uint8_t *data, size_t size);
+// Runs fuzz_one over an exact-size heap copy at `offset` (0 to 3) from an aligned address, so that
+// the sanitizers see any read beyond the end, and any access that takes alignment for granted.
+void fuzz_run(const uint8_t *data, size_t size, size_t offset);
 
 // Stays in every build.
 #define FUZZ_CHECK(condition)                                                                      \
