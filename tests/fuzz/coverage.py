@@ -37,7 +37,7 @@ def covered_paths(build, target):
     listing = subprocess.run(["meson", "introspect", str(build), "--targets"], capture_output=True, check=True)
     for entry in json.loads(listing.stdout):
         if entry["name"] == "fuzz_" + target:
-            sources = [pathlib.Path(s) for group in entry["target_sources"] for s in group["sources"]]
+            sources = [pathlib.Path(os.path.normpath(s)) for group in entry["target_sources"] for s in group["sources"]]
             inside = [str(s.relative_to(TOP)) for s in sources if s.is_relative_to(TOP)]
             return [s for s in inside if not s.startswith(("tests/", build.name))]
     sys.exit(f"no target {target}")

@@ -73,6 +73,8 @@ static void answer(struct fuzz_relay *f, uint8_t how, ctl_user_answer_fn fn, voi
 	struct ctl_user_answer a = {.result = how == 1   ? -ENOENT
 					      : how == 2 ? -EIO
 							 : 0,
+		.why = CTL_AUTH_unknown_user,
+		.expired = how == 5,
 		.n_keys = how == 4 ? 2 : 1,
 		.key = {how == 1 ? other_key : key, key},
 		.user = (const uint8_t *)"user",
@@ -218,12 +220,18 @@ static void write_credentials(struct fuzz_relay *f, struct stun_writer *w, uint8
 	ctl_nonce_write(ctl_store_nonce_keys(f->store),
 		f->now.wall_ns - (wrong & OLD_NONCE ? 3600 * TP_NS_PER_S : 0), features, &from,
 		&listener, nonce);
+	// Without both: a name and a realm that are not what they should be.
+	bool other = (wrong & (NO_USER | NO_REALM)) == (NO_USER | NO_REALM);
 	if (!(wrong & NO_USER))
 		stun_write_attr(w, STUN_ATTR_USERNAME, "user", 4);
+	else if (other)
+		stun_write_attr(w, STUN_ATTR_USERNAME, "\xcd\xb8", 2); // unassigned
 	if (wrong & HASHED)
 		stun_write_attr(w, STUN_ATTR_USERHASH, hash, sizeof(hash));
 	if (!(wrong & NO_REALM))
 		stun_write_attr(w, STUN_ATTR_REALM, "example.org", 11);
+	else if (other)
+		stun_write_attr(w, STUN_ATTR_REALM, "example.com", 11);
 	if (!(wrong & NO_NONCE))
 		stun_write_attr(w, STUN_ATTR_NONCE, nonce, sizeof(nonce));
 	const uint8_t *with = wrong & WRONG_KEY ? other_key.bytes : key.bytes;
@@ -309,8 +317,8 @@ static void step(struct fuzz_relay *f, struct fuzz_script *s)
 		f->room = op >> 4 & 1 ? 1 : COMMANDS;
 		break;
 	case OP_STORE:
-		f->store_says = (op >> 3) % 5;
-		answer_late(f, (op >> 3) % 5);
+		f->store_says = (op >> 3) % 6;
+		answer_late(f, (op >> 3) % 6);
 		break;
 	default:
 		ctl_turn_detach(f->turn, f->now);
@@ -378,7 +386,9 @@ void fuzz_one(const uint8_t *data, size_t size)
 		.room = COMMANDS};
 	uint8_t options = size > 0 ? data[0] : 0;
 	char realm[] = "example.org", software[] = "Turnpike";
-	struct conf conf = {.realm = realm, .realms = {realm}, .n_realms = 1};
+	struct conf conf = {.realm = realm, .realms = {realm}, .n_realms = 1, .n_listeners = 1};
+	conf.listeners[0] = (struct conf_listener){
+		.address = listener.ip, .port = listener.port, .transports = CONF_TRANSPORT_UDP};
 	struct ctl_acl_options no_rules = {};
 	struct ctl_acl *acl;
 

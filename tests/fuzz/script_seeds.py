@@ -488,6 +488,7 @@ def turn_seeds():
          ask(usual, client=8), ask(usual, a(algorithms, b"\2"), client=9), ask(usual, a(algorithms, b"\1"), client=0x4A), ask(usual, a(algorithms, b"\7"), client=0x4B), ask(usual, a(any_, struct.pack(">HB", 0x8002, 4) + bytes(4)), client=8),
          ask(usual, a(any_, struct.pack(">HB", 8, 19) + bytes(19))), ask(usual, client=0x43))
     talk("store", 0, bytes([store | 8]), ask(usual), bytes([store | 16]), ask(usual), bytes([store | 24]), ask(usual), ask(refresh), bytes([store]), bytes([store | 32]), ask(refresh), bytes([store | 24]), ask(refresh, client=1), bytes([store | 8]))
+    talk("expired-credential", 0, ok, bytes([store | 40]), ask(refresh), ask(usual, client=1), ask(refresh, client=2), bytes([store]), ask(refresh, how=no_user | no_realm))
     talk("allocate", 1, ask(allocate), ask(allocate, a(transport, b"\6\0\0\0")), ask(usual, a(even, b"\x80")), ask(usual, a(token), client=1), ask(usual, a(token), client=2), ask(usual, a(token), a(even, b"\0"), client=2),
          ask(usual, a(family, v6), client=2), ask(usual, a(additional, v6), client=3), ask(usual, a(additional, v4), client=0x13), ask(usual, a(family, v4), a(additional, v6), client=0x13), ask(usual, a(family, b"\3\0\0\0"), client=0x13),
          ask(usual, a(even, b"\x80"), a(additional, v6), client=0x13), ask(usual, a(lifetime, u32(99999)), a(dont), client=0x13), ask(usual, a(lifetime, u32(1)), client=0x12), ask(usual, a(family, v6), a(token), client=0x11), ask(usual, a(even, b"\0"), client=0x11),
