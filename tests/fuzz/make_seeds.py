@@ -185,7 +185,7 @@ def main():
     for raw in (b"user", "cafe\u0301".encode(), "a\u3000b".encode(), "l\u00b7l".encode(), "\u1100\u1161".encode(),
                 "\u0628\u064e\u200c\u064e\u0627".encode(), "\u0661\u0662".encode(), "\u0375\u03b1".encode(),
                 "\u05d0\u05f3".encode(), "\u30fb\u30a2".encode(), "\ufb2c".encode() * 341, b"a" * 1025,
-                "\u0915\u094d\u200d".encode(), "\u0378".encode(), b"a\0b", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"):
+                "\u0915\u094d\u200d".encode(), "stra\u00dfe".encode(), "\u0640".encode(), "\u0378".encode(), b"a\0b", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"):
         save("opaque_string", hashlib.sha1(raw).hexdigest()[:12], raw)
 
 
