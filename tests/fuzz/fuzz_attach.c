@@ -95,7 +95,7 @@ static uint32_t drain(struct ctl_attachment *a)
 	ctl_inject_send(&in, a, &reply_to, &addr, &addr, (const uint8_t *)"x", 1);
 	ctl_inject_flush(a);
 	ctl_command_queue_detach(&queue);
-	return sink.requests;
+	return (uint32_t)in.counters.received;
 }
 
 static void forget(void *memory, size_t bytes)
