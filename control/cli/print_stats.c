@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/cli/print_stats.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -32,7 +33,9 @@ static const char *rate_text(const json_t *rates, const char *name, char out[CLI
 
 	if (!rate)
 		return "";
-	return cli_number((int64_t)(json_real_value(rate) + 0.5), out);
+	double per_second = json_real_value(rate) + 0.5;
+	// What an int64_t cannot hold is no rate.
+	return fabs(per_second) < 0x1p63 ? cli_number((int64_t)per_second, out) : "?";
 }
 
 static void print_counters(const json_t *stats)

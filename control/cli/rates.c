@@ -7,6 +7,12 @@
 
 #include "control/cli/json.h"
 
+// Whatever the two say: what listens on the socket need not be the dataplane's control.
+static int64_t difference(int64_t after, int64_t before)
+{
+	return (int64_t)((uint64_t)after - (uint64_t)before);
+}
+
 static json_t *differences(const json_t *before, const json_t *after, double seconds)
 {
 	json_t *rates = json_object();
@@ -15,7 +21,8 @@ static json_t *differences(const json_t *before, const json_t *after, double sec
 
 	json_object_foreach((json_t *)(uintptr_t)after, name, value)
 		json_object_set_new(rates, name,
-			json_real((double)(json_integer_value(value) - cli_integer(before, name)) /
+			json_real((double)difference(
+					  json_integer_value(value), cli_integer(before, name)) /
 				  seconds));
 	return rates;
 }
@@ -24,9 +31,10 @@ json_t *cli_rates(const json_t *before, const json_t *after)
 {
 	const json_t *old = json_object_get(before, "counters");
 	const json_t *new = json_object_get(after, "counters");
-	int64_t ns = cli_integer(after, "now_ns") - cli_integer(before, "now_ns");
-	int64_t rx = cli_integer(new, "rx") - cli_integer(old, "rx");
-	int64_t cycles = cli_integer(new, "cycles_busy") - cli_integer(old, "cycles_busy");
+	int64_t ns = difference(cli_integer(after, "now_ns"), cli_integer(before, "now_ns"));
+	int64_t rx = difference(cli_integer(new, "rx"), cli_integer(old, "rx"));
+	int64_t cycles =
+		difference(cli_integer(new, "cycles_busy"), cli_integer(old, "cycles_busy"));
 	double seconds = (double)ns / 1e9;
 
 	if (ns <= 0 || strcmp(cli_text(before, "instance"), cli_text(after, "instance")) != 0)

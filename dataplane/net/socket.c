@@ -92,6 +92,13 @@ static ssize_t socket_receive(struct net_socket *s)
 	}
 }
 
+// mnl_nlmsg_ok takes a length beyond 2 GiB for a negative one that fits.
+static bool message_ok(const struct nlmsghdr *message, int left)
+{
+	return left >= (int)sizeof(*message) && message->nlmsg_len <= (uint32_t)left &&
+	       mnl_nlmsg_ok(message, left);
+}
+
 static int error_of(const struct nlmsghdr *message)
 {
 	const struct nlmsgerr *error = mnl_nlmsg_get_payload(message);
@@ -110,7 +117,7 @@ static int read_answer(struct net_socket *s, net_apply_fn apply, void *context, 
 
 		if (n < 0)
 			return (int)n;
-		for (const struct nlmsghdr *m = (const void *)s->buffer; mnl_nlmsg_ok(m, left);
+		for (const struct nlmsghdr *m = (const void *)s->buffer; message_ok(m, left);
 			m = mnl_nlmsg_next(m, &left)) {
 			if (m->nlmsg_seq != s->sequence)
 				continue; // late answer to a request that was given up
@@ -161,7 +168,7 @@ int dp_net_socket_events(struct net_socket *s, uint32_t max, net_apply_fn apply,
 			return 0;
 		if (n < 0)
 			return n == -EMSGSIZE ? -ENOBUFS : (int)n;
-		for (const struct nlmsghdr *m = (const void *)s->buffer; mnl_nlmsg_ok(m, left);
+		for (const struct nlmsghdr *m = (const void *)s->buffer; message_ok(m, left);
 			m = mnl_nlmsg_next(m, &left))
 			if (m->nlmsg_type >= NLMSG_MIN_TYPE)
 				apply(context, m);

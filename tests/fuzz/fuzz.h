@@ -12,9 +12,9 @@
 // The target: one input, of exactly `size` readable bytes, at any alignment.
 void fuzz_one(const uint8_t *data, size_t size);
 
-// Runs fuzz_one over exact-size heap copies at offsets 0 to 3 from an aligned address, so that the
-// sanitizers see any read beyond the end, and any access that takes alignment for granted.
-void fuzz_run(const uint8_t *data, size_t size);
+// Runs fuzz_one over an exact-size heap copy at `offset` (0 to 3) from an aligned address, so that
+// the sanitizers see any read beyond the end, and any access that takes alignment for granted.
+void fuzz_run(const uint8_t *data, size_t size, size_t offset);
 
 // Stays in every build.
 #define FUZZ_CHECK(condition)                                                                      \
@@ -33,12 +33,4 @@ static inline bool fuzz_inside(const uint8_t *p, size_t n, const uint8_t *data, 
 
 // With -Dfuzz_canary=true the bug that proves target, copies and sanitizers work: a read of the
 // byte behind what the parser accepted. Put where only an accepted, not too common input leads.
-static inline void fuzz_canary(const uint8_t *end)
-{
-#ifdef TP_FUZZ_CANARY
-	volatile uint8_t behind = *end;
-	(void)behind;
-#else
-	(void)end;
-#endif
-}
+void fuzz_canary(const uint8_t *end);

@@ -20,6 +20,25 @@ static void check_address(const struct tp_ip *ip)
 	FUZZ_CHECK(tp_addr_from_sockaddr(&sa, &back) == 0 && back.port == addr.port);
 }
 
+// Addresses as the kernel's structures carry them.
+static void check_sockaddr(const uint8_t *data, size_t size)
+{
+	struct sockaddr_storage sa = {0}, again;
+	struct tp_addr addr = {0}, back;
+	char text[TP_ADDR_STRLEN];
+
+	if (size > 0)
+		memcpy(&sa, data, size < sizeof(sa) ? size : sizeof(sa));
+	bool known = tp_addr_from_sockaddr(&sa, &addr) == 0;
+	FUZZ_CHECK(strlen(tp_addr_format(&addr, text)) > 0);
+	FUZZ_CHECK((tp_addr_to_sockaddr(&addr, &again) > 0) == known);
+	FUZZ_CHECK(!known ||
+		   (tp_addr_from_sockaddr(&again, &back) == 0 && tp_addr_equal(&addr, &back)));
+	FUZZ_CHECK(!tp_ip_in_prefix(&addr.ip, &addr.ip, 129));
+	struct tp_ip documentation = tp_ip4(0xc0000200);
+	FUZZ_CHECK(!tp_ip_in_prefix(&addr.ip, &documentation, 24) || addr.ip.bytes[2] == 2);
+}
+
 void fuzz_one(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
@@ -39,4 +58,5 @@ void fuzz_one(const uint8_t *data, size_t size)
 			fuzz_canary((const uint8_t *)text + size + 1);
 	}
 	free(text);
+	check_sockaddr(data, size);
 }

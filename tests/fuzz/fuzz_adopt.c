@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Adoption of a session region that holds anything: the input is its records, over and over until
-// the region is full. Whatever is taken over must be consistent, and all of it must end.
+// Adoption of a session region that holds anything, or a good one with damage. Whatever is taken
+// over must be consistent, and all of it must end.
 #include "common/base/clock.h"
 #include "common/wire/chandata.h"
 #include "control/alloc/adopt.h"
 #include "control/alloc/allocation.h"
 #include "control/alloc/expiry.h"
-#include "tests/fuzz/fuzz.h"
+#include "control/alloc/permission.h"
+#include "tests/fuzz/script.h"
 
 #define ALLOCS 8
 #define PEERS  16
 #define NAMES  2
+
+#define RECORD_BYTES (ALLOCS * 384 + PEERS * 64 + NAMES * 512)
+#define RELAY6       ((struct tp_ip){.bytes = {0xfd, [15] = 2}, .family = TP_FAMILY_IPV6})
 
 static int draw(void *context, void *out, size_t len)
 {
@@ -47,23 +51,24 @@ static void walk(const struct ctl_store *store, const uint8_t *end)
 		while (ctl_peer_next(store, &at))
 			FUZZ_CHECK(++n <= PEERS);
 		FUZZ_CHECK(n == r->peers);
-		if (n > 0)
+		if (n > 0 && r->self.index == 2)
 			fuzz_canary(end);
 	}
 }
 
-void fuzz_one(const uint8_t *data, size_t size)
+static const struct ctl_time start = {.now_ns = TP_NS_PER_S, .wall_ns = 1700000000 * TP_NS_PER_S};
+static _Alignas(64) uint8_t region[TP_REGION_HEADER_BYTES + RECORD_BYTES];
+static uint64_t sequence;
+static uint32_t drawn;
+
+static struct ctl_store *open_store(uint8_t how)
 {
-	static _Alignas(64)
-		uint8_t region[TP_REGION_HEADER_BYTES + ALLOCS * 384 + PEERS * 64 + NAMES * 512];
-	struct ctl_time now = {.now_ns = TP_NS_PER_S, .wall_ns = 1700000000 * TP_NS_PER_S};
-	uint64_t sequence = 0;
-	uint32_t drawn = 0;
-	struct ctl_store_policy policy = {.relays = {{tp_ip4(0xc6120002), tp_ip4(0xc6120002), 32}},
-		.n_relays = 1,
+	struct ctl_store_policy policy = {
+		.relays = {{tp_ip4(0xc6120002), tp_ip4(0xc6120002), 32}, {RELAY6, RELAY6, 128}},
+		.n_relays = how & 1 ? 1 : 2,
 		.port_min = 50000,
-		.port_max = 50015,
-		.listeners = {{.ip = tp_ip4(0xc6120002), .port = 3478}},
+		.port_max = how & 2 ? 50001 : 50015,
+		.listeners = {{.ip = tp_ip4(0xc6120002), .port = how & 4 ? 3479 : 3478}},
 		.n_listeners = 1,
 		.channel_max = CHANDATA_CHANNEL_MAX,
 		.allocation_max_s = 3600,
@@ -75,17 +80,85 @@ void fuzz_one(const uint8_t *data, size_t size)
 		.policy = &policy,
 		.commands = {.send = take_command, .room = room, .context = &sequence},
 		.random = {.bytes = draw, .context = &drawn}};
-	memset(region, 0, sizeof(region));
-	for (size_t at = TP_REGION_HEADER_BYTES; size > 0 && at < sizeof(region); at += size)
-		memcpy(region + at, data, size < sizeof(region) - at ? size : sizeof(region) - at);
-	FUZZ_CHECK(ctl_region_format(region, sizeof(region), ALLOCS, PEERS, NAMES, 1) == 0);
+	struct ctl_store *store;
 
+	FUZZ_CHECK(ctl_store_create(&options, &store) == 0);
+	FUZZ_CHECK(ctl_store_adopt(store, start, NULL) == 0);
+	return store;
+}
+
+// Three allocations with all that hangs on them: both families and a long name among them.
+static void fill(struct ctl_store *store)
+{
+	static const uint8_t long_name[200] = {'u'}, id[12] = {1};
+	const struct tp_addr peers[] = {
+		{.ip = tp_ip4(0xc6130001), .port = 5000}, {.ip = RELAY6, .port = 5000}};
+	uint8_t token[CTL_RESERVATION_TOKEN_BYTES];
+	static struct ctl_change change;
+
+	for (uint16_t i = 0; i < 3; i++) {
+		struct ctl_allocation_request q = {
+			.client = {.ip = tp_ip4(0xc6120101), .port = 4000 + i},
+			.listener = {.ip = tp_ip4(0xc6120002), .port = 3478},
+			.families = i == 1 ? CTL_FAMILY_BIT_IPV4 | CTL_FAMILY_BIT_IPV6
+					   : CTL_FAMILY_BIT_IPV4,
+			.user = i == 2 ? long_name : (const uint8_t *)"user",
+			.user_length = i == 2 ? sizeof(long_name) : 4,
+			.transaction_id = id,
+			.lifetime_s = 600};
+		ctl_change_init(&change);
+		FUZZ_CHECK(ctl_allocation_create(store, &q, start, &change, token) == 0);
+		struct tp_alloc_ref ref = change.alloc;
+		ctl_change_init(&change);
+		for (uint16_t p = 0; p < (i == 1 ? 2 : 1); p++)
+			FUZZ_CHECK(ctl_channel_bind(
+					   store, ref, 0x4000 + p, &peers[p], start, &change) == 0);
+	}
+}
+
+// The first byte chooses what the configuration is now, and whether the rest is the records, over
+// and over until the region is full, or changes to a good one: where, how many bytes, the bytes.
+static void damage(struct fuzz_script *s, uint8_t how)
+{
+	uint8_t *records = region + TP_REGION_HEADER_BYTES;
+	size_t left = fuzz_left(s);
+
+	if (how & 0x80) {
+		for (size_t at = 0; left > 0 && at < RECORD_BYTES; at += left)
+			memcpy(records + at, s->at,
+				left < RECORD_BYTES - at ? left : RECORD_BYTES - at);
+		return;
+	}
+	while (fuzz_left(s) > 0) {
+		size_t at = fuzz_u16(s) % RECORD_BYTES, n = fuzz_u8(s);
+		fuzz_take(s, records + at, n < RECORD_BYTES - at ? n : RECORD_BYTES - at);
+	}
+}
+
+void fuzz_one(const uint8_t *data, size_t size)
+{
+	static uint8_t good[sizeof(region)];
+	struct fuzz_script s = fuzz_script(data, size);
+	uint8_t how = fuzz_u8(&s);
+	struct ctl_time now = start;
 	struct ctl_store *store;
 	struct ctl_sync sync;
-	FUZZ_CHECK(ctl_store_create(&options, &store) == 0);
-	FUZZ_CHECK(ctl_store_adopt(store, now, NULL) == 0);
+	struct ctl_store_status status;
+
+	if (sequence == 0) {
+		FUZZ_CHECK(ctl_region_format(region, sizeof(region), ALLOCS, PEERS, NAMES, 1) == 0);
+		store = open_store(0);
+		fill(store);
+		ctl_store_destroy(store);
+		memcpy(good, region, sizeof(region));
+	}
+	memcpy(region, good, sizeof(region));
+	damage(&s, how);
+	store = open_store(how);
 	check_books(store);
 	walk(store, data + size);
+	for (unsigned int i = 0; i < CTL_ADOPT_REASON_COUNT; i++)
+		FUZZ_CHECK(ctl_adopt_reason_text(i));
 	ctl_sync_start(&sync);
 	FUZZ_CHECK(ctl_sync_step(store, &sync, now, 0));
 	for (int i = 0; i < 2; i++) {
@@ -93,9 +166,9 @@ void fuzz_one(const uint8_t *data, size_t size)
 		ctl_store_expire(store, now, UINT32_MAX);
 		check_books(store);
 	}
-	struct ctl_store_status s;
-	ctl_store_status(store, &s);
-	FUZZ_CHECK(s.allocs_free == ALLOCS && s.peers_free == PEERS && s.names_free == NAMES);
-	FUZZ_CHECK(s.ports_free[0] == 16 && s.users == 0);
+	ctl_store_status(store, &status);
+	FUZZ_CHECK(status.allocs_free == ALLOCS && status.peers_free == PEERS);
+	FUZZ_CHECK(status.names_free == NAMES && status.users == 0);
+	FUZZ_CHECK(status.ports_free[0] == (how & 2 ? 2 : 16));
 	ctl_store_destroy(store);
 }

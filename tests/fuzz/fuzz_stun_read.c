@@ -46,6 +46,40 @@ static void check_written_again(const struct stun_message *m)
 	free(copy);
 }
 
+// All that the writer can say, cut short by its buffer at any place, and read again.
+static void check_writer(const struct stun_message *m, const uint16_t *types, size_t n)
+{
+	size_t capacity = m->transaction_id[0] * (size_t)2;
+	uint8_t *buffer = malloc(capacity);
+	struct tp_addr addr = {
+		.ip = {.family = m->method & 1 ? TP_FAMILY_IPV4 : TP_FAMILY_IPV6}, .port = m->type};
+	struct stun_message again;
+	struct stun_writer w;
+	struct stun_attr a;
+	struct tp_addr back;
+
+	memcpy(addr.ip.bytes, m->transaction_id, m->method & 1 ? 4 : 12);
+	stun_write_begin(&w, buffer, capacity, STUN_ERROR, m->method, m->transaction_id);
+	stun_write_error(&w, m->transaction_id[1] * 3);
+	stun_write_address(&w, STUN_ATTR_MAPPED_ADDRESS, &addr);
+	stun_write_xor_address(&w, STUN_ATTR_XOR_MAPPED_ADDRESS, &addr);
+	stun_write_u32(&w, STUN_ATTR_LIFETIME, m->length);
+	stun_write_unknown_attributes(&w, types, n);
+	stun_write_fingerprint(&w);
+	int length = stun_write_finish(&w);
+	FUZZ_CHECK(length <= (int)capacity && (length < 0) == w.overflow);
+	if (length > 0) {
+		FUZZ_CHECK(stun_read(buffer, (size_t)length, &again) == STUN_READ_OK);
+		FUZZ_CHECK(stun_fingerprint_ok(&again));
+		FUZZ_CHECK(stun_find(&again, STUN_ATTR_XOR_MAPPED_ADDRESS, &a));
+		FUZZ_CHECK(stun_read_xor_address(&a, again.transaction_id, &back));
+		FUZZ_CHECK(tp_addr_equal(&addr, &back));
+		FUZZ_CHECK(stun_find(&again, STUN_ATTR_MAPPED_ADDRESS, &a));
+		FUZZ_CHECK(stun_read_address(&a, &back) && tp_addr_equal(&addr, &back));
+	}
+	free(buffer);
+}
+
 void fuzz_one(const uint8_t *data, size_t size)
 {
 	struct stun_message m;
@@ -64,7 +98,13 @@ void fuzz_one(const uint8_t *data, size_t size)
 			check_attr(&m, &a);
 	}
 	FUZZ_CHECK(at == m.length);
-	FUZZ_CHECK(stun_unknown_required(&m, unknown, 4) <= n);
+	size_t n_unknown = stun_unknown_required(&m, unknown, 4);
+	FUZZ_CHECK(n_unknown <= n);
+	stun_method_name(m.method);
+	for (uint16_t i = 0; i < 16; i++)
+		FUZZ_CHECK(!stun_method_name(i) || stun_method_name(i)[0]);
+	FUZZ_CHECK(stun_reason(m.transaction_id[0] * 3) && stun_reason(STUN_OK));
 	FUZZ_CHECK(!stun_fingerprint_ok(&m) || stun_has_fingerprint(&m));
 	check_written_again(&m);
+	check_writer(&m, unknown, n_unknown < 4 ? n_unknown : 4);
 }

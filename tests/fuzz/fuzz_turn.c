@@ -1,21 +1,28 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Control's request path. The input goes in as a datagram; and, so that more than the first check
-// is reached, as the attributes of a request that is properly signed: its first byte chooses the
-// method, and whether the dataplane takes it.
+// Control's request path as a conversation: the input is a script of datagrams as they are, of
+// requests that are properly signed (or wrong in one way) with attributes of the script's choice,
+// of time that passes, acknowledgements, and answers of the user store. Every response is
+// well-formed, the books close, and when all is over nothing is left.
 #include <errno.h>
 
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
+#include "common/wire/challenge.h"
 #include "common/wire/chandata.h"
 #include "control/alloc/adopt.h"
+#include "control/alloc/expiry.h"
 #include "control/auth/nonce.h"
 #include "control/turn/turn.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/script.h"
 
-#define ALLOCS            8
-#define PEERS             32
-#define NAMES             2
-#define CREDENTIALS_BYTES 200
+#define ALLOCS   8
+#define PEERS    32
+#define NAMES    2
+#define COMMANDS 512
+#define PORTS    16
+#define CLIENTS  4
+
+enum { OP_RAW, OP_REQUEST, OP_REQUEST_TOO, OP_ACK, OP_TIME, OP_HOLD, OP_STORE, OP_DETACH, OPS };
 
 struct fuzz_relay {
 	struct ctl_user_store users; // first: the interface's handle
@@ -23,19 +30,22 @@ struct fuzz_relay {
 	struct ctl_turn *turn;
 	struct ctl_crypto *crypto;
 	struct ctl_time now;
-	struct tp_cmd command[2 * PEERS];
-	uint32_t n_commands, n_acked;
+	struct tp_cmd *command; // COMMANDS
+	uint32_t n_commands, n_acked, room;
 	uint64_t sequence;
 	const uint8_t *request; // under way
 	size_t request_length;
-	uint32_t responses;
-	bool success;
+	uint32_t channels; // bound with success
 	uint8_t draw;
+	uint8_t hold;              // acknowledgements wait for their step
+	uint8_t store_says;        // 0 the key, 1 unknown, 2 it is down, 3 later, 4 two keys
+	ctl_user_answer_fn answer; // of a lookup under way
+	void *answer_context;
+	uint8_t token[CTL_RESERVATION_TOKEN_BYTES]; // the last one granted
 };
 
 static const struct ctl_key key = {.bytes = "0123456789abcde", .length = 16};
-static const uint8_t transaction_id[12] = {
-	0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab};
+static const struct ctl_key other_key = {.bytes = "another", .length = 16};
 
 static int draw(void *context, void *out, size_t len)
 {
@@ -48,7 +58,8 @@ static int draw(void *context, void *out, size_t len)
 static uint64_t take_command(void *context, const struct tp_cmd *cmd)
 {
 	struct fuzz_relay *f = context;
-	FUZZ_CHECK(f->n_commands < 2 * PEERS);
+	FUZZ_CHECK(f->n_commands < COMMANDS && f->room > 0);
+	f->room--;
 	f->command[f->n_commands] = *cmd;
 	f->command[f->n_commands++].sequence = ++f->sequence;
 	return f->sequence;
@@ -56,15 +67,43 @@ static uint64_t take_command(void *context, const struct tp_cmd *cmd)
 
 static uint32_t room(void *context)
 {
-	return 2 * PEERS - ((struct fuzz_relay *)context)->n_commands;
+	return ((struct fuzz_relay *)context)->room;
+}
+
+static void answer(struct fuzz_relay *f, uint8_t how, ctl_user_answer_fn fn, void *context)
+{
+	struct ctl_user_answer a = {.result = how == 1   ? -ENOENT
+					      : how == 2 ? -EIO
+							 : 0,
+		.why = CTL_AUTH_unknown_user,
+		.expired = how == 5,
+		.n_keys = how == 4 ? 2 : 1,
+		.key = {how == 1 ? other_key : key, key},
+		.user = (const uint8_t *)"user",
+		.user_length = 4};
+	fn(context, &a);
 }
 
 static void lookup(struct ctl_user_store *store, const struct ctl_user_query *q,
-	ctl_user_answer_fn answer, void *context)
+	ctl_user_answer_fn fn, void *context)
 {
-	struct ctl_user_answer a = {
-		.n_keys = 1, .key = {key}, .user = (const uint8_t *)"user", .user_length = 4};
-	answer(context, &a);
+	struct fuzz_relay *f = (struct fuzz_relay *)store;
+
+	if (f->store_says != 3 || f->answer) {
+		answer(f, f->store_says, fn, context);
+		return;
+	}
+	f->answer = fn;
+	f->answer_context = context;
+}
+
+static void answer_late(struct fuzz_relay *f, uint8_t how)
+{
+	ctl_user_answer_fn fn = f->answer;
+
+	f->answer = NULL;
+	if (fn)
+		answer(f, how, fn, f->answer_context);
 }
 
 static void check_response(void *context, const struct ctl_reply_to *reply_to,
@@ -73,23 +112,30 @@ static void check_response(void *context, const struct ctl_reply_to *reply_to,
 {
 	struct fuzz_relay *f = context;
 	struct stun_message m;
+	struct stun_attr a;
+	uint16_t at = STUN_HEADER_BYTES;
+
+	FUZZ_CHECK(length <= CTL_RESPONSE_MAX_BYTES);
 	if (tp_rd32(bytes + 4) != STUN_MAGIC_COOKIE) { // to a client of RFC 3489
 		FUZZ_CHECK(memcmp(bytes + 4, f->request + 4, 16) == 0);
 		FUZZ_CHECK(tp_rd16(bytes + 2) == length - STUN_HEADER_BYTES);
 		FUZZ_CHECK(2 * (length + 28) <= 3 * (f->request_length + 28));
-		f->responses++;
 		return;
 	}
 	FUZZ_CHECK(stun_read(bytes, length, &m) == STUN_READ_OK);
 	FUZZ_CHECK(m.class == STUN_SUCCESS || m.class == STUN_ERROR);
 	FUZZ_CHECK(!stun_has_fingerprint(&m) || stun_fingerprint_ok(&m));
-	f->responses++;
-	f->success = m.class == STUN_SUCCESS;
+	FUZZ_CHECK(stun_find(&m, STUN_ATTR_ERROR_CODE, &a) == (m.class == STUN_ERROR));
+	while (stun_next_attr(&m, &at, &a))
+		FUZZ_CHECK(stun_attr_length_ok(&a));
+	f->channels += m.class == STUN_SUCCESS && m.method == STUN_CHANNEL_BIND;
+	if (stun_find(&m, STUN_ATTR_RESERVATION_TOKEN, &a))
+		memcpy(f->token, a.value, sizeof(f->token));
 }
 
-static void acknowledge(struct fuzz_relay *f, int result)
+static void acknowledge(struct fuzz_relay *f, uint32_t most, int result)
 {
-	while (f->n_acked < f->n_commands) {
+	while (f->n_acked < f->n_commands && most-- > 0) {
 		const struct tp_cmd *cmd = &f->command[f->n_acked++];
 		struct tp_ack ack = {.sequence = cmd->sequence,
 			.type = cmd->type,
@@ -97,106 +143,266 @@ static void acknowledge(struct fuzz_relay *f, int result)
 			.result = result};
 		ctl_turn_ack(f->turn, &ack, f->now);
 	}
-	f->n_commands = f->n_acked = 0;
+	if (f->n_acked == f->n_commands)
+		f->n_commands = f->n_acked = 0;
 }
 
-static void send_request(struct fuzz_relay *f, const uint8_t *bytes, size_t length, int result)
+// ---- requests
+
+static struct tp_addr client_of(uint8_t which)
 {
-	struct ctl_request q = {.client = {.ip = tp_ip4(0xc6120101), .port = 4000},
-		.listener = {.ip = tp_ip4(0xc6120002), .port = 3478},
-		.bytes = bytes,
+	return (struct tp_addr){.ip = tp_ip4(0xc6120101), .port = 4000 + which % CLIENTS};
+}
+
+static const struct tp_addr listener = {
+	.ip = {.bytes = {198, 18, 0, 2}, .family = TP_FAMILY_IPV4}, .port = 3478};
+
+static void send_bytes(struct fuzz_relay *f, uint8_t client, const uint8_t *bytes, size_t length)
+{
+	uint8_t *exact = malloc(length);
+	struct ctl_request q = {.client = client_of(client),
+		.listener = listener,
+		.transport = client >> 4 & 3,
+		.bytes = exact,
 		.length = length};
-	f->request = bytes;
+
+	FUZZ_CHECK(exact || length == 0);
+	if (length > 0)
+		memcpy(exact, bytes, length);
+	f->request = exact;
 	f->request_length = length;
-	f->responses = 0;
-	f->success = false;
 	ctl_turn_request(f->turn, &q, f->now);
-	acknowledge(f, result);
-	FUZZ_CHECK(f->responses <= 1);
-	FUZZ_CHECK(ctl_turn_counters(f->turn)->pending == 0);
-	f->now.now_ns += TP_NS_PER_S;
-	f->now.wall_ns += TP_NS_PER_S;
+	free(exact);
+	if (!f->hold)
+		acknowledge(f, UINT32_MAX, 0);
 }
 
-// A signed request with these attributes, as far as they are whole words.
-static void send_signed(
-	struct fuzz_relay *f, uint16_t method, const uint8_t *attrs, size_t length, int result)
+static void write_peer(struct stun_writer *w, uint8_t which)
 {
-	uint8_t bytes[CTL_REQUEST_MAX_BYTES];
-	struct tp_addr client = {.ip = tp_ip4(0xc6120101), .port = 4000};
-	struct tp_addr listener = {.ip = tp_ip4(0xc6120002), .port = 3478};
+	static const char *const peers[] = {"198.19.0.1", "198.19.0.2", "2001:db8::1", "10.0.0.1",
+		"198.18.0.2", "224.0.0.1", "2001:db8::2", "198.19.0.3"};
+	struct tp_addr peer = {.port = which & 0x80 ? 0 : 5000 + (which >> 3 & 3)};
+
+	FUZZ_CHECK(tp_ip_parse(peers[which & 7], &peer.ip) == 0);
+	stun_write_xor_address(w, STUN_ATTR_XOR_PEER_ADDRESS, &peer);
+}
+
+// One attribute: the choice between the usual ones, or any type, length and value.
+static void write_attr(struct fuzz_relay *f, struct stun_writer *w, struct fuzz_script *s)
+{
+	static const uint16_t types[] = {STUN_ATTR_REQUESTED_TRANSPORT,
+		STUN_ATTR_REQUESTED_ADDRESS_FAMILY, STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY,
+		STUN_ATTR_EVEN_PORT, STUN_ATTR_DONT_FRAGMENT, STUN_ATTR_LIFETIME,
+		STUN_ATTR_CHANNEL_NUMBER, STUN_ATTR_CHANGE_REQUEST, STUN_ATTR_RESPONSE_PORT};
+	static const uint8_t lengths[] = {4, 4, 4, 1, 0, 4, 4, 4, 4};
+	uint8_t which = fuzz_u8(s) & 0xf, value[64];
+
+	if (which < sizeof(lengths)) {
+		fuzz_take(s, value, lengths[which]);
+		stun_write_attr(w, types[which], value, lengths[which]);
+	} else if (which == 9) {
+		stun_write_attr(w, STUN_ATTR_RESERVATION_TOKEN, f->token, sizeof(f->token));
+	} else if (which == 10) {
+		uint8_t all[STUN_PASSWORD_ALGORITHMS_BYTES];
+		stun_password_algorithms(all);
+		stun_write_attr(w, STUN_ATTR_PASSWORD_ALGORITHMS, all, sizeof(all));
+		stun_write_u32(w, STUN_ATTR_PASSWORD_ALGORITHM, (uint32_t)fuzz_u8(s) << 16);
+	} else if (which < 14) {
+		write_peer(w, fuzz_u8(s));
+	} else {
+		uint16_t type = which == 14 ? fuzz_u8(s) : fuzz_u16(s);
+		uint8_t length = fuzz_u8(s) % sizeof(value);
+		fuzz_take(s, value, length);
+		stun_write_attr(w, type, value, length);
+	}
+}
+
+// What of the credentials is missing or wrong.
+enum { NO_USER = 1, NO_REALM = 2, NO_NONCE = 4, OLD_NONCE = 8, WRONG_KEY = 16, HASHED = 32 };
+
+static void write_credentials(struct fuzz_relay *f, struct stun_writer *w, uint8_t client,
+	uint8_t wrong, bool sha256, uint32_t features)
+{
+	static const uint8_t hash[CTL_USERHASH_BYTES];
+	struct tp_addr from = client_of(client);
 	char nonce[TP_NONCE_CHARS];
+
+	ctl_nonce_write(ctl_store_nonce_keys(f->store),
+		f->now.wall_ns - (wrong & OLD_NONCE ? 3600 * TP_NS_PER_S : 0), features, &from,
+		&listener, nonce);
+	// Without both: a name and a realm that are not what they should be.
+	bool other = (wrong & (NO_USER | NO_REALM)) == (NO_USER | NO_REALM);
+	if (!(wrong & NO_USER))
+		stun_write_attr(w, STUN_ATTR_USERNAME, "user", 4);
+	else if (other)
+		stun_write_attr(w, STUN_ATTR_USERNAME, "\xcd\xb8", 2); // unassigned
+	if (wrong & HASHED)
+		stun_write_attr(w, STUN_ATTR_USERHASH, hash, sizeof(hash));
+	if (!(wrong & NO_REALM))
+		stun_write_attr(w, STUN_ATTR_REALM, "example.org", 11);
+	else if (other)
+		stun_write_attr(w, STUN_ATTR_REALM, "example.com", 11);
+	if (!(wrong & NO_NONCE))
+		stun_write_attr(w, STUN_ATTR_NONCE, nonce, sizeof(nonce));
+	const uint8_t *with = wrong & WRONG_KEY ? other_key.bytes : key.bytes;
+	FUZZ_CHECK((sha256 ? ctl_integrity_sha256_append(f->crypto, w, with, key.length)
+			   : ctl_integrity_append(f->crypto, w, with, key.length)) == 0);
+}
+
+// Bytes: method and number of attributes; client; how it is signed; which transaction; attributes.
+static void send_request(struct fuzz_relay *f, struct fuzz_script *s)
+{
+	static const uint16_t methods[] = {STUN_ALLOCATE, STUN_REFRESH, STUN_CREATE_PERMISSION,
+		STUN_CHANNEL_BIND, STUN_BINDING, 0x0fff, STUN_SEND, STUN_ALLOCATE};
+	uint8_t bytes[CTL_REQUEST_MAX_BYTES], transaction_id[12] = {0};
+	uint8_t what = fuzz_u8(s), client = fuzz_u8(s), how = fuzz_u8(s);
+	uint16_t method = methods[what & 7];
 	struct stun_writer w;
-	size_t most = sizeof(bytes) - STUN_HEADER_BYTES - CREDENTIALS_BYTES;
-	length = (length < most ? length : most) & ~(size_t)3;
-	stun_write_begin(&w, bytes, sizeof(bytes), STUN_REQUEST, method, transaction_id);
-	memcpy(bytes + w.length, attrs, length);
-	w.length += length;
-	ctl_nonce_write(ctl_store_nonce_keys(f->store), f->now.wall_ns,
-		STUN_FEATURE_PASSWORD_ALGORITHMS, &client, &listener, nonce);
-	stun_write_attr(&w, STUN_ATTR_USERNAME, "user", 4);
-	stun_write_attr(&w, STUN_ATTR_REALM, "example.org", 11);
-	stun_write_attr(&w, STUN_ATTR_NONCE, nonce, TP_NONCE_CHARS);
-	FUZZ_CHECK(ctl_integrity_append(f->crypto, &w, key.bytes, sizeof(key.bytes)) == 0);
-	int total = stun_write_finish(&w);
-	FUZZ_CHECK(total > 0);
-	send_request(f, bytes, (size_t)total, result);
+
+	transaction_id[0] = fuzz_u8(s);
+	stun_write_begin(&w, bytes, sizeof(bytes), how & 0x80 ? STUN_INDICATION : STUN_REQUEST,
+		method, transaction_id);
+	for (uint8_t i = 0; i < what >> 3 && fuzz_left(s) > 0; i++)
+		write_attr(f, &w, s);
+	// The first attributes of a usual Allocate cost no bytes of the script.
+	if ((what & 7) == 7)
+		stun_write_u32(&w, STUN_ATTR_REQUESTED_TRANSPORT, 17u << 24);
+	if (method != STUN_BINDING && !(client & 0x80))
+		write_credentials(f, &w, client, how & 0x3f, client & 0x40,
+			client & 8 ? STUN_FEATURE_PASSWORD_ALGORITHMS : 0);
+	if (how & 0x40)
+		stun_write_fingerprint(&w);
+	int length = stun_write_finish(&w);
+	if (length > 0)
+		send_bytes(f, client, bytes, (size_t)length);
 }
 
 static void check_books(struct fuzz_relay *f)
 {
 	struct ctl_store_status s;
+
 	ctl_store_status(f->store, &s);
 	FUZZ_CHECK(s.allocs_free + s.allocations + s.resting == ALLOCS);
 	FUZZ_CHECK(s.peers_free + s.permissions + s.channels == PEERS);
 }
 
-static void converse(struct fuzz_relay *f, const uint8_t *data, size_t size)
+static void pass(struct fuzz_relay *f, uint64_t seconds)
 {
-	static const uint8_t udp[] = {0, STUN_ATTR_REQUESTED_TRANSPORT, 0, 4, 17, 0, 0, 0};
-	static const uint16_t methods[] = {
-		STUN_ALLOCATE, STUN_REFRESH, STUN_CREATE_PERMISSION, STUN_CHANNEL_BIND};
-	send_request(f, data, size, 0);
-	if (size == 0)
-		return;
-	uint16_t method = methods[data[0] & 3];
-	int result = data[0] & 4 ? -ENOSPC : 0;
-	if (method != STUN_ALLOCATE)
-		send_signed(f, STUN_ALLOCATE, udp, sizeof(udp), 0);
-	send_signed(f, method, data + 1, size - 1, result);
-	FUZZ_CHECK(!(f->success && result && method == STUN_ALLOCATE));
-	if (f->success && method == STUN_CHANNEL_BIND)
-		fuzz_canary(data + size);
-	check_books(f);
-	send_signed(f, STUN_REFRESH, data + 1, size - 1, 0);
+	f->now.now_ns += seconds * TP_NS_PER_S;
+	f->now.wall_ns += seconds * TP_NS_PER_S;
+	ctl_turn_tick(f->turn, f->now);
+	ctl_store_expire(f->store, f->now, UINT32_MAX);
+}
+
+static void step(struct fuzz_relay *f, struct fuzz_script *s)
+{
+	uint8_t op = fuzz_u8(s);
+
+	switch (op % OPS) {
+	case OP_RAW: {
+		size_t length;
+		uint8_t client = fuzz_u8(s), most = fuzz_u8(s);
+		uint8_t *bytes = fuzz_piece(
+			s, most == UINT8_MAX ? CTL_REQUEST_MAX_BYTES + 8 : most, &length);
+		send_bytes(f, client, bytes, length);
+		free(bytes);
+		break;
+	}
+	case OP_REQUEST:
+	case OP_REQUEST_TOO:
+		send_request(f, s);
+		break;
+	case OP_ACK: {
+		static const int results[] = {0, -ENOSPC, -EEXIST, -ENOENT};
+		acknowledge(f, 1 + (op >> 6), results[op >> 4 & 3]);
+		if (op & 8 && f->n_acked < f->n_commands)
+			f->n_acked++; // lost
+		break;
+	}
+	case OP_TIME:
+		pass(f, (uint64_t)fuzz_u8(s) * (op & 8 ? 60 : 1));
+		break;
+	case OP_HOLD:
+		f->hold = op >> 3 & 1;
+		f->room = op >> 4 & 1 ? 1 : COMMANDS;
+		break;
+	case OP_STORE:
+		f->store_says = (op >> 3) % 6;
+		answer_late(f, (op >> 3) % 6);
+		break;
+	default:
+		ctl_turn_detach(f->turn, f->now);
+		f->n_commands = f->n_acked = 0;
+	}
+	if (f->n_commands > COMMANDS - 2 * CTL_CHANGE_STEPS)
+		acknowledge(f, UINT32_MAX, 0);
+	if (f->room > 1)
+		f->room = COMMANDS - f->n_commands;
 	check_books(f);
 }
 
-static struct ctl_store_policy make_policy(void)
+static void converse(struct fuzz_relay *f, const uint8_t *data, size_t size)
 {
-	return (struct ctl_store_policy){.relays = {{tp_ip4(0xc6120002), tp_ip4(0xc6120002), 32}},
-		.n_relays = 1,
+	struct fuzz_script s = fuzz_script(data + 1, size - 1);
+	struct ctl_store_status status;
+
+	for (int i = 0; i < 100 && fuzz_left(&s) > 0; i++)
+		step(f, &s);
+	answer_late(f, 1);
+	if (data[0] & 16) // the end of the process finds what waits
+		return;
+	ctl_turn_detach(f->turn, f->now);
+	answer_late(f, 1);
+	FUZZ_CHECK(ctl_turn_counters(f->turn)->pending == 0);
+	f->room = COMMANDS;
+	f->n_commands = f->n_acked = 0;
+	for (int i = 0; i < 3; i++)
+		pass(f, 100000);
+	ctl_store_status(f->store, &status);
+	FUZZ_CHECK(status.allocs_free == ALLOCS && status.peers_free == PEERS);
+	FUZZ_CHECK(status.ports_free[0] == PORTS && status.users == 0);
+	if (f->channels > 0)
+		fuzz_canary(data + size);
+}
+
+static struct ctl_store_policy make_policy(uint8_t options)
+{
+	static const struct tp_ip relay6 = {.bytes = {0xfd, [15] = 2}, .family = TP_FAMILY_IPV6};
+	struct ctl_store_policy policy = {
+		.relays = {{listener.ip, listener.ip, 32}, {relay6, relay6, 128}},
+		.n_relays = options & 1 ? 2 : 1,
 		.port_min = 50000,
-		.port_max = 50015,
-		.listeners = {{.ip = tp_ip4(0xc6120002), .port = 3478}},
+		.port_max = 50000 + PORTS - 1,
+		.listeners = {listener},
 		.n_listeners = 1,
 		.channel_max = CHANDATA_CHANNEL_MAX,
 		.allocation_max_s = 3600,
 		.permission_s = 300,
 		.channel_s = 600,
 		.port_rest_s = 60};
+	policy.allocations_per_user = options & 2 ? 2 : 0;
+	return policy;
 }
 
+// The first byte chooses the configuration, the rest is the script.
 void fuzz_one(const uint8_t *data, size_t size)
 {
 	static _Alignas(64)
 		uint8_t region[TP_REGION_HEADER_BYTES + ALLOCS * 384 + PEERS * 64 + NAMES * 512];
+	static struct tp_cmd command[COMMANDS];
 	struct fuzz_relay f = {.users = {.lookup = lookup},
-		.now = {.now_ns = TP_NS_PER_S, .wall_ns = 1700000000 * TP_NS_PER_S}};
-	char realm[] = "example.org";
-	struct conf conf = {.realm = realm, .realms = {realm}, .n_realms = 1};
+		.now = {.now_ns = TP_NS_PER_S, .wall_ns = 1700000000 * TP_NS_PER_S},
+		.command = command,
+		.room = COMMANDS};
+	uint8_t options = size > 0 ? data[0] : 0;
+	char realm[] = "example.org", software[] = "Turnpike";
+	struct conf conf = {.realm = realm, .realms = {realm}, .n_realms = 1, .n_listeners = 1};
+	conf.listeners[0] = (struct conf_listener){
+		.address = listener.ip, .port = listener.port, .transports = CONF_TRANSPORT_UDP};
 	struct ctl_acl_options no_rules = {};
 	struct ctl_acl *acl;
+
+	conf.software = options & 8 ? software : NULL;
 	conf.auth.nonce_lifetime_s = 600;
 	conf.nat_discovery.families[0] =
 		(struct conf_discovery){.address = {tp_ip4(0xc6120002), tp_ip4(0xc6120003)},
@@ -205,7 +411,7 @@ void fuzz_one(const uint8_t *data, size_t size)
 	conf.compatibility.stun = CONF_STUN_RFC3489;
 	conf.lifetimes.allocation_default_s = 600;
 	conf.lifetimes.allocation_max_s = 3600;
-	struct ctl_store_policy policy = make_policy();
+	struct ctl_store_policy policy = make_policy(options);
 	struct ctl_random random = {.bytes = draw, .context = &f};
 	struct ctl_store_options store = {.region = region,
 		.region_bytes = sizeof(region),
@@ -225,9 +431,16 @@ void fuzz_one(const uint8_t *data, size_t size)
 		.send = check_response,
 		.send_context = &f,
 		.random = random,
+		.max_pending = options & 4 ? 2 : 64,
 		.replay_slots = 8};
 	FUZZ_CHECK(ctl_turn_create(&turn, &f.turn) == 0);
-	converse(&f, data, size);
+	for (unsigned int i = 0; ctl_turn_method_label(i); i++)
+		FUZZ_CHECK(i < CTL_METHODS);
+	for (unsigned int i = 0; i < CTL_ERRORS; i++)
+		FUZZ_CHECK(ctl_turn_error_code(i) >= 0);
+	ctl_turn_set_acl(f.turn, acl);
+	if (size > 0)
+		converse(&f, data, size);
 	ctl_turn_destroy(f.turn);
 	ctl_crypto_destroy(f.crypto);
 	ctl_acl_destroy(acl);

@@ -7,7 +7,10 @@ import json
 import pathlib
 import re
 import struct
+import sys
 import zlib
+
+import script_seeds
 
 ROOT = pathlib.Path(__file__).resolve().parent
 COOKIE = 0x2112A442
@@ -20,6 +23,8 @@ def save(target, name, data):
     (path / name).write_bytes(data)
     if target == "stun_read":  # the worker's own walk reads the same messages
         save("stun_scan", name, data)
+    if target == "packet":  # steering the same frames
+        save("steer", name, data)
 
 
 def attr(kind, value=b"", length=None):
@@ -64,6 +69,12 @@ def stun_seeds():
     save("stun_read", "error", stun(0x0113, attr(0x0009, b"\0\0\4\x01Unauthenticated"), attr(0x000A, b"\x7f\xfe\0\3")))
     save("stun_read", "unknown", stun(0x0003, *(attr(0x7F00 + i % 7, b"u") for i in range(12))))
     save("stun_read", "overrun", stun(0x0001, attr(0x0013, b"abcd", length=5), attr(0x0013, b"", length=0xFFFD)))
+    for first in (0, 5, 20, 28, 40, 50, 140):  # the target's writer gets twice as many bytes
+        save("stun_read", "id-%d" % first, stun(0x0001)[:8] + bytes([first]) + ID[1:])
+    save("stun_read", "not-stun", b"\xff" * 20)
+    save("stun_read", "no-cookie", stun(0x0001)[:4] + bytes(16))
+    save("stun_read", "odd-length", stun(0x0001)[:2] + b"\0\3" + stun(0x0001)[4:] + b"abc")
+    save("stun_read", "behind", stun(0x0001) + b"abcd")
     text = (ROOT.parent / "rfc" / "rfc5769.h").read_text()
     for name, body in re.findall(r"rfc5769_(\w+)\[\] = \{(.*?)\};", text, re.S):
         save("stun_read", "rfc5769-" + name, bytes(int(x, 16) for x in re.findall(r"0x(\w\w),", body)))
@@ -150,6 +161,10 @@ def jsonrpc_seeds():
              call("allocation.close", {"relayed": "198.18.0.2:50000", "id": "x"}), call("nonsense", id="a"),
              call("\u00e4" * 30), call("status", id=None), call("status", id=[1]), call("status", [1]),
              call("stats", jsonrpc="1.0"), b"[" + call("status") + b"]", b"{", b"", b"\xff\x1b[2J\x00", b"[" * 3000,
+             call("status", 5), call(5), call("status", {"colour": 1}), call("allocation.list", {"limit": "x"}), call("allocation.list", {"limit": 501}),
+             call("allocation.show", {}), call("allocation.show", {"id": "0", "client": "x"}), call("allocation.show", {"id": 5}), call("allocation.show", {"id": "0"}),
+             b"198.18.0.2:3478", b"[fd00::1]:3478", b"198.18.0.2:0", b"198.18.0.2", b"198.18.0.2:x", b"[fd00::1:3478", b"fd00::1:3478", b"[198.18.0.2]:3478",
+             b"[]:1", b"1.2.3.4.5:6", b"x" * 70 + b":1", b"5", b"99999999999999999999", b"\x80\xe2\x82", b"\xf0\x9f\x98\x80\xc0\xaf\xed\xa0\x80",
              b'{"jsonrpc":"2.0","method":"status"}', b'{"jsonrpc":"2.0","jsonrpc":"2.0"}',
              b'{"jsonrpc":"2.0","id":1e999,"method":"status"}', b'{"jsonrpc":"2.0","id":1,"method":"a\\u0000b"}']
     for line in lines:
@@ -174,46 +189,6 @@ def classic_seeds():
     save("stun_classic", "cookie", stun(0x0001, change))
     save("stun_classic", "shared-secret", classic(kind=2))
     save("stun_classic", "long", classic(change, length=400))
-
-
-def turn_seeds():
-    """Method and outcome, then attributes; see fuzz_turn.c."""
-    allocate, refresh, permission, channel, refused = 0, 1, 2, 3, 4
-    udp, v4, v6 = attr(0x0019, b"\x11\0\0\0"), b"\1\0\0\0", b"\2\0\0\0"
-    public, private = xor_address(bytes([198, 19, 0, 1]), 5000), xor_address(bytes([10, 0, 0, 1]), 5000)
-    peer6 = xor_address(bytes.fromhex("20010db8") + bytes(11) + b"\1", 5000)
-
-    def seed(name, method, *attrs):
-        save("turn", name, bytes([method]) + b"".join(attrs))
-
-    seed("allocate", allocate, udp)
-    seed("allocate-refused", allocate | refused, udp)
-    seed("allocate-tcp", allocate, attr(0x0019, b"\6\0\0\0"))
-    seed("allocate-pair", allocate, udp, attr(0x0018, b"\x80"), attr(0x000D, b"\0\0\x0e\x10"))
-    seed("allocate-token", allocate, udp, attr(0x0022, bytes(8)))
-    seed("allocate-dual", allocate, udp, attr(0x8000, v6), attr(0x001A))
-    seed("allocate-v6", allocate, udp, attr(0x0017, v6))
-    seed("allocate-unknown", allocate, udp, *(attr(0x7F00 + i, b"u") for i in range(40)))
-    seed("refresh", refresh, attr(0x000D, b"\0\0\2\x58"))
-    seed("refresh-zero", refresh, attr(0x000D, bytes(4)))
-    seed("refresh-v4-zero", refresh, attr(0x0017, v4), attr(0x000D, bytes(4)))
-    seed("permission", permission, attr(0x0012, public), attr(0x0012, public))
-    seed("permission-denied", permission, attr(0x0012, public), attr(0x0012, private))
-    seed("permission-v6", permission, attr(0x0012, peer6))
-    seed("permission-refused", permission | refused, attr(0x0012, public))
-    seed("permission-many", permission,
-         *(attr(0x0012, xor_address(bytes([198, 19, 1, i]), 1)) for i in range(40)))
-    seed("channel", channel, attr(0x000C, b"\x40\0\0\0"), attr(0x0012, public))
-    seed("channel-refused", channel | refused, attr(0x000C, b"\x40\0\0\0"), attr(0x0012, public))
-    seed("channel-range", channel, attr(0x000C, b"\x50\0\0\0"), attr(0x0012, public))
-    save("turn", "binding", stun(0x0001, fingerprint=True))
-    save("turn", "unsigned", stun(0x0003, udp))
-    seed("algorithms", allocate, udp, attr(0x8002, b"\0\2\0\0\0\1\0\0"), attr(0x001D, b"\0\2\0\0"))
-    seed("algorithms-altered", allocate, udp, attr(0x8002, b"\0\1\0\0"), attr(0x001D, b"\0\1\0\0"))
-    seed("userhash-too", refresh, attr(0x001E, bytes(32)))
-    save("turn", "classic", classic(attr(0x0003, bytes(4))))
-    save("turn", "classic-response-address", classic(attr(0x0002, b"\0\1\x12\x34" + V4[0])))
-    save("turn", "sha256-unsigned", stun(0x0003, udp, attr(0x001E, bytes(32)), attr(0x001C, bytes(16))))
 
 
 def oauth_seeds():
@@ -248,46 +223,13 @@ def oauth_seeds():
     inside("far", north, 20, 20, 2**48 - 1, 2**32 - 1)
 
 
-def adopt_seeds():
-    """Records of common/abi/record.h: one allocation at index 0, and a permission of it."""
-    def ip(*octets):
-        return bytes(octets) + bytes(12) + b"\4\0\0\0"
-
-    def addr(address, port):
-        return address + struct.pack("<HH", port, 0)
-
-    def alloc(sequence=2, state=1, deadline=600 * 10**9, relay_port=50001, peers=0xFFFFFFFF, user=b"user"):
-        record = struct.pack("<IHBBII", sequence, 1, state, 0, 0, 1) + ID + bytes(4)
-        record += struct.pack("<QQ", 1700000000 * 10**9, deadline)
-        record += addr(ip(198, 18, 1, 1), 4000) + addr(ip(198, 18, 0, 2), 3478)
-        record += addr(ip(198, 18, 0, 2), relay_port) + bytes(24)
-        record += struct.pack("<II", peers, 0) + ID + struct.pack("<I", 600) + bytes(32)
-        record += struct.pack("<QHHI", 0, 0, len(user), 0xFFFFFFFF) + user
-        return record + bytes(384 - len(record))
-
-    def peer(kind=1, channel=0, port=0, deadline=300 * 10**9, state=1):
-        return struct.pack("<IHBBIIIHHQ", 2, 1, state, kind, 0, 1, 0, channel, 0, deadline) + \
-            addr(ip(198, 19, 0, 1), port) + bytes(8)
-
-    empty = bytes(384)
-    save("adopt", "empty", bytes(64))
-    save("adopt", "ones", b"\xff" * 64)
-    save("adopt", "live", alloc() + empty * 7 + peer() + peer(2, 0x4000, 5000) + bytes(64 * 14 + 1024))
-    save("adopt", "twice", alloc() * 8 + peer() * 16 + bytes(1024))
-    save("adopt", "resting", alloc(state=2) + empty * 7 + peer() + bytes(64 * 15 + 1024))
-    save("adopt", "torn", alloc(sequence=3) + alloc() + empty * 6 + peer() + bytes(64 * 15 + 1024))
-    save("adopt", "long-user", alloc(user=b"u" * 60) + empty * 7 + bytes(64 * 16 + 1024))
-    save("adopt", "far", alloc(deadline=2**64 - 1) + empty * 7 + bytes(64 * 16 + 1024))
-
-
 def main():
     stun_seeds()
     classic_seeds()
-    turn_seeds()
-    adopt_seeds()
     jsonrpc_seeds()
     oauth_seeds()
     packet_seeds()
+    script_seeds.make(sys.modules[__name__])
     for channel, data, length in ((0x4000, b"", 0), (0x4001, b"hello", 5), (0x4FFF, b"hello\0\0\0", 5),
                                   (0x5000, b"hello", 5), (0x4001, b"hell", 5), (0x4001, b"", 0xFFFF)):
         raw = struct.pack(">HH", channel, length) + data
@@ -298,7 +240,7 @@ def main():
     for raw in (b"user", "cafe\u0301".encode(), "a\u3000b".encode(), "l\u00b7l".encode(), "\u1100\u1161".encode(),
                 "\u0628\u064e\u200c\u064e\u0627".encode(), "\u0661\u0662".encode(), "\u0375\u03b1".encode(),
                 "\u05d0\u05f3".encode(), "\u30fb\u30a2".encode(), "\ufb2c".encode() * 341, b"a" * 1025,
-                "\u0915\u094d\u200d".encode(), "\u0378".encode(), b"a\0b", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"):
+                "\u0915\u094d\u200d".encode(), "stra\u00dfe".encode(), "\u0640".encode(), "\u0378".encode(), b"a\0b", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"):
         save("opaque_string", hashlib.sha1(raw).hexdigest()[:12], raw)
 
 

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Replays a corpus without libFuzzer: every file of the directories given, and every truncation of
-// it. Fails when there is nothing to replay.
+// Replays a corpus without libFuzzer: every file of the directories given at every alignment, and
+// truncations of it; with "-whole" first, no truncations. Fails when there is nothing to replay.
 #include <dirent.h>
 #include <errno.h>
 
 #include "tests/fuzz/fuzz.h"
 
 #define REPLAY_MAX_BYTES 65536
+// Cut at every byte up to here, in growing steps beyond.
+#define REPLAY_EACH_BYTES 256
+
+static bool whole;
 
 static void replay_file(const char *path)
 {
@@ -19,8 +23,11 @@ static void replay_file(const char *path)
 	}
 	size_t size = fread(data, 1, sizeof(data), f);
 	fclose(f);
-	for (size_t n = 0; n <= size; n++)
-		fuzz_run(data, n);
+	for (size_t offset = 0; offset < 4; offset++)
+		fuzz_run(data, size, offset);
+	for (size_t n = 0; n < size && !whole;
+		n += n < REPLAY_EACH_BYTES ? 1 : n / REPLAY_EACH_BYTES)
+		fuzz_run(data, n, n & 3);
 }
 
 static size_t replay_directory(const char *path)
@@ -50,7 +57,8 @@ int main(int argc, char **argv)
 {
 	size_t files = 0;
 
-	for (int i = 1; i < argc; i++)
+	whole = argc > 1 && strcmp(argv[1], "-whole") == 0;
+	for (int i = whole ? 2 : 1; i < argc; i++)
 		files += replay_directory(argv[i]);
 	printf("%zu files replayed\n", files);
 	return files > 0 ? 0 : 1;

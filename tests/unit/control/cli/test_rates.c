@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "control/api/status.h"
+#include "control/cli/print_stats.h"
 #include "control/cli/rates.h"
 #include "control/cli/table.h"
 
@@ -70,6 +71,29 @@ static void nothing_over_a_restart_or_no_time(void **state)
 	assert_null(rates_of(&a, &b));
 }
 
+// Under UBSan: what answers on the socket may say anything.
+static void figures_beyond_reason_do_no_harm(void **state)
+{
+	static const char text[] = "{\"now_ns\": %s, \"instance\": \"1\", "
+				   "\"counters\": {\"rx\": %s, \"cycles_busy\": %s}}";
+	static const char *const most = "9223372036854775807", *const least =
+								       "-9223372036854775808";
+	char line[300];
+	json_t *before, *after, *rates;
+
+	snprintf(line, sizeof(line), text, "1", least, most);
+	before = json_loads(line, 0, NULL);
+	snprintf(line, sizeof(line), text, "2", most, least);
+	after = json_loads(line, 0, NULL);
+	rates = cli_rates(before, after);
+	assert_non_null(rates);
+	json_object_set_new(after, "rates", rates);
+	json_object_set_new(json_object_get(rates, "counters"), "rx", json_real(1e300));
+	cli_print_stats(after);
+	json_decref(before);
+	json_decref(after);
+}
+
 static void numbers_are_grouped(void **state)
 {
 	char text[CLI_NUMBER_BYTES];
@@ -106,6 +130,7 @@ int main(void)
 		cmocka_unit_test(differences_over_the_time_between),
 		cmocka_unit_test(no_packets_no_cycles_per_packet),
 		cmocka_unit_test(nothing_over_a_restart_or_no_time),
+		cmocka_unit_test(figures_beyond_reason_do_no_harm),
 		cmocka_unit_test(numbers_are_grouped),
 		cmocka_unit_test(columns_are_aligned_and_escaped),
 	};

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Bursts through a whole worker: raw frames, datagrams and fragments with right checksums between
+// the addresses that it knows, datagrams of control. Nothing is read past a frame, no mbuf is lost,
+// the books close, and what comes out is well-formed.
+#include <sanitizer/asan_interface.h>
+
+#include "tests/unit/dataplane/path/rig.h"
+// After cmocka's headers.
+#include "common/wire/chandata.h"
+#include "dataplane/path/state.h"
+#include "tests/fuzz/eal.h"
+
+#define FRAME_MOST  1900
+#define FENCE_BYTES 32
+#define FOREVER     (UINT64_MAX / 2)
+#define GAP         (20 * RIG_SECOND) // between inputs: budgets refill, reassembly gives up
+
+enum { OP_RAW, OP_UDP, OP_UDP_TOO, OP_OTHER, OP_FRAGMENT, OP_INJECT, OP_WORLD, OP_RUN, OPS };
+
+static struct rte_mbuf *kept[RIG_MBUFS];
+
+struct burst {
+	struct rig *rig;
+	unsigned int n_kept; // buffers that nobody gets
+	struct rte_mbuf *m[DP_BURST];
+	void *fence[DP_BURST];
+	uint16_t n;
+	bool forged; // a raw frame in it: checksums of what comes out are as they were
+};
+
+static void permit(struct rig *rig, uint32_t alloc, const char *peer, uint64_t deadline)
+{
+	rig_permit(rig, alloc, rig_addr(peer, 0).ip, deadline);
+}
+
+static void allocate(struct rig *rig, uint32_t alloc, struct tp_addr client,
+	struct tp_addr listener, struct tp_addr relay, struct tp_addr relay6, uint64_t rate)
+{
+	struct tp_cmd cmd = rig_cmd(TP_CMD_ALLOC_SET, alloc, FOREVER);
+
+	cmd.allocation = (struct tp_cmd_alloc){.client = client,
+		.listener = listener,
+		.relay = {relay, relay6},
+		.rate_bytes_per_s = rate};
+	rig_command(rig, &cmd);
+}
+
+// Two clients, the first with relayed addresses of both families; a third behind the hairpin with
+// a small rate. Channels 0x4001 to a peer, 0x4002 to the third client, 0x4003 over.
+static struct rig *make_world(void)
+{
+	struct rig *rig = rig_make();
+	struct tp_addr listener = rig_addr("198.18.0.2", 3478), none = {0};
+	struct tp_addr listener6 = rig_addr("fd00:198:18::2", 3478);
+
+	rig->conf.unauthenticated.per_address = 6;
+	rig->conf.unauthenticated.punts = 3;
+	rig->conf.nat_discovery.families[0] =
+		(struct conf_discovery){.address = {listener.ip, rig_addr("198.18.0.3", 0).ip},
+			.public_address = {listener.ip, rig_addr("198.18.0.3", 0).ip},
+			.port = {3478, 3479}};
+	dp_worker_destroy(rig->w);
+	dp_apply_destroy(rig->dp.apply);
+	dp_locals_destroy(rig->dp.locals);
+	rig->dp.locals = dp_locals_create(&rig->conf, SOCKET_ID_ANY);
+	FUZZ_CHECK(dp_apply_create(&rig->dp, &rig->dp.apply) == 0);
+	FUZZ_CHECK(dp_worker_create(&rig->dp, 0, 0, &rig->w) == 0);
+	rig->dp.workers[0] = rig->w;
+	allocate(rig, 3, rig_addr("198.18.1.1", 40000), listener, rig_addr("198.18.0.2", 50001),
+		rig_addr("fd00:198:18::2", 50003), 0);
+	allocate(rig, 4, rig_addr("fd00:198:18::11", 40000), listener6,
+		rig_addr("fd00:198:18::2", 50001), none, 0);
+	allocate(rig, 5, rig_addr("198.18.1.9", 40000), listener, rig_addr("10.0.0.5", 50002), none,
+		4000);
+	permit(rig, 3, "198.18.2.2", FOREVER);
+	permit(rig, 3, "fd00:198:18::99", FOREVER);
+	permit(rig, 3, "203.0.113.5", FOREVER);
+	permit(rig, 3, "198.18.2.3", RIG_NOW - 1);
+	permit(rig, 4, "fd00:198:18::99", FOREVER);
+	permit(rig, 5, "198.18.0.2", FOREVER);
+	permit(rig, 5, "198.18.2.2", FOREVER);
+	rig_bind(rig, 3, rig_addr("198.18.2.2", 6000), 0x4001, FOREVER);
+	rig_bind(rig, 3, rig_addr("203.0.113.5", 50002), 0x4002, FOREVER);
+	rig_bind(rig, 3, rig_addr("198.18.2.3", 6000), 0x4003, RIG_NOW - 1);
+	rig_bind(rig, 3, rig_addr("fd00:198:18::99", 6000), 0x4004, FOREVER);
+	rig_bind(rig, 4, rig_addr("fd00:198:18::99", 6000), 0x4001, FOREVER);
+	rig_bind(rig, 5, rig_addr("198.18.2.2", 6000), 0x4001, FOREVER);
+	return rig;
+}
+
+// ---- frames
+
+static void run(struct burst *b);
+
+// Into a buffer; `tight`: at its end, and what is behind it poisoned.
+static void add(struct burst *b, const uint8_t *bytes, size_t length, bool tight)
+{
+	if (rte_mempool_avail_count(b->rig->dp.pool) == 0)
+		return;
+	struct rte_mbuf *m = rig_mbuf(b->rig, bytes, length);
+	uint16_t data_off = (uint16_t)(m->buf_len - length);
+
+	if (tight) {
+		memmove((uint8_t *)m->buf_addr + data_off, rte_pktmbuf_mtod(m, void *), length);
+		m->data_off = data_off;
+	}
+	b->fence[b->n] = (uint8_t *)m->buf_addr + m->buf_len;
+	ASAN_POISON_MEMORY_REGION(b->fence[b->n], FENCE_BYTES);
+	b->m[b->n++] = m;
+}
+
+static struct frame way_of(uint8_t way, uint8_t flags)
+{
+	static const struct {
+		const char *from, *to;
+		uint16_t from_port, to_port;
+	} ways[] = {{"198.18.1.1", "198.18.0.2", 40000, 3478},
+		{"fd00:198:18::11", "fd00:198:18::2", 40000, 3478},
+		{"198.18.2.2", "198.18.0.2", 6000, 50001},
+		{"fd00:198:18::99", "fd00:198:18::2", 6000, 50001},
+		{"198.18.1.9", "198.18.0.2", 40000, 3478}, {"198.18.2.2", "10.0.0.5", 6000, 50002},
+		{"fd00:198:18::99", "fd00:198:18::2", 6000, 50003},
+		{"192.0.2.77", "198.18.0.2", 999, 3478},
+		{"2001:db8::77", "fd00:198:18::2", 999, 3478},
+		{"198.18.2.3", "198.18.0.2", 6000, 50001}, {"224.0.0.1", "198.18.0.2", 6000, 3478},
+		{"198.18.2.2", "198.18.0.2", 0, 50001}, {"198.18.2.2", "198.18.0.2", 6001, 50001},
+		{"198.18.2.2", "198.18.0.2", 6000, 50009}, {"198.18.2.2", "198.18.0.2", 6000, 80},
+		{"198.18.2.2", "198.18.0.77", 6000, 50001}};
+	struct frame f = rig_frame(rig_addr(ways[way & 15].from, ways[way & 15].from_port),
+		rig_addr(ways[way & 15].to, ways[way & 15].to_port), NULL, 0);
+
+	f.vlan = flags & 1 ? 0x4005 : -1;
+	f.df = (flags & 2) != 0;
+	f.zero_checksum = (flags & 4) != 0;
+	f.damage = flags & 8 ? 0x0101 : 0;
+	f.ttl = flags & 16 ? 1 : 64;
+	return f;
+}
+
+// The payload of a step: its bytes, then as much filling as it asks for.
+#define TIGHT 32 // of the flags
+
+static size_t take_payload(struct fuzz_script *s, uint8_t out[FRAME_MOST])
+{
+	uint8_t length = fuzz_u8(s), fill = fuzz_u8(s);
+	size_t n = fuzz_take(s, out, length);
+	size_t more = RTE_MIN((size_t)fill * 8, (size_t)FRAME_MOST - 80 - n);
+
+	memset(out + n, 0x5a, more);
+	return n + more;
+}
+
+static void add_udp(struct burst *b, struct fuzz_script *s)
+{
+	uint8_t payload[FRAME_MOST], out[FRAME_MOST + 100];
+	uint8_t way = fuzz_u8(s), flags = fuzz_u8(s);
+	struct frame f = way_of(way, flags);
+
+	f.length = take_payload(s, payload);
+	f.payload = payload;
+	b->forged |= f.damage != 0;
+	add(b, out, oracle_build(&f, out), flags & TIGHT);
+}
+
+// ICMP with the right checksum, or any other protocol.
+static void add_other(struct burst *b, struct fuzz_script *s)
+{
+	uint8_t l4[FRAME_MOST], out[FRAME_MOST + 100];
+	uint8_t way = fuzz_u8(s), flags = fuzz_u8(s);
+	struct frame f = way_of(way, flags & 3);
+	bool ipv4 = f.from.ip.family == TP_FAMILY_IPV4;
+	size_t length = take_payload(s, l4);
+
+	f.protocol = flags & 0x80 ? 6 : ipv4 ? 1 : 58;
+	if (length >= 4 && !(flags & 0x40)) {
+		l4[2] = l4[3] = 0;
+		uint32_t sum = ipv4 ? oracle_sum(0, l4, length)
+				    : oracle_l4_sum(&f.from.ip, &f.to.ip, 58, l4, length);
+		oracle_put16(l4 + 2, ~sum & 0xffff);
+	}
+	add(b, out, oracle_ip(&f, out, l4, length), flags & TIGHT);
+}
+
+// A fragment of a datagram of UDP: offset in eights, then whether more follow and its ID.
+static void add_fragment(struct burst *b, struct fuzz_script *s)
+{
+	uint8_t piece[FRAME_MOST], out[FRAME_MOST + 100];
+	uint8_t way = fuzz_u8(s), flags = fuzz_u8(s), offset = fuzz_u8(s), more = fuzz_u8(s);
+	struct frame f = way_of(way, flags & 0x13);
+	size_t length = take_payload(s, piece);
+
+	f.fragment = true;
+	f.offset = (flags & 0x80 ? offset * 32u : offset) * 8;
+	f.more = more & 1;
+	f.id = more >> 1 & 7;
+	f.tos = flags & 0x40 ? 3 : 0xb9;
+	b->forged = true; // the datagram's checksum is anything
+	add(b, out, oracle_ip(&f, out, piece, length), flags & TIGHT);
+}
+
+// ---- the rest of the world
+
+static void run(struct burst *b)
+{
+	struct rig *rig = b->rig;
+
+	if (b->n > 0)
+		dp_pipeline_run(rig->w, b->m, b->n, 0, rig->now_ns);
+	for (uint16_t i = 0; i < b->n; i++)
+		ASAN_UNPOISON_MEMORY_REGION(b->fence[i], FENCE_BYTES);
+	dp_pipeline_inject(rig->w, rig->now_ns);
+	rig_collect(rig);
+	for (unsigned int i = 0; i < rig->n_out; i++) {
+		struct frame f;
+		FUZZ_CHECK(oracle_read(rig->out[i], rig->out_length[i], &f));
+		FUZZ_CHECK(b->forged || f.fragment || f.protocol != 17 || f.damage == 0 ||
+			   f.zero_checksum);
+	}
+	rig_forget(rig);
+	while (tp_ring_front(&rig->punts) != NULL)
+		tp_ring_pop(&rig->punts);
+	rig_books_close(rig);
+	b->n = 0;
+	b->forged = false;
+}
+
+static void inject(struct burst *b, struct fuzz_script *s)
+{
+	uint8_t how = fuzz_u8(s), payload[FRAME_MOST];
+	struct tp_inject *slot = tp_ring_reserve(&b->rig->injects);
+
+	if (slot == NULL)
+		return;
+	if (how & 0x80) { // as a mad control would fill it
+		fuzz_take(s, slot, sizeof(*slot));
+		memset(slot->payload, 0x5a, TP_PACKET_SLOT_BYTES - sizeof(*slot));
+	} else {
+		struct frame f = way_of(how, 0);
+		size_t length = take_payload(s, payload);
+		*slot = (struct tp_inject){.source = f.to,
+			.destination = f.from,
+			.length = (uint16_t)length,
+			.path = {.valid = how >> 4 & 1, .port = how >> 5 & 1, .vlan = 0xffff}};
+		memcpy(slot->payload, payload, length);
+	}
+	tp_ring_commit(&b->rig->injects);
+	tp_ring_flush(&b->rig->injects);
+}
+
+// Next hops, time, control and the key of nonces, as the management thread changes them.
+static void change_world(struct burst *b, uint8_t what, uint8_t value)
+{
+	struct rig *rig = b->rig;
+	static const uint16_t mtus[] = {1500, 1280, 576, 68};
+	struct dp_nonce_sign sign = {.wall_offset_ns = UINT64_C(1700000000000000000)};
+	struct dp_next_hop *hop = &rig->dp.next_hops[1 + (value & 1)];
+
+	switch (what & 15) {
+	case 0:
+		hop->mtu = mtus[value >> 1 & 3];
+		break;
+	case 1:
+		atomic_store(&hop->mac_state, value & 2 ? DP_MAC_RESOLVED : 0);
+		break;
+	case 2:
+		rig->now_ns += (uint64_t)value * RIG_SECOND / 16;
+		dp_pipeline_tick(rig->w, rig->now_ns);
+		break;
+	case 3:
+		dp_worker_set_link(rig->w, value & 1 ? &rig->link : NULL);
+		dp_pipeline_begin(rig->w);
+		break;
+	case 4:
+		dp_nonce_publish(&rig->dp.nonce_key, &sign);
+		break;
+	case 5:
+		rig->w->hop_limit = value;
+		break;
+	case 6:
+		hop->vlan = value & 2 ? 7 : DP_UNTAGGED;
+		break;
+	case 7:
+		rig->w->tx[0].multi_segs = value & 1;
+		break;
+	case 8: // so many buffers are left
+		while (rte_mempool_avail_count(rig->dp.pool) > value)
+			kept[b->n_kept++] = rte_pktmbuf_alloc(rig->dp.pool);
+		break;
+	case 9:
+		rig->w->channel_max = CHANDATA_CHANNEL_MAX_RFC5766;
+		break;
+	}
+}
+
+static void begin(struct rig *rig)
+{
+	rig->now_ns += GAP;
+	for (uint8_t i = 0; i < 2; i++)
+		rig_hop(rig, RIG_HOP_IPV4 + i, RIG_HOP_MAC[i], 1500);
+	rig->w->hop_limit = 0;
+	rig->w->channel_max = CHANDATA_CHANNEL_MAX;
+	rig->w->tx[0].multi_segs = false;
+	memset(&rig->dp.nonce_key, 0, sizeof(rig->dp.nonce_key));
+	dp_worker_set_link(rig->w, &rig->link);
+	dp_pipeline_begin(rig->w);
+}
+
+static void end(struct burst *b)
+{
+	struct rig *rig = b->rig;
+
+	run(b);
+	rte_pktmbuf_free_bulk(kept, b->n_kept);
+	dp_worker_set_link(rig->w, &rig->link);
+	dp_pipeline_begin(rig->w);
+	while (dp_pipeline_inject(rig->w, rig->now_ns) > 0)
+		;
+	run(b);
+	rig->now_ns += GAP;
+	dp_pipeline_tick(rig->w, rig->now_ns);
+	rig_books_close(rig);
+	FUZZ_CHECK(rig_stats(rig).held == 0);
+	FUZZ_CHECK(rte_mempool_in_use_count(rig->dp.pool) == 0);
+}
+
+static void step(struct burst *b, struct fuzz_script *s)
+{
+	uint8_t raw[FRAME_MOST], op = fuzz_u8(s);
+
+	switch (op % OPS) {
+	case OP_RAW:
+		b->forged = true;
+		add(b, raw, take_payload(s, raw), op & 0x80);
+		break;
+	case OP_UDP:
+	case OP_UDP_TOO:
+		add_udp(b, s);
+		break;
+	case OP_OTHER:
+		add_other(b, s);
+		break;
+	case OP_FRAGMENT:
+		add_fragment(b, s);
+		break;
+	case OP_INJECT:
+		inject(b, s);
+		break;
+	case OP_WORLD: {
+		uint8_t what = fuzz_u8(s);
+		run(b);
+		change_world(b, what, fuzz_u8(s));
+		break;
+	}
+	default:
+		run(b);
+	}
+}
+
+void fuzz_one(const uint8_t *data, size_t size)
+{
+	static struct rig *rig;
+	struct fuzz_script s = fuzz_script(data, size);
+
+	if (rig == NULL) {
+		fuzz_eal();
+		rig = make_world();
+	}
+	struct burst b = {.rig = rig};
+	uint64_t up = rig_counter(rig, channel_up);
+	begin(rig);
+	for (int i = 0; i < 200 && fuzz_left(&s) > 0; i++) {
+		step(&b, &s);
+		if (b.n == DP_BURST)
+			run(&b);
+	}
+	end(&b);
+	if (rig_counter(rig, channel_up) != up)
+		fuzz_canary(data + size);
+}

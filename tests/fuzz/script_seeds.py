@@ -1,0 +1,611 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Seeds of the targets that read their input as a script; make_seeds.py runs it. What the bytes mean
+is said in each target's source."""
+import json
+import pathlib
+import re
+import struct
+
+HERE = pathlib.Path(__file__).resolve().parent
+save = attr = COOKIE = ID = stun = xor_address = checksum = ethernet = ipv4 = udp = V4 = V6 = None  # of make_seeds.py
+
+
+def make(seeds):
+    for name in ("save", "attr", "COOKIE", "ID", "stun", "xor_address", "checksum", "ethernet", "ipv4", "udp", "V4", "V6"):
+        globals()[name] = getattr(seeds, name)
+    netlink_seeds()
+    state_seeds()
+    pipeline_seeds()
+    apply_seeds()
+    socket_seeds()
+    cli_seeds()
+    turn_seeds()
+    adopt_seeds()
+    conf_seeds()
+
+
+def nested(kind, body):
+    return struct.pack("<HH", 4 + len(body), kind) + body + b"\0" * (-len(body) % 4)
+
+
+def netlink_seeds():
+    """Operations and datagrams of rtnetlink, host order; see fuzz_netlink.c."""
+    wan, vlan, other = 7, 12, 20
+    newlink, dellink, newaddr, deladdr, newroute, delroute, newneigh, delneigh, newnexthop = 16, 17, 20, 21, 24, 25, 28, 29, 104
+    up, inet, inet6, main_table = 0x41, 2, 10, 254
+    v4, v6 = bytes([198, 18, 0, 9]), V6[0]
+
+    def message(kind, body, flags=0, sequence=1):
+        return struct.pack("<IHHII", 16 + len(body), kind, flags, sequence, 0) + body
+
+    def event(*messages):
+        data = b"".join(messages)
+        return b"\7" + struct.pack(">H", len(data)) + data
+
+    def datagram(*messages):
+        data = b"".join(messages)
+        return struct.pack(">H", len(data)) + data
+
+    def u32(kind, value):
+        return nested(kind, struct.pack("<I", value))
+
+    def link(kind, index, flags=up, mtu=1500, *attrs):
+        return message(kind, struct.pack("<BBHiII", 0, 0, 1, index, flags, 0) + u32(4, mtu) + b"".join(attrs))
+
+    def vlan_of(parent, tag, protocol=0x8100, kind=b"vlan\0"):
+        data = nested(2, nested(1, struct.pack("<H", tag)) + nested(5, struct.pack(">H", protocol)))
+        return u32(5, parent) + nested(18, nested(1, kind) + data)
+
+    def neighbour(kind, ip, index=wan, state=2, mac=bytes([2, 0, 0, 0, 0, 9]), flags=0, *attrs):
+        return message(kind, struct.pack("<BBHiHBB", inet if len(ip) == 4 else inet6, 0, 0, index, state, flags, 0) +
+                       nested(1, ip) + nested(2, mac) + b"".join(attrs))
+
+    def route(kind, ip, bits, *attrs, table=main_table, type_=1, flags=0, header_flags=0, tos=0):
+        family = inet if ip is None or len(ip) == 4 else inet6
+        return message(kind, struct.pack("<BBBBBBBBI", family, bits, 0, tos, table, 0, 0, type_, header_flags) +
+                       (nested(1, ip) if ip else b"") + b"".join(attrs), flags)
+
+    def hop(index, *attrs, flags=0, length=None):
+        body = b"".join(attrs)
+        return struct.pack("<HBBi", 8 + len(body) if length is None else length, flags, 0, index) + body
+
+    oif, gateway = u32(4, wan), nested(5, v4)
+    via6 = nested(18, struct.pack("<H", inet6) + v6)
+    error, done = message(2, struct.pack("<i", 0)), message(3, struct.pack("<i", 0))
+
+    def save_all(name, *steps):
+        save("netlink", name, b"".join(steps))
+
+    held = event(route(newroute, v4, 24, oif, gateway), route(newroute, v6, 64, u32(4, vlan), nested(5, V6[1])))
+    save_all("held", held, event(link(newlink, 7, up, 1400)), event(link(newlink, vlan, up, 1496, vlan_of(9, 7))), event(link(dellink, 7)), b"\2\0", event(route(delroute, v4, 24)),
+             event(route(newroute, v4, 24, oif, gateway)), event(neighbour(newneigh, v4, wan, 0x80, bytes(6))), event(route(delroute, v4, 24)), event(neighbour(newneigh, v4, wan, 1)))
+    save_all("links", event(link(newlink, 30, up, 1400, vlan_of(wan, 7))), event(link(newlink, 30, up, 70000, vlan_of(9, 7))),
+             event(link(newlink, vlan, 0, 1496, vlan_of(wan, 100)), link(dellink, 30)), event(link(newlink, other)),
+             event(link(newlink, 31, up, 1500, vlan_of(wan, 7, 0x88A8))), event(link(newlink, 31, up, 1500, vlan_of(wan, 7, kind=b"v"))),
+             event(link(newlink, 31, up, 1500, vlan_of(other, 7))), event(link(newlink, 31, up, 1500, u32(5, wan), nested(18, b""))),
+             event(link(newlink, 31, up, 1500, u32(5, wan), nested(18, nested(1, b"vlan\0") + nested(2, b"")))),
+             event(link(newlink, 7, 0, 1280)), event(message(newlink, b"")))
+    save_all("neighbours", event(neighbour(newneigh, v4), neighbour(newneigh, v6)), event(neighbour(newneigh, v4, state=1)),
+             event(neighbour(newneigh, v6, wan, 0x80)), event(neighbour(delneigh, v6)), event(neighbour(newneigh, v4, other)),
+             event(neighbour(newneigh, v4, wan, 2, b"abc")), event(neighbour(newneigh, v4, wan, 2, bytes(6), 8)),
+             event(neighbour(newneigh, v4[:3])), event(neighbour(newneigh, v4, wan, 2, bytes(6), 0, u32(15, 1))),
+             event(message(newneigh, b"")), b"\2\0", b"\2\7")
+    save_all("routes", event(route(newroute, v4, 32, oif)), event(route(newroute, v4, 24, oif, gateway)),
+             event(route(newroute, v6, 64, oif, nested(5, V6[1]))), event(route(newroute, None, 0, oif, gateway)),
+             event(route(newroute, v4, 24, oif, via6, u32(6, 10))), event(route(newroute, v4, 24, oif, u32(15, 253))),
+             event(route(newroute, v4, 24, type_=7)), event(route(newroute, v4, 24, table=100)),
+             event(route(newroute, v4, 24, type_=9)), event(route(newroute, v4, 33)), event(route(newroute, v4[:3], 24)),
+             event(route(newroute, v4, 24, u32(4, other))), event(route(newroute, v4, 24, oif, nested(22, b""))),
+             event(route(newroute, v4, 24, oif, nested(18, b"\2"))), event(route(newroute, v4, 24, oif, nested(5, v4[:2]))),
+             event(route(delroute, v4, 24), route(delroute, v4, 24), route(delroute, v4, 32)), event(message(newroute, b"")),
+             event(route(newroute, v4, 32, tos=4)), event(route(newroute, v4, 32, table=255, type_=2)), b"\2\0", b"\2\7")
+    save_all("multipath", event(route(newroute, v4, 24, nested(9, hop(other) + hop(wan, gateway, flags=1) + hop(wan, gateway)))),
+             event(route(newroute, v6, 64, nested(9, hop(wan, via6)))), event(route(newroute, v6, 64, nested(9, hop(wan, via6)), flags=0x800)),
+             event(route(delroute, v6, 64)), event(route(newroute, v4, 24, nested(9, hop(wan, length=4)))),
+             event(route(newroute, v4, 24, oif, flags=0x100)), event(route(newroute, v4, 24, nested(9, hop(wan, length=200)))))
+    save_all("dump", b"\1\0", datagram(link(newlink, 7), route(newroute, v4, 24, oif), route(newroute, v4, 24, oif, gateway)),
+             datagram(done), b"\1\0", datagram(done), b"\1\0", datagram(message(3, b"\0\0\0\0", 0x10, 3)),
+             b"\1\xff\0", b"\1\xff\1", b"\1\0\x20\0", b"\1\0\x30\0")
+    save_all("ask", event(route(newroute, v4, 24, oif, gateway)) + b"\xa5\0", datagram(error), b"\0" + datagram(neighbour(newneigh, v4), message(2, struct.pack("<i", 0), 0, 1)),
+             event(route(delroute, v4, 24)) + b"\xa5\0", datagram(error),
+             event(route(newroute, v4, 24, oif, gateway)) + b"\xa5\xff\0",
+             b"\0\0", datagram(message(2, b"", 0, 9), message(2, b"")), b"\0\0", datagram(message(2, struct.pack("<i", -2), 0, 4)),
+             b"\2\0", b"\0\0", event(route(delroute, v4, 24)))
+    save_all("sockets", b"\7\x10\4abcd", b"\7\x20\0", b"\7\x20\1", b"\7\x30\0", b"\7\0\3abc", event(message(1, b"")))
+    save_all("rest", event(message(newaddr, bytes(8)), message(deladdr, struct.pack("<BBBBI", inet, 32, 0, 0, wan) + nested(2, bytes([198, 18, 0, 2]))),
+                           message(deladdr, bytes(8)), message(deladdr, b""), message(newnexthop, bytes(8)), message(99, b"")))
+    many = [event(route(newroute, bytes([10, i, 0, 0]), 16, oif)) for i in range(40)]
+    save_all("many", *many)
+    save_all("too-many", *(event(*(route(newroute, bytes([10, i, n, 0]), 24, oif, u32(6, n)) for n in range(8))) for i in range(18)))
+
+
+def state_seeds():
+    """Scripts of the targets that drive something with state; each target's source says what the bytes mean."""
+    for how in range(0, 64, 3):
+        save("nonce", "ours-%02d" % how, bytes([how, 0x80, 0]))
+    save("nonce", "altered", bytes([2, 0x80, 0, 28, 1, 9, 0x40]))
+    save("nonce", "text", b"\0obMatJos2gAAAabcdefghijklmnop")
+    save("nonce", "short", b"\0obMatJos2gAA")
+    save("nonce", "digits", b"\0obMatJos2gAAA+/0+/0+/0+/0+/0~")
+    save("nonce", "draw-fails", bytes([1 | 63 << 2, 0]))
+
+    index = struct.pack("<I", 0xFFFFFFFF)
+    save("ring", "use", bytes(13) + bytes([3, 3, 4, 5, 7, 3, 4, 7, 13, 2, 1, 3, 4]))
+    save("ring", "mad", bytes(13) + (b"\0" + index + b"\5" + b"\1" + index + b"\3") * 4 + b"\6\5")
+    save("ring", "full", bytes(13) + b"\3" * 12 + b"\4" + b"\x0d" * 2 + b"\3\3\4")
+    save("ring", "geometry", bytes(8) + struct.pack(">HHB", 8, 64, 0) + b"\3\4")
+    save("ring", "geometry-odd", bytes(8) + struct.pack(">HHB", 8, 64, 64))
+    save("ring", "geometry-large", bytes(8) + struct.pack(">HHB", 0x800F, 0xFFC0, 0))
+    save("ring", "not-fresh", struct.pack("<II", 5, 2) + bytes(5) + b"\5\3\4\5")
+
+    for name, text in (("ports", "80,9000-9010"), ("ports-end", "1,\n"), ("ports-wrong", "5-4"), ("ports-large", "65536"), ("ports-word", "80;"),
+                       ("ports-none", ""), ("ports-range", "1-x"), ("ports-many", ",".join(str(n) for n in range(1, 60, 2))),
+                       ("held4", "  12: 020012C6:0D96 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 4711 2 0 0"),
+                       ("held6", "  12: 000198FD180000000000000002000000:0D96 00000000:0000 07 0:0 00:0 0 0 0 4711 2"),
+                       ("held-mapped", "  1: 0000000000000000FFFF0000020012C6:0D96 0:0 07 0:0 00:0 0 0 0 4711 2"),
+                       ("held-short", "  1: 0200:0D96 0:0 07 0:0 00:0 0 0 0 4711 2"), ("heading", "  sl  local_address"),
+                       ("record", "reserved 49152-65535\ninterface eth0 3 xdp=7 qdisc=1\n"), ("record-wrong", "reserved 9-1\ninterface eth0 x\n"),
+                       ("record-foreign", "-turnpike-steer 1\nplace x 1\n"),
+                       ("record-many", "".join("interface e%d %d xdp=1 qdisc=0\n" % (n, n) for n in range(17))),
+                       ("record-long", "reserved " + ",".join(str(n) for n in range(1, 60, 2)) + "\ninterface sixteencharacters 1 xdp=1 qdisc=0\n")):
+        save("setup", name, text.encode())
+
+
+def pipeline_seeds():
+    """Steps of fuzz_pipeline.c."""
+    raw, udp_, other, fragment, inject, world, run = 0, 1, 3, 4, 5, 6, 7
+    client, client6, peer, peer6, third, peer_of_third, peer_dual, stranger, stranger6, late, multicast, portless, unbound, nobody, elsewhere, not_ours = range(16)
+
+    def payload(data, fill=0):
+        return bytes([len(data), fill]) + data
+
+    def udp_from(way, data, fill=0, flags=0):
+        return bytes([udp_, way, flags]) + payload(data, fill)
+
+    def channel(number, data, length=None):
+        return struct.pack(">HH", number, len(data) if length is None else length) + data
+
+    def piece(way, offset, more, ident, data, fill=0, flags=0):
+        return bytes([fragment, way, flags, offset, more | ident << 1]) + payload(data, fill)
+
+    def icmp(way, kind, code, quote, rest=0, flags=0):
+        return bytes([other, way, flags]) + payload(struct.pack(">BBHI", kind, code, 0, rest) + quote)
+
+    def change(what, value):
+        return bytes([world, what, value])
+
+    def ip4(text):
+        return bytes(int(x) for x in text.split("."))
+
+    def quote4(src, dst, protocol=17, sport=50001, dport=6000):
+        head = struct.pack(">BBHHHBBH", 0x45, 0, 36, 7, 0, 64, protocol, 0) + ip4(src) + ip4(dst)
+        head = head[:10] + struct.pack(">H", checksum(head)) + head[12:]
+        return head + struct.pack(">HHHH", sport, dport, 16, 0)
+
+    p4, p6 = xor_address(ip4("198.18.2.2"), 6000), xor_address(bytes.fromhex("fd0001980018") + bytes(8) + b"\0\x99", 6000)
+    hairpin, denied = xor_address(ip4("203.0.113.5"), 50002), xor_address(ip4("198.18.0.2"), 3478)
+    data = attr(0x0013, b"payload")
+
+    def send(*attrs, **more):
+        return stun(0x0016, *attrs, **more)
+
+    def save_all(name, *steps):
+        save("pipeline", name, b"".join(steps))
+
+    save_all("channels", udp_from(client, channel(0x4001, b"hello")), udp_from(client6, channel(0x4001, b"hello") + b"\0\0\0"),
+             udp_from(peer, b"down"), udp_from(peer6, b"down"), udp_from(peer_dual, b"down"), udp_from(client, channel(0x4004, b"across")),
+             udp_from(client, channel(0x4003, b"late")), udp_from(client, channel(0x4009, b"none")), udp_from(client, channel(0x4001, b"x", 9)),
+             udp_from(client, b"\x40"), udp_from(client, channel(0x4001, b"odd") + b"tail!", flags=4), bytes([run]))
+    save_all("hairpin", udp_from(client, channel(0x4002, b"hello")), udp_from(client, send(attr(0x0012, hairpin), data)),
+             udp_from(client, send(attr(0x0012, denied), data)), udp_from(third, channel(0x4001, b"x")),
+             udp_from(third, send(attr(0x0012, xor_address(ip4("198.18.0.2"), 50001)), data)),
+             udp_from(client, send(attr(0x0012, xor_address(ip4("203.0.113.5"), 50009)), data)))
+    save_all("send", udp_from(client, send(attr(0x0012, p4), data)), udp_from(client, send(attr(0x0012, p6), data, attr(0x001A))),
+             udp_from(client6, send(attr(0x0012, p6), attr(0x001A), data, fingerprint=True)),
+             udp_from(client, send(attr(0x0012, p4), data, attr(0x7F00))), udp_from(client, send(attr(0x0012, p4))),
+             udp_from(client, send(data)), udp_from(client, send(attr(0x0012, p4[:6]), data)), udp_from(stranger, send(attr(0x0012, p4), data)),
+             udp_from(client, send(attr(0x0012, p4), attr(0x0012, p6), attr(0x0013))), udp_from(client, send(attr(0x0012, p4), data, attr(0x8028, bytes(4)))),
+             udp_from(client, send(attr(0x0012, xor_address(ip4("198.18.7.7"), 1)), data)), udp_from(client, send(attr(0x0012, p4), data), flags=4),
+             udp_from(client, send(attr(0x0012, xor_address(ip4("198.18.2.2"), 0)), data)), udp_from(client, send(attr(0x0012, xor_address(ip4("198.18.2.3"), 9)), data)))
+    save_all("binding", udp_from(client, stun(1)), udp_from(client6, stun(1, fingerprint=True)), udp_from(stranger, stun(1), flags=1),
+             udp_from(stranger6, stun(1, attr(0x8022, b"x"))), udp_from(stranger, stun(1, attr(0x0003, bytes(4)))), udp_from(multicast, stun(1)),
+             udp_from(stranger, stun(1, attr(0x8028, bytes(4)))), udp_from(stranger, stun(0x0101)), udp_from(stranger, stun(0x0011)),
+             udp_from(stranger, stun(1) + b"x"), udp_from(stranger, b"\0\1"), udp_from(stranger, b"\x16\xfe"), udp_from(stranger, b"\xff"), udp_from(stranger, b""))
+    save_all("challenge", change(4, 0), udp_from(stranger, stun(3, attr(0x0019, b"\x11\0\0\0"))), udp_from(stranger6, stun(3, attr(0x0019, b"\x11\0\0\0"), fingerprint=True)),
+             udp_from(stranger, stun(3, attr(0x0008, bytes(20)))), udp_from(stranger, stun(3, attr(0x7F00))), udp_from(stranger, stun(4)))
+    save_all("punt", udp_from(client, stun(4, attr(0x0008, bytes(20)))), udp_from(stranger, stun(3)), udp_from(client, stun(3), 150),
+             change(3, 0), udp_from(client, stun(4)), change(3, 1), *(udp_from(client, stun(4)) for _ in range(12)))
+    save_all("budget", *(udp_from(stranger, stun(1)) for _ in range(8)), *(udp_from(stranger, stun(4)) for _ in range(3)),
+             change(4, 0), *(udp_from(stranger6, stun(3)) for _ in range(9)), *(udp_from(peer_dual - 6 + 7, stun(1)) for _ in range(3)), change(2, 16), *(udp_from(stranger, stun(4)) for _ in range(6)))
+    save_all("too-big", change(0, 6), change(0, 7), udp_from(client, channel(0x4001, b"x", 1241) + bytes(0), 155), udp_from(peer, b"x", 200, 2), udp_from(peer, b"x", 200, 3),
+             udp_from(peer6, b"x", 200), udp_from(client6, channel(0x4001, b"x", 1201), 155), udp_from(client, send(attr(0x0012, p4), attr(0x001A), attr(0x0013, bytes(100), 1200)), 140, 2))
+    save_all("fragments-out", change(0, 4), udp_from(client, channel(0x4001, b"x", 1201), 150), udp_from(peer, b"x", 220), change(6, 2), udp_from(peer, b"x", 220),
+             change(7, 1), udp_from(peer, b"x", 220))
+    first = struct.pack(">HHHH", 6000, 50001, 8 + 32, 0x1234)
+    save_all("fragments", piece(peer, 0, 1, 1, first + bytes(16)), piece(peer, 3, 0, 1, bytes(16)), piece(peer, 3, 0, 2, bytes(16)), piece(peer, 0, 1, 2, first + bytes(16)),
+             piece(peer6, 0, 1, 3, first + bytes(16)), piece(peer6, 3, 0, 3, bytes(16), flags=0x41), piece(peer, 0, 1, 4, first + bytes(16)), piece(peer, 0, 1, 4, first + bytes(16)),
+             piece(peer, 2, 0, 4, bytes(16)), piece(peer, 3, 0, 4, bytes(16)), piece(peer, 9, 1, 5, bytes(16)), piece(peer, 3, 0, 5, bytes(8)), piece(peer, 0, 1, 6, bytes(7)),
+             piece(peer, 255, 1, 7, bytes(8), 220, 0x80), bytes([run]), change(2, 255))
+    save_all("fragments-many", *(piece(peer, n, 1, 1, bytes(8), 31, 0x80) for n in range(66)))
+    save_all("fragments-large", piece(peer, 0, 1, 1, struct.pack(">HHHH", 6000, 50001, 8 + 3792, 0), 159), piece(peer, 160, 1, 1, b"", 160),
+             piece(peer, 255, 1, 1, b"", 65), piece(peer, 80, 0, 1, b"", 155, 0x80), change(0, 0), piece(peer, 0, 1, 2, struct.pack(">HHHH", 6000, 50001, 2552, 0), 159),
+             piece(peer, 160, 0, 2, b"", 159), change(7, 1), piece(peer6, 0, 1, 3, struct.pack(">HHHH", 6000, 50001, 2552, 0x1234), 159), piece(peer6, 160, 0, 3, b"", 159),
+             piece(client, 0, 1, 4, struct.pack(">HHHH", 40000, 3478, 2552, 0) + stun(1)[:2] + struct.pack(">HI", 2524, COOKIE) + ID + attr(0x8022, b"", 2520)[:4], 156), piece(client, 160, 0, 4, b"", 159))
+    save_all("icmp", icmp(peer, 3, 3, quote4("198.18.0.2", "198.18.2.2")), icmp(peer, 3, 4, quote4("198.18.0.2", "198.18.2.2"), 1280), icmp(peer, 11, 0, quote4("198.18.0.2", "198.18.2.2")),
+             icmp(peer, 8, 0, b""), icmp(peer, 3, 3, b"short"), icmp(peer, 3, 3, quote4("198.18.0.2", "198.18.9.9")), icmp(peer, 3, 3, quote4("198.18.0.9", "198.18.2.2")),
+             icmp(peer, 3, 3, quote4("198.18.0.2", "198.18.2.2", 6)), icmp(peer, 3, 3, quote4("198.18.0.2", "198.18.2.2"), flags=0x40), icmp(peer, 5, 0, quote4("198.18.0.2", "198.18.2.2")),
+             icmp(peer, 3, 3, quote4("198.18.0.2", "203.0.113.5", dport=50002)), icmp(peer, 3, 3, quote4("198.18.0.2", "198.18.2.2", sport=80)), bytes([other, peer, 0x80]) + payload(bytes(20)))
+    quote6 = struct.pack(">IHBB", 0x60000000, 16, 17, 64) + bytes.fromhex("fd000198001800000000000000000002") + bytes.fromhex("fd000198001800000000000000000099") + \
+        struct.pack(">HHHH", 50001, 6000, 16, 0)
+    save_all("icmp6", icmp(peer6, 1, 4, quote6), icmp(peer6, 2, 0, quote6, 1280), icmp(peer6, 3, 0, quote6), icmp(peer6, 128, 0, b""), icmp(peer6, 4, 0, quote6))
+    save_all("inject", *(bytes([inject, way]) + payload(b"answer", fill) for way, fill in ((0, 0), (0x10, 0), (0x30, 0), (1, 10), (0x11, 180), (0x10, 235), (3, 0))),
+             bytes([inject, 0x80]) + bytes(200), bytes([run]), change(1, 0), change(1, 1), bytes([inject, 0x10]) + payload(b"x"), bytes([inject, 0]) + payload(b"x"), bytes([run]))
+    save_all("next-hop", change(1, 0), change(1, 1), udp_from(client, channel(0x4001, b"x")), udp_from(client, stun(1)), change(1, 2), change(1, 3), change(6, 2), udp_from(client, channel(0x4001, b"x"), flags=17),
+             change(5, 33), udp_from(client, channel(0x4001, b"x"), flags=16), udp_from(client, send(attr(0x0012, p4), data), flags=16))
+    save_all("police", *(udp_from(peer_of_third, b"x", 150) for _ in range(20)), *(udp_from(third, channel(0x4001, b"x", 1201), 150) for _ in range(20)), *(udp_from(third, send(attr(0x0012, p4), attr(0x0013, bytes(100), 1100)), 125) for _ in range(20)))
+    save_all("not-ours", udp_from(late, b"x"), udp_from(portless, b"x"), udp_from(unbound, b"x"), udp_from(nobody, b"x"), udp_from(elsewhere, b"x"), udp_from(not_ours, b"x"),
+             udp_from(client, channel(0x4001, b"x"), flags=8), bytes([raw]) + payload(b"short"), bytes([raw]) + payload(ethernet(0x0806, bytes(46))),
+             bytes([raw]) + payload(ethernet(0x0800, b"\x46" + bytes(30))), bytes([raw]) + payload(ethernet(0x0800, ipv4(bytes(20), protocol=6))),
+             bytes([raw]) + payload(ethernet(0x0800, ipv4(udp(b"abc", *V4, length=4)))))
+    for left in (0, 1, 2, 3):
+        save_all("no-buffers-%d" % left, udp_from(client, stun(1)), udp_from(peer, b"x", 220), change(0, 4), piece(peer, 0, 1, 1, first + bytes(16)), bytes([run]), change(8, 3 + left), piece(peer, 3, 0, 1, bytes(16)), udp_from(peer, b"x", 220), bytes([run]),
+                 change(8, left), bytes([inject, 0x10]) + payload(b"x"), udp_from(peer, b"x", 220, 2), bytes([run]))
+    save_all("tight", udp_from(client, stun(1), flags=32), udp_from(client6, stun(1, fingerprint=True), flags=32), udp_from(peer, b"x", flags=32), change(4, 0), udp_from(stranger, stun(3), flags=32),
+             udp_from(client, channel(0x4001, b"x"), flags=32), change(9, 0), udp_from(client, channel(0x5001, b"x")), bytes([raw | 0x80]) + payload(ethernet(0x0800, ipv4(udp(b"abc", *V4)))))
+    save_all("zero-checksum", udp_from(client, channel(0x4001, b"x"), flags=4), udp_from(client, channel(0x4004, b"x"), flags=4), udp_from(peer, b"x", flags=4), udp_from(unbound, b"x", flags=4))
+
+
+def apply_seeds():
+    """Commands of fuzz_apply.c: type, allocation and generation, deadline, then what the type wants."""
+    begin, end, alloc_set, alloc_delete, permission_set, permission_delete, channel_set, channel_delete, counters, routes = 1, 2, 3, 4, 5, 6, 7, 8, 9, 15
+    relay, behind, public, relay6, client, other, client6, listener6, listener = range(9)
+    none, at_3478, port0 = 0x40, 0x80, 0x40
+
+    def ref(index, generation):
+        return index | generation << 2
+
+    def allocation(index=0, generation=1, deadline=3, client_=client, listener_=0, first=relay, second=None, port=1, rate=0, listener_port=at_3478):
+        return bytes([alloc_set, ref(index, generation), deadline, client_, 2, listener_, listener_port, first, port]) + \
+            (bytes([none, 0]) if second is None else bytes([second, port])) + struct.pack(">H", rate)
+
+    def permission(kind, peer, index=0, generation=1, deadline=3):
+        return bytes([kind, ref(index, generation), deadline, peer, 0])
+
+    def channel(kind, peer, port=1, index=0, generation=1, deadline=3, number=None):
+        return bytes([kind, ref(index, generation), deadline, peer, port]) + (b"\0" if number is None else b"\x80" + struct.pack(">H", number))
+
+    def simple(kind, index=0, generation=1, deadline=3):
+        return bytes([kind, ref(index, generation), deadline])
+
+    def save_all(name, *steps):
+        save("apply", name, b"".join(steps))
+
+    live = allocation() + permission(permission_set, other) + channel(channel_set, other)
+    save_all("live", live, simple(counters), simple(alloc_delete))
+    save_all("refresh", live, allocation(deadline=2, rate=1001), permission(permission_set, other, deadline=1), channel(channel_set, other, deadline=1), live)
+    save_all("deletes", live, channel(channel_delete, other, number=0x4444), channel(channel_delete, other), channel(channel_delete, other), permission(permission_delete, other),
+             permission(permission_delete, other), simple(alloc_delete), simple(alloc_delete), simple(counters), simple(counters, 1, 2))
+    save_all("rebinds", live, channel(channel_set, 10), channel(channel_set, other, number=0x4005), channel(channel_set, 10, 3), permission(permission_delete, other), permission(permission_set, other, deadline=1))
+    save_all("sync", live, allocation(1, 1, client_=other, first=behind), permission(permission_set, other, 1), channel(channel_set, other, index=1), simple(begin), allocation(),
+             simple(end), simple(end), simple(begin), live, simple(end))
+    save_all("dual", allocation(second=relay6), permission(permission_set, 11), channel(channel_set, 11), permission(permission_set, other), allocation(1, 1, client_=client6, listener_=listener6, first=relay6, port=2),
+             permission(permission_set, relay6, 1), channel(channel_set, relay6, 1, 1), bytes([routes, 1, 0]), bytes([routes, 0, 0]))
+    save_all("hairpin", allocation(), allocation(1, 1, client_=other, first=behind), permission(permission_set, public), channel(channel_set, public), channel(channel_set, behind, number=0x4006),
+             permission(permission_set, 0, 1), channel(channel_set, 0, at_3478, 1), channel(channel_set, 0, 1, 1), channel(channel_set, listener, at_3478, 1), permission(permission_set, listener, 1))
+    save_all("refused", allocation(client_=9, listener_=client), allocation(listener_=10), allocation(listener_port=1), allocation(first=client), allocation(first=listener), allocation(port=at_3478), allocation(second=behind),
+             allocation(second=0xC0), allocation(client_=none), allocation(first=none), allocation(client_=client6), allocation(0, 0), bytes([alloc_set, 0x40 | 4, 3]), allocation(1, 1, listener_=8, first=relay),
+             allocation(), allocation(1, 1), allocation(client_=other), allocation(0, 2), allocation(0, 1), channel(channel_set, 11), channel(channel_set, other, port0), channel(channel_set, other, number=0x3FFF),
+             permission(permission_set, none), permission(permission_set, other, 2), channel(channel_set, other, index=2), permission(permission_delete, none), simple(0), bytes([0x43, 4, 0]), simple(14))
+    save_all("raw", b"\x80" + bytes(8) + struct.pack("<HHIIIQ", 3, 1, 0, 0, 1, 2**63) + bytes(160))
+    save_all("full", *(allocation(n & 3, 1, client_=0x80) + b"" for n in range(3)), live, *(permission(permission_set, 0x80) for _ in range(3)))
+    save_all("routes", live, bytes([routes, 1, 0]), bytes([routes, 0, 0]), allocation(1, 1, client_=other, first=behind), bytes([routes, 1, 0]), bytes([routes, 0, 0]))
+
+
+def socket_seeds():
+    """Scripts of manage, client and attach."""
+    greet, send_, close_, turn, tick, rings, command, read = range(8)
+    save("manage", "status", bytes([greet, 3, send_, 0, read]))
+    save("manage", "control", bytes([greet, 1, read, command, 3, command, 1, read, greet | 8, 1, read | 8, close_, greet | 8, 1, read | 8]))
+    save("manage", "commands", bytes([greet, 1, read]) + bytes([command, 3]) * 20 + bytes([read, close_, turn]))
+    save("manage", "rings", bytes([greet, 1, read]) + bytes([rings, 3]) + b"\x05\0\0\0" + bytes([rings, 0]) + b"\xff" * 4 + bytes([rings, 1]) + b"\xff" * 4 + bytes([turn]))
+    save("manage", "acks-full", bytes([greet, 1, read]) + (b"".join(bytes([rings, 3]) + struct.pack("<I", n * 4096) + bytes([turn]) for n in (1, 2, 3)) + bytes([close_])) + b"")
+    save("manage", "refused", bytes([greet, 0, close_, greet, 2, close_, greet, 5, 4, 9, close_, greet, 7, 0, 9, close_, greet, 11, 3, close_, greet, 19]) + b"x" * 16 + bytes([close_, greet, 35, 20, close_, greet, 99, 20, close_, greet, 99, 40, close_, greet, 131]))
+    save("manage", "bytes", bytes([send_, 1]) + b"x" * 8 + bytes([close_]) + bytes([send_, 150]) + b"y" * 100 + bytes([send_ | 8, 2]) + b"z" * 16)
+    save("manage", "slow", bytes([turn, greet | 8, 3, tick, tick, tick, send_, 0]))
+    save("manage", "unread", bytes([greet, 3]) + bytes([send_, 0]) * 60)
+    save("manage", "twice", bytes([greet, 1, greet, 1, send_, 0, read, greet | 8, 1, read | 8, greet | 8, 2, greet | 16, 1, read | 16]))
+    save("manage", "other-sizes", bytes([greet, 6, 0, 1, read, greet | 8, 6, 8, 0, greet | 16, 5, 0, 0, greet, 5, 3, 0]))
+    save("client", "attached", bytes([0, 0, 4, 2, 0, 4, 2, 0, 6, 7]))
+    save("client", "attached-refuse", bytes([8, 0, 0, 0]))
+    save("client", "refused", bytes(sum(([1, n, 0] for n in range(8)), [])))
+    for n in range(8):
+        save("client", "refused-%d" % n, bytes([1, n, 0, 6]))
+    save("client", "refused-short", bytes([1, 1, 17]))
+    save("client", "wrong", bytes([0, 1, 99]))
+    save("client", "wrong-type", bytes([0, 2, 99]))
+    save("client", "few-descriptors", bytes([0, 4 | 1 << 4]))
+    save("client", "bytes", bytes([3, 20]) + b"x" * 20)
+    save("client", "too-long", bytes([3, 255]) + b"x" * 255)
+    save("client", "unexpected", bytes([0, 0, 1, 1, 0]))
+    save("client", "status-unasked", bytes([0, 0, 2, 0]))
+    save("client", "status-wrong", bytes([0, 0, 4, 2, 1, 0, 0]) + b"12345678")
+    save("client", "status-short", bytes([0, 0, 4, 2, 2, 0, 9]))
+    save("client", "many-questions", bytes([0, 0, 0xE4, 0xE4, 2, 0, 2, 0, 6]))
+    save("client", "nowhere", b"\xff")
+    save("client", "long-path", b"\xfe")
+    save("client", "gone", bytes([0, 0, 4, 6, 4]))
+    save("client", "later", bytes([0, 0, 20, 20, 22, 22, 22, 22, 0, 0]))
+    save("client", "drop", bytes([0, 0, 7, 4, 39]))
+
+    # struct tp_attached: where a field is, then what it becomes; `how` of fuzz_attach.c, then ring scribbles.
+    def alter(name, *pieces, how=0, rest=b""):
+        save("attach", name, bytes([len(pieces)]) + b"".join(struct.pack(">HB", at, len(data) - 1) + data
+                                                              for at, data in pieces) + bytes([how]) + rest)
+
+    def u16(at, value):
+        return at, struct.pack("<H", value)
+
+    def u64(at, value):
+        return at, struct.pack("<Q", value)
+
+    for name, at, value in (("magic", 0, 0), ("major", 4, 99), ("type", 8, 2), ("length", 12, 1), ("workers", 20, 0), ("workers-many", 20, 999),
+                            ("rings", 22, 5), ("port-min", 48, 0), ("port-max", 50, 1), ("listeners", 52, 0), ("relays", 54, 0),
+                            ("ring-kind", RING, 9), ("ring-twice", RING + 24, 1), ("ring-worker", RING + 2, 3), ("ring-slots", RING + 4, 3),
+                            ("ring-slot-bytes", RING + 8, 64), ("ring-event", RING + 12, 99), ("ring-offset", RING + 16, 1),
+                            ("ring-far", RING + 18, 999), ("listener-port", LISTENER + 20, 0), ("listener-pad", LISTENER + 17, 1),
+                            ("listener-family", LISTENER + 16, 9), ("listener-rest", LISTENER + 5, 1), ("relay-family", RELAY + 16, 6), ("relay-bits", RELAY + 40, 99)):
+        alter(name, u16(at, value))
+    alter("overlap", u64(RING + 24 + 16, 0))
+    alter("region-small", u64(32, 1))
+    alter("region-large", u64(32, 1 << 32))
+    alter("rings-none", u64(40, 0))
+    alter("rings-large", u64(40, 1 << 32))
+    alter("swapped", how=2)
+    alter("few-descriptors", how=1 | 2 << 4)
+    alter("fewer-descriptors", how=1 | 5 << 4)
+    alter("short", how=4)
+    alter("closed", how=8)
+    punt = bytes(8) + addr(198, 18, 1, 1, 4000) + addr(198, 18, 0, 2, 3478) + bytes(20) + struct.pack("<HHBBH", 0, 3, 0, 0, 0)
+    slot = bytes([1, 0, len(punt)]) + punt
+    head = bytes([1 | 2 | 4]) + struct.pack("<I", 2)
+    alter("punt", rest=slot + head)
+    alter("punt-elsewhere", rest=bytes([1, 0, 60]) + punt[:52] + b"\1" + punt[53:60] + head)
+    alter("punt-malformed", rest=bytes([1, 1, 40]) + punt[:40] + head)
+    alter("punt-mad", rest=bytes([1 | 2 | 4]) + b"\xff" * 4)
+    ack = struct.pack("<QiHH", 1, 0, 9, 0)
+    alter("ack", rest=bytes([0, 0, len(ack)]) + ack + bytes([2 | 4]) + struct.pack("<I", 2))
+    alter("ack-order", rest=bytes([0, 0, 1, 9]) + bytes([2 | 4]) + struct.pack("<I", 2))
+    alter("punts-many", rest=bytes([1 | 2 | 4]) + struct.pack("<I", 100))
+
+
+RING, LISTENER, RELAY = 64, 880, 2416  # offsets in struct tp_attached
+
+
+def addr(a, b, c, d, port):
+    return bytes([a, b, c, d]) + bytes(12) + b"\4\0\0\0" + struct.pack("<HH", port, 0)
+
+
+def cli_seeds():
+    """Words of the command line, an empty line, answers; see fuzz_cli.c."""
+    def ask(name, *words, answers=()):
+        lines = [w.encode() for w in words] + [b""] + [a if isinstance(a, bytes) else json.dumps(a).encode() for a in answers]
+        save("cli", name, b"\n".join(lines) + b"\n")
+
+    allocation = {"id": "0" * 32, "client": "198.18.1.1:4000", "listener": "198.18.0.2:3478", "relayed": ["198.18.0.2:50001", "[fd00::2]:50001"], "user": "u\x1b[2J", "expires_in_s": 12,
+                  "permissions": [{"peer": "198.18.2.2", "expires_in_s": 3}], "channels": [{"peer": "198.18.2.2:5000", "channel": "0x4000", "expires_in_s": 3.5}],
+                  "up_packets": 1, "up_bytes": 2, "down_packets": 3, "down_bytes": 4, "counters": {"up_packets": 5}}
+    stats = {"now_ns": 1000000000, "instance": "1", "counters": {"rx": 10, "cycles_busy": 1000, "nonsense": -5}, "drops": {"not_ip": 3, "policed": 0, "zzz": 1},
+             "ports": [{"name": "wan", "interface": "eth0", "rx": 1, "tx": 2, "steering": {"udp": 3}, "xdp": {"drops": 4}}], "books": {"rx": 10, "difference": 1}, "cycles_per_packet": 100.5}
+    later = {**stats, "now_ns": 2000000000, "counters": {"rx": 20, "cycles_busy": 3000}}
+    status = {"state": "degraded", "reasons": ["because"], "control": {"state": "up", "pid": 1, "version": "1", "started": "today", "allocations": 1000000,
+              "listeners": [{"address": "198.18.0.2:3478", "udp": True, "not_served": ""}, {"address": "x", "udp": True, "not_served": "tls"}, {"address": "x", "udp": False, "not_served": "tls"}]},
+              "dataplane": {"state": "up", "workers": 2, "flows": 1, "hugepages": True, "ports": [{"name": "wan", "link_up": True, "mtu": 1500}, {}]}}
+    refused = b'!{"code": -32602, "message": "no \\u001b such"}'
+    ask("list", "allocation", "list", answers=[{"allocations": [allocation, {}], "next": 5}, {"allocations": [allocation], "next": None}])
+    ask("list-limit", "allocation", "list", "limit=1", answers=[{"allocations": [allocation], "next": 7}])
+    ask("list-json", "--json", "allocation", "list", answers=[{"allocations": 5, "next": 5}, {"next": 5}])
+    ask("list-refused", "allocation", "list", answers=[refused])
+    ask("show", "allocation", "show", "client=198.18.1.1:4000", answers=[allocation])
+    ask("show-json", "allocation", "show", "id=" + "0" * 32, "--json", answers=[allocation])
+    ask("show-refused", "allocation", "show", "id=" + "0" * 32, answers=[b"?1"])
+    ask("close", "allocation", "close", "relayed=198.18.0.2:50000", answers=[{"closed": 1}])
+    ask("close-json", "--json", "allocation", "close", "relayed=198.18.0.2:50000", answers=[{"closed": 1}])
+    ask("close-refused", "allocation", "close", "id=" + "0" * 32, answers=[b'!{"code": 1}'])
+    ask("status", "status", answers=[status])
+    ask("status-json", "-s", "/run/x/control.sock", "status", "--json", answers=[{"state": "healthy"}])
+    ask("status-down", "status", answers=[{"state": "down", "control": {"state": "down"}, "dataplane": {"state": "no"}}])
+    ask("status-nobody", "status", answers=[b"?1"])
+    ask("status-busy", "status", answers=[b'!{"code": -32001, "message": "too many"}'])
+    ask("status-refused", "status", answers=[b'!{"code": -32000}'])
+    ask("status-dataplane", "status", answers=[b"?1", b"z" * 2000])
+    ask("stats", "stats", answers=[stats, later])
+    ask("stats-restart", "stats", "interval=2", answers=[stats, {**later, "instance": "2"}])
+    ask("stats-totals", "stats", "interval=0", answers=[{**stats, "cycles_per_packet": None, "drops": {}}])
+    ask("stats-json", "--json", "stats", "interval=0.5", answers=[stats, stats])
+    ask("stats-idle", "stats", answers=[stats, {**stats, "now_ns": 3000000000}])
+    ask("stats-dataplane", "stats", answers=[b"?1", b"z" * 20000])
+    ask("stats-nobody", "stats", answers=[b"?1"])
+    ask("stats-refused", "stats", answers=[b'!{"code": 1, "message": "x"}'])
+    ask("stats-refused-dataplane", "stats", "interval=0", answers=[b'!{"code": 1, "message": "x"}', b"z" * 20000])
+    ask("stats-large", "stats", answers=[stats, {**later, "counters": {"rx": 2**63 - 1, "cycles_busy": -2**63}}])
+    ask("help", "help")
+    ask("help-option", "--help", "status")
+    ask("wrong-noun", "nonsense")
+    ask("wrong-verb", "allocation", "burn")
+    ask("no-verb", "allocation")
+    ask("nothing", "--json")
+    ask("option", "-x")
+    ask("option-value", "status", "-r")
+    ask("directory", "-r", "/run/x", "status", answers=[status])
+    ask("both", "-r", "/run/x", "-s", "control.sock", "help")
+    ask("socket", "-s", "control.sock", "help")
+    ask("long-path", "-r", "x" * 300, "help")
+    ask("long-socket", "-s", "x" * 300, "help")
+    ask("long-beside", "-r", "x" * 243, "help")
+    ask("interval", "stats", "interval=-1")
+    ask("interval-word", "stats", "interval=1x")
+    ask("param-unknown", "allocation", "list", "colour=red")
+    ask("param-twice", "allocation", "list", "limit=1", "limit=2")
+    ask("param-wrong", "allocation", "list", "limit=x")
+    ask("param-none", "allocation", "list", "limit")
+    ask("param-missing", "allocation", "show")
+
+
+def turn_seeds():
+    """Conversations of fuzz_turn.c."""
+    raw, request_, _, ack, time, hold, store, detach = range(8)
+    allocate, refresh, permission, channel, binding, unknown, indication, usual = range(8)
+    transport, family, additional, even, dont, lifetime, number, change, port, token, algorithms, peer, _, _, small, any_ = range(16)
+    no_user, no_realm, no_nonce, old, wrong, hashed, fingerprint, indicate = (1 << n for n in range(8))
+    udp17, v4, v6 = b"\x11\0\0\0", b"\1\0\0\0", b"\2\0\0\0"
+    serial = [0]
+
+    def ask(method, *attrs, client=0, how=0, ident=None):
+        serial[0] = (serial[0] + 1) % 256
+        return bytes([request_, method | len(attrs) << 3, client, how, serial[0] if ident is None else ident]) + b"".join(attrs)
+
+    def a(kind, data=b""):
+        return bytes([kind]) + data
+
+    def p(which):
+        return bytes([peer, which])
+
+    def u32(value):
+        return struct.pack(">I", value)
+
+    def datagram(data, client=0):
+        return bytes([raw, client, min(len(data), 255)]) + data
+
+    def talk(name, options, *steps):
+        save("turn", name, bytes([options]) + b"".join(steps))
+
+    ok = ask(usual)
+    talk("binding", 8, ask(binding, client=0x80), ask(binding, a(change, u32(6)), client=0x80, how=fingerprint), ask(binding, a(port, u32(0x12340000)), client=0x80),
+         ask(binding, a(port, u32(0)), client=0x80), ask(binding, a(any_, struct.pack(">HB", 0x26, 40) + bytes(40)), client=0x80), ask(binding, a(any_, struct.pack(">HB", 0x26, 4) + bytes(4)), a(port, u32(0x12340000)), client=0x80),
+         ask(binding, a(any_, struct.pack(">HB", 0x7F00, 0)), client=0x80), ask(binding, a(any_, struct.pack(">HB", 3, 3) + bytes(3)), client=0x80), ask(unknown), ask(indication), ask(allocate, how=indicate))
+    talk("raw", 0, datagram(stun(1, attr(0x8022, b"abcdefgh"))), datagram(stun(0x0101, attr(0x8022, b"abcdefgh"))), datagram(b"x" * 16), datagram(stun(1, attr(0x8028, bytes(4)))), datagram(bytes(2060)))
+    talk("credentials", 0, ask(usual, client=0x80), ask(usual, how=no_user), ask(usual, how=no_realm), ask(usual, how=no_nonce), ask(usual, how=old), ask(usual, how=wrong), ask(usual, how=hashed | no_user), ask(usual, how=hashed),
+         ask(usual, client=8), ask(usual, a(algorithms, b"\2"), client=9), ask(usual, a(algorithms, b"\1"), client=0x4A), ask(usual, a(algorithms, b"\7"), client=0x4B), ask(usual, a(any_, struct.pack(">HB", 0x8002, 4) + bytes(4)), client=8),
+         ask(usual, a(any_, struct.pack(">HB", 8, 19) + bytes(19))), ask(usual, client=0x43))
+    talk("store", 0, bytes([store | 8]), ask(usual), bytes([store | 16]), ask(usual), bytes([store | 24]), ask(usual), ask(refresh), bytes([store]), bytes([store | 32]), ask(refresh), bytes([store | 24]), ask(refresh, client=1), bytes([store | 8]))
+    talk("expired-credential", 0, ok, bytes([store | 40]), ask(refresh), ask(usual, client=1), ask(refresh, client=2), bytes([store]), ask(refresh, how=no_user | no_realm))
+    talk("allocate", 1, ask(allocate), ask(allocate, a(transport, b"\6\0\0\0")), ask(usual, a(even, b"\x80")), ask(usual, a(token), client=1), ask(usual, a(token), client=2), ask(usual, a(token), a(even, b"\0"), client=2),
+         ask(usual, a(family, v6), client=2), ask(usual, a(additional, v6), client=3), ask(usual, a(additional, v4), client=0x13), ask(usual, a(family, v4), a(additional, v6), client=0x13), ask(usual, a(family, b"\3\0\0\0"), client=0x13),
+         ask(usual, a(even, b"\x80"), a(additional, v6), client=0x13), ask(usual, a(lifetime, u32(99999)), a(dont), client=0x13), ask(usual, a(lifetime, u32(1)), client=0x12), ask(usual, a(family, v6), a(token), client=0x11), ask(usual, a(even, b"\0"), client=0x11),
+         ask(usual, a(any_, struct.pack(">HB", 0x22, 3) + bytes(3)), client=0x21), ask(usual, a(any_, struct.pack(">HB", 0x19, 3) + bytes(3))), ask(usual, a(any_, struct.pack(">HB", 0x18, 3) + bytes(3)), client=0x21), ask(usual, a(any_, struct.pack(">HB", 0x17, 3) + bytes(3)), client=0x21),
+         ask(usual, a(any_, struct.pack(">HB", 0x8000, 3) + bytes(3)), client=0x21), ask(usual, a(any_, struct.pack(">HB", 0x0D, 3) + bytes(3)), client=0x21), ask(usual, a(any_, struct.pack(">HB", 0x7F01, 0)), client=0x21))
+    talk("allocate-one-family", 0, ask(usual, a(additional, v6)), ask(usual, a(family, v6), client=1), ask(usual, a(even, b"\x80"), client=2), ask(usual, a(token), a(family, v4), client=3))
+    talk("replay", 9, ask(usual, ident=7), ask(usual, ident=7), ask(usual, ident=8), ask(refresh, ident=9), ask(refresh, ident=9), bytes([time, 50]), ask(refresh, ident=9), ask(usual, a(additional, v6), client=1, ident=7),
+         *(ask(refresh, client=0, ident=n) for n in range(20, 30)), ask(usual, ident=7), ask(usual, a(additional, v6), client=1, ident=7), ask(usual, client=0x41, how=fingerprint))
+    talk("replay-reserved", 1, ask(usual, a(even, b"\x80"), ident=7), bytes([time, 50]), ask(usual, a(even, b"\x80"), ident=7), ask(usual, a(additional, v6), client=1, ident=9), bytes([time, 50]), ask(usual, a(additional, v6), client=1, ident=9))
+    talk("refresh", 1, ask(refresh), ok, ask(refresh, a(lifetime, u32(100))), ask(refresh, a(family, v6)), ask(refresh, a(family, b"\3\0\0\0")), ask(refresh, a(any_, struct.pack(">HB", 0x0D, 2) + bytes(2))), ask(refresh, a(lifetime, u32(0))), ask(refresh, a(lifetime, u32(0))),
+         ask(usual, a(additional, v6), client=1), ask(refresh, a(family, v6), a(lifetime, u32(0)), client=1), ask(refresh, a(family, v6), client=1), ask(refresh, a(family, v4), a(lifetime, u32(0)), client=1), ask(refresh, a(any_, struct.pack(">HB", 0x17, 1) + b"\1"), client=1))
+    talk("permission", 1, ask(permission, p(0)), ok, ask(permission, p(0), p(1)), ask(permission), ask(permission, p(0), p(3)), ask(permission, p(2)), ask(permission, p(0), p(0)), ask(permission, a(any_, struct.pack(">HB", 0x12, 5) + bytes(5))),
+         ask(permission, a(any_, struct.pack(">HB", 0x12, 8) + b"\0\3" + bytes(6))), ask(usual, a(additional, v6), client=1), ask(permission, p(2), p(0), client=1), *(ask(permission, *(p(n) for n in (0, 1, 7)), client=1) for _ in range(3)))
+    talk("channel", 1, ask(channel, a(number, b"\x40\0\0\0"), p(0)), ok, ask(channel, a(number, b"\x40\0\0\0"), p(0)), ask(channel, a(number, b"\x40\0\0\0"), p(0)), ask(channel, a(number, b"\x40\1\0\0"), p(0)), ask(channel, a(number, b"\x40\0\0\0"), p(1)),
+         ask(channel, a(number, b"\x50\0\0\0"), p(1)), ask(channel, p(1)), ask(channel, a(number, b"\x40\2\0\0")), ask(channel, a(number, b"\x40\2\0\0"), p(3)), ask(channel, a(number, b"\x40\2\0\0"), p(2)), ask(channel, a(number, b"\x40\2\0\0"), p(0x81)),
+         ask(channel, a(any_, struct.pack(">HB", 0x0C, 2) + bytes(2)), p(1)))
+    held = bytes([hold | 8])
+    talk("held", 0, held, ok, ask(refresh), ask(refresh, ident=200), ask(refresh, ident=200), ask(permission, p(0)), bytes([ack]), bytes([ack]), ask(usual, client=1), bytes([ack | 16]), bytes([ack | 0xC0]), ask(channel, a(number, b"\x40\0\0\0"), p(0)), bytes([ack]), bytes([ack | 16]),
+         ask(permission, p(0), p(1)), bytes([ack | 0x20]), bytes([ack | 8]), ask(refresh), bytes([ack | 0xC0]))
+    talk("lost", 0, held, ok, ask(usual, client=1), bytes([ack | 8]), bytes([ack]), bytes([ack]), ask(permission, p(0)), ask(refresh, client=1), bytes([detach]), ask(refresh))
+    talk("lost-acknowledgement", 0, held, ok, ask(usual, client=1), ask(usual, client=2), bytes([ack | 0x18, ack | 8, ack]), ask(permission, p(0), p(1)), ask(permission, p(0), p(1), client=1), ask(permission, p(0), p(1), client=2), bytes([ack | 8]) * 4 + bytes([ack]) * 3)
+    talk("detached", 0, held, ok, ask(refresh), ask(permission, p(0)), bytes([detach]), ask(usual, client=1), bytes([ack | 0xC0]), ask(refresh, a(lifetime, u32(0)), client=1), ask(usual, client=1), bytes([detach]))
+    talk("overload", 4, held, ok, ask(usual, client=1), ask(usual, client=2), bytes([ack | 0xC0]))
+    talk("many-deferred", 0, held, ok, *(ask(refresh) for _ in range(36)), bytes([ack | 0xC0]), bytes([ack | 0xC0]), bytes([ack | 0xC0]))
+    talk("end-while-held", 0, held, ok, ask(refresh), ask(usual, client=1), ask(refresh, client=1))
+    talk("end-of-process", 16, held, ok, ask(refresh), ask(usual, client=1), ask(refresh, client=1))
+    talk("no-room", 0, ok, bytes([hold | 16]), ask(refresh), ask(permission, p(0), p(1)), ask(channel, a(number, b"\x40\0\0\0"), p(0)), ask(usual, client=1), bytes([hold]))
+    talk("quota", 2, ok, ask(usual, client=1), ask(usual, client=2))
+    talk("full", 0, *(ask(usual, client=n) for n in range(64) if n & 0xC == 0))
+    talk("expired", 0, ok, ask(permission, p(0)), ask(channel, a(number, b"\x40\0\0\0"), p(0)), bytes([time | 8, 6]), ask(refresh), bytes([time | 8, 20]), ask(refresh), ask(usual), bytes([time | 8, 250]))
+    talk("unknown", 0, ok, ask(refresh, *(a(any_, struct.pack(">HB", 0x7F00 + n, 0)) for n in range(30))), ask(usual, *(a(small, bytes([0x50 + n, 0])) for n in range(20))))
+
+
+def adopt_seeds():
+    """Changes to a region that is good; see fuzz_adopt.c. Offsets of struct tp_alloc_record and its neighbours."""
+    def patch(name, *pieces, policy=0):
+        save("adopt", name, bytes([policy]) + b"".join(struct.pack(">HB", at, len(data)) + data for at, data in pieces))
+
+    alloc, peer, name_ = 0, 8 * 384, 8 * 384 + 16 * 64
+    patch("good")
+    for policy in range(1, 8):
+        patch("policy-%d" % policy, policy=policy)
+    for what, at, data in (("torn", 0, b"\1"), ("layout", 4, b"\7"), ("state", 6, b"\7"), ("resting", 6, b"\2"), ("identity", 8, b"\7"), ("generation", 12, bytes(4)), ("deadline-past", 48, bytes(8)),
+                           ("deadline-far", 48, b"\xff" * 8), ("client", 72, b"\x09"), ("client-port", 76, bytes(2)), ("client-pad", 78, b"\1"), ("client-rest", 61, b"\1"), ("listener", 80, b"\x09"), ("relay", 104, b"\x09"),
+                           ("relay-port", 124, b"\1"), ("relay-family", 120, b"\x09"), ("second-relay", 144, b"\4"), ("user-length", 266, bytes(2)), ("user-more", 268, bytes(4)), ("user-long", 266, b"\x3c\2"),
+                           ("transport", 332, b"\7"), ("closed", 333, b"\3"), ("closed-one", 333, b"\1")):
+        for index in (1,) if what != "user-more" else (2,):
+            patch("alloc-" + what, (alloc + index * 384 + at, data))
+    for what, at, data in (("torn", 0, b"\1"), ("layout", 4, b"\7"), ("state", 6, b"\7"), ("kind", 7, b"\7"), ("owner", 8, b"\7"), ("owner-generation", 12, b"\7"), ("channel", 20, b"\1\1"), ("deadline-past", 24, bytes(8)),
+                           ("deadline-far", 24, b"\xff" * 8), ("family", 48, b"\6"), ("port", 52, b"\1\1"), ("pad", 54, b"\1")):
+        patch("peer-" + what, (peer + 64 + at, data))
+    for what, at, data in (("torn", 0, b"\1"), ("layout", 4, b"\7"), ("state", 6, b"\7"), ("owner", 8, b"\7")):
+        patch("name-" + what, (name_ + at, data))
+    patch("same-uid", *((alloc + n * 384 + 16, bytes(16)) for n in range(3)))
+    patch("future-uid", (alloc + 24, b"\xff" * 7 + b"\xfe"))
+    patch("free-all", *((alloc + n * 384 + 6, b"\0") for n in range(3)))
+    save("adopt", "ones", b"\x80" + b"\xff" * 64)
+    save("adopt", "zeros", b"\x80" + bytes(64))
+
+
+def conf_seeds():
+    """Members beside the required ones, or in the place of some; see fuzz_conf.c. And a dictionary of all options."""
+    realm, ports, listeners, relay = 1, 2, 4, 8
+    port, address = {"name": "wan", "interface": "eth0"}, {"address": "198.18.0.2"}
+
+    def members(name, omit, text):
+        save("conf", name, bytes([0x30 | omit]) + (text if isinstance(text, bytes) else json.dumps(text)[1:-1].encode()))
+
+    def listener(ip="198.18.0.2", port_=3478, *transports):
+        return {"address": ip, "port": port_, "transports": list(transports) or ["udp"]}
+
+    members("hop-limit", 0, {"forwarding": {"hop_limit": 64}})
+    members("users", 0, {"auth": {"users": [{"name": "a", "password": "b"}, {"name": "a", "password": "c"}], "rest_secrets": ["x", "x"]}})
+    members("secrets-control-character", 0, {"auth": {"rest_secrets": ["\u0001"]}})
+    members("lifetimes", 0, {"lifetimes": {"allocation_default_s": 7200}})
+    members("types", 0, {"log_level": 1.5, "workers": True, "metrics": False, "quotas": None, "limits": [], "auth": {"users": {}}, "peers": "x"})
+    members("real", 0, {"limits": {"flows": 4.5, "mbufs": True, "routes": False, "allocations": None}})
+    members("interface-twice", ports, {"ports": [port, {"name": "lan", "interface": "eth0"}, {"name": "wan", "mode": "bench", "vdev": "net_null0"}, {"name": "b", "mode": "bench"}, {"name": "c c"}]})
+    members("port-modes", ports, {"ports": [{"name": "a", "interface": "eth0", "vdev": "x"}, {"name": "b", "mode": "bench", "interface": "eth1", "vdev": "x"}, {"name": "c", "interface": ".."}]})
+    members("listeners-overlap", listeners, {"listeners": [listener(), listener(), listener("198.18.0.2", 3478, "tcp"), listener("198.18.0.2", 3478, "dtls", "tls"), listener("198.18.0.3", 9641, "tcp")], "metrics": {"address": "0.0.0.0"}})
+    members("listener-in-range", listeners, {"listeners": [listener("198.18.0.2", 50000)]})
+    members("discovery", 0, {"nat_discovery": {"alternate_address": "198.18.0.3"}})
+    members("discovery-public", relay, {"nat_discovery": {"alternate_address": "198.18.0.3"}, "relay": {"addresses": [address, {"address": "198.18.0.3", "public": "203.0.113.3"}]}})
+    members("discovery-in-range", 0, {"nat_discovery": {"alternate_address": "198.18.0.2", "alternate_port": 50000}})
+    members("discovery-range", relay, {"nat_discovery": {"alternate_address": "198.18.0.3", "alternate_port": 50000}, "relay": {"addresses": [address, {"address": "198.18.0.3"}]}})
+    members("discovery-family", 0, {"nat_discovery": {"alternate_address": "fd00::3", "alternate_address6": "198.18.0.3"}})
+    members("discovery-no-listener", 0, {"nat_discovery": {"alternate_address6": "fd00::3"}})
+    members("discovery-same-port", 0, {"nat_discovery": {"alternate_address": "198.18.0.3", "alternate_port": 3478}})
+    members("discovery-none", 0, {"nat_discovery": {"alternate_port": 3478}})
+    members("discovery-dtls", listeners, {"listeners": [listener(), listener("198.18.0.3", 3479, "dtls"), listener("198.18.0.3", 3478)], "nat_discovery": {"alternate_address": "198.18.0.3"}})
+    members("discovery-full", listeners, {"listeners": [{"address": "198.18.1.%d" % n} for n in range(1, 65)], "nat_discovery": {"alternate_address": "198.18.0.3"}})
+    members("relay-overlap", relay, {"relay": {"addresses": [address, {"prefix": "198.18.0.0/24"}, {"address": "198.18.1.1", "public": "203.0.113.1"}, {"address": "198.18.1.2", "public": "203.0.113.1"},
+                                                            {"prefix": "198.18.7.0/30", "public": "203.0.113.9"}, {"address": "198.18.1.3", "public": "fd00::1"}, {}, {"address": "198.18.1.4", "prefix": "198.18.9.0/30"}]}})
+    members("relay-large", relay, {"relay": {"addresses": [{"prefix": "198.18.0.0/19"}, {"prefix": "fd00::/64"}]}})
+    members("range-wrong", relay, {"relay": {"addresses": [address], "port_range": [60000, 50000]}})
+    members("range-types", relay, {"relay": {"addresses": [address], "port_range": ["x", 5]}})
+    members("addresses", listeners, {"listeners": [{"address": a} for a in ("0.0.0.0", "0.1.2.3", "169.254.1.1", "224.0.0.1", "255.255.255.255", "::", "fe80::1", "ff02::1", "::ffff:1.2.3.4", "127.0.0.1", "::1", "x")]})
+    members("prefixes", relay, {"relay": {"addresses": [{"prefix": p} for p in ("0.0.0.0/0", "169.254.0.0/16", "224.0.0.0/4", "198.18.0.1/24", "198.18.0.0/99", "::/0", "fe80::/10", "198.18.0.0/33", "240.0.0.0/1")]}})
+    members("metrics-multicast", 0, {"metrics": {"address": "224.0.0.1"}})
+    members("directory", 0, {"run_directory": "run", "software": "a\u0007"})
+    members("cores", 0, {"workers": {"cores": [1, 1, 99, 3], "idle": "poll"}})
+    members("tls", listeners, {"listeners": [listener("198.18.0.2", 5349, "tls")]})
+    members("tls-files", listeners, {"listeners": [listener("198.18.0.2", 5349, "tls")], "t\u006cs": {"certificate": "/nowhere", "key": "nowhere"}})
+    members("unknown-path", 0, {"alternate_address": 1, "colour": 2, "hop_limit": 3})
+    members("not-utf8", 0, b'"software":"\xff"')
+    members("long-key", 0, b'"' + b"k" * 300 + b'":1')
+    members("control-key", 0, b'"\\u0001\\u009f":1')
+    members("twice", 0, b'"realm":"x"')
+    members("nul", 0, b'"software":"a\\u0000b"')
+    members("prefix-list", 0, {"peers": {"allow": ["198.18.0.0/15", "10.0.0.1/8", "x", 5], "deny": ["fd00::/8"]}})
+    members("many", 0, {"auth": {"rest_secrets": ["x%d" % n for n in range(17)]}})
+    members("quotas", 0, {"quotas": {"allocations_total": 2**63, "allocations_per_user": -1, "bits_per_second_per_allocation": 5}})
+    source = (HERE.parent.parent / "config" / "conf_schema.c").read_text()
+    words = []
+    for path in re.findall(r'^\{"([^"]+)", CONF_', source, re.M):
+        opened = "".join('"%s":%s' % (key.rstrip("[]"), "[{" if key.endswith("[]") else "{") for key in path.split(".")[:-1])
+        words.append('%s"%s":' % (opened, path.split(".")[-1].rstrip("[]")))
+    words += ["}", "]}", "}]}", "{", "[", ",", "true", "5", '"198.18.0.3"', '"fd00::1"', '"x"'] + re.findall(r'"[a-z0-9_]+"', " ".join(re.findall(r"static const char \*const .*?;", source, re.S)))
+    (HERE / "dict").mkdir(exist_ok=True)
+    (HERE / "dict" / "conf.dict").write_text("".join('"%s"\n' % w.replace("\\", "\\\\").replace('"', '\\"') for w in dict.fromkeys(words)))
