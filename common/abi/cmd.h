@@ -23,6 +23,10 @@ enum tp_cmd_type {
 	TP_CMD_CHANNEL_DELETE = 8,
 	TP_CMD_COUNTERS = 9,  // nothing but the acknowledgement with the allocation's counters
 	TP_CMD_SETTINGS = 10, // what the configuration may change live; names no allocation
+
+	// Not a command: an acknowledgement of sequence 0, which the dataplane sends by itself when
+	// the pending client of an allocation sent data and took the place of the old one.
+	TP_EVENT_MOVED = 128,
 };
 
 struct tp_cmd_alloc {
@@ -31,6 +35,9 @@ struct tp_cmd_alloc {
 	struct tp_addr relay[2];     // private form; [1] of the other family or none
 	uint64_t rate_bytes_per_s;   // 0 is unlimited; each direction of the allocation
 	uint64_t rate_packets_per_s; // the same
+	// RFC 8016: where the client is moving to, or family none. Data from there goes to the
+	// peers at once; data to the client goes to `client` until then.
+	struct tp_addr pending, pending_listener;
 };
 
 // Takes the place of what the dataplane read in its own configuration; holds until the next one,
@@ -58,7 +65,7 @@ struct tp_cmd {
 	uint64_t sequence; // echoed
 	uint16_t type;     // enum tp_cmd_type
 	uint16_t layout;   // 1
-	uint32_t pad;
+	uint32_t move;     // ALLOC_SET: number of the move to `pending`, else to `client`; 0: none
 	struct tp_alloc_ref alloc;
 	uint64_t deadline_ns; // CLOCK_MONOTONIC, of the object named
 	union {
@@ -88,11 +95,14 @@ struct tp_ack {
 	uint16_t type;
 	uint16_t pad;
 	struct tp_alloc_ref alloc;
-	uint64_t deleted;                  // SYNC_END: how many objects it removed
+	union {
+		uint64_t deleted; // SYNC_END: how many objects it removed
+		uint64_t moved;   // ALLOC_SET and TP_EVENT_MOVED: the last move completed, 0 none
+	};
 	struct tp_alloc_counters counters; // ALLOC_DELETE and COUNTERS
 };
 
-static_assert(sizeof(struct tp_cmd_alloc) == 112);
+static_assert(sizeof(struct tp_cmd_alloc) == 160);
 static_assert(sizeof(struct tp_cmd_settings) == 24);
 static_assert(sizeof(struct tp_cmd) == 192);
 static_assert(sizeof(struct tp_ack) == 64);
