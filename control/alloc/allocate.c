@@ -137,6 +137,9 @@ static void write_record(struct ctl_store *s, uint32_t index, uint32_t name,
 	r->realm_tag = ctl_tag_of(s, q->realm);
 	r->closed_families = 0;
 	ctl_write_mac_key(r, q->mac_key, q->mac_key_length);
+	r->ticket = q->mobile ? 1 : 0;
+	r->moved_wall_s = 0;
+	ctl_move_write(s, r, NULL, TP_INDEX_NONE, 0);
 	memset(r->reserved, 0, sizeof(r->reserved));
 	write_user(s, r, q, name);
 	ctl_write_end(&r->sequence);
@@ -186,6 +189,7 @@ int ctl_allocation_create(struct ctl_store *s, const struct ctl_allocation_reque
 	ctl_free_list_take(&s->free_allocs);
 	slot->relay[0] = port[0];
 	slot->relay[1] = port[1];
+	slot->changes = 0;
 	uint32_t name = long_name ? ctl_free_list_take(&s->free_names) : TP_INDEX_NONE;
 	write_record(s, index, name, q, now);
 	ctl_index_insert(s, index);

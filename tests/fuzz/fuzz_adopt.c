@@ -6,6 +6,7 @@
 #include "control/alloc/adopt.h"
 #include "control/alloc/allocation.h"
 #include "control/alloc/expiry.h"
+#include "control/alloc/mobility.h"
 #include "tests/fuzz/fuzz.h"
 
 #define ALLOCS 8
@@ -47,6 +48,15 @@ static void walk(const struct ctl_store *store, const uint8_t *end)
 		while (ctl_peer_next(store, &at))
 			FUZZ_CHECK(++n <= PEERS);
 		FUZZ_CHECK(n == r->peers);
+		// On the move: found by either five-tuple, or by the one there is.
+		struct ctl_time early = {};
+		FUZZ_CHECK(ctl_allocation_find(
+				   store, r->transport, &r->client, &r->listener, early) == r);
+		struct tp_addr to, by;
+		if (ctl_allocation_moving(store, r, &to, &by))
+			FUZZ_CHECK(ctl_allocation_mobile(r) &&
+				   ctl_allocation_find(store, r->move_transport, &to, &by, early) ==
+					   r);
 		if (n > 0)
 			fuzz_canary(end);
 	}

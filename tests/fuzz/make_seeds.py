@@ -255,10 +255,33 @@ def adopt_seeds():
     save("adopt", "resting", alloc(state=2) + empty * 7 + peer() + bytes(64 * 15 + 1024))
     save("adopt", "torn", alloc(sequence=3) + alloc() + empty * 6 + peer() + bytes(64 * 15 + 1024))
     save("adopt", "long-user", alloc(user=b"u" * 60) + empty * 7 + bytes(64 * 16 + 1024))
+
+    def moving(record, port=5000):
+        """Ticket 2, and a move to another port (RFC 8016); the digest of the target's listener."""
+        return record[:344] + struct.pack("<II", 2, 1700000000) + bytes(ip(198, 18, 1, 1)) + bytes(12) + \
+            struct.pack("<HBBI", port, 4, 0, 0x87febd69) + record[376:]
+
+    save("adopt", "moving", moving(alloc()) + empty * 7 + peer() + bytes(64 * 15 + 1024))
+    save("adopt", "moving-to-itself", moving(alloc(), 4000) + empty * 7 + peer() + bytes(64 * 15 + 1024))
+    save("adopt", "moving-together", (moving(alloc()) + moving(alloc(relay_port=50002))) + empty * 6 + bytes(64 * 16 + 1024))
     save("adopt", "far", alloc(deadline=2**64 - 1) + empty * 7 + bytes(64 * 16 + 1024))
 
 
+def ticket_seeds():
+    """One that fuzz_ticket.c's key opens (made by ctl_ticket_seal), and what it is not."""
+    good = bytes.fromhex("0100000000000000000000000000000000000000000000000000000004c490253e3be5bfb458c219"
+                         "447867779b443bd649dc36f6bc95159989168e5ea51ed699ed5f3c2e8727b7f96f0de4059901eb63")
+    save("ticket", "sealed", good)
+    save("ticket", "short", good[:-1])
+    save("ticket", "long", good + b"\0")
+    save("ticket", "format", b"\2" + good[1:])
+    save("ticket", "tag", good[:-1] + bytes((good[-1] ^ 1,)))
+    save("ticket", "zeros", bytes(80))
+    save("ticket", "says", bytes(range(160)))
+
+
 def main():
+    ticket_seeds()
     stun_seeds()
     turn_seeds()
     adopt_seeds()
