@@ -266,6 +266,8 @@ struct conf {
 		uint32_t unproven;    // of all together, to control, without one
 	} unauthenticated;
 
+	bool mobility; // RFC 8016: allocations may move with their clients
+
 	struct {
 		uint32_t hop_limit; // 0: decrement (default), else set to this value
 		uint32_t dscp;      // CONF_DSCP_COPY (default), else set to this value

@@ -215,6 +215,15 @@ static void fill_prefix(struct conf_fill_state *f, const struct conf_option *opt
 		conf_fill_unexpected(f, option, value);
 }
 
+static bool fill_boolean(const json_t *value, bool *at)
+{
+	if (!json_is_boolean(value))
+		return false;
+	if (at)
+		*at = json_is_true(value);
+	return true;
+}
+
 static void fill_range(struct conf_fill_state *f, const struct conf_option *option,
 	const json_t *value, uint16_t at[2])
 {
@@ -262,6 +271,9 @@ void conf_fill_scalar(struct conf_fill_state *f, const struct conf_option *optio
 		break;
 	case CONF_INTEGER:
 		fits = fill_integer(option, value, at);
+		break;
+	case CONF_BOOLEAN:
+		fits = fill_boolean(value, at);
 		break;
 	case CONF_CHOICE:
 		fill_choice(f, option, value, at);

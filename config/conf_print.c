@@ -155,6 +155,9 @@ static void schema_type(json_t *s, const struct conf_option *o)
 	case CONF_INTEGER:
 		schema_integer(s, o);
 		break;
+	case CONF_BOOLEAN:
+		json_object_set_new(s, "type", json_string("boolean"));
+		break;
 	case CONF_CHOICE:
 		json_object_set_new(s, "enum", schema_choices(o->choices));
 		break;

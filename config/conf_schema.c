@@ -247,6 +247,9 @@ static const struct conf_option schema[] = {
 	.help = "Address to serve them on."},
 {"metrics.port", CONF_INTEGER, RESTART_CONTROL, .min = 1, .max = 65535, TOP(metrics.port), .default_json = "9641", .help = "TCP port."},
 
+{"mobility", CONF_BOOLEAN, LIVE, TOP(mobility), .default_json = "false",
+	.help = "Whether clients that ask for it may take their allocation to another address (RFC 8016)."},
+
 {"forwarding", CONF_OBJECT, .default_json = "{}", .help = "How relayed packets look."},
 {"forwarding.hop_limit", CONF_INTEGER, LIVE, .max = 255, TOP(forwarding.hop_limit), .default_json = "0",
 	.help = "TTL or hop limit of relayed packets; 0: one less than received."},
@@ -403,6 +406,9 @@ char *conf_schema_expected(const struct conf_option *o, char out[CONF_EXPECTED_B
 		break;
 	case CONF_INTEGER:
 		schema_limits(o, "an integer", "", out, CONF_EXPECTED_BYTES);
+		break;
+	case CONF_BOOLEAN:
+		snprintf(out, CONF_EXPECTED_BYTES, "true or false");
 		break;
 	case CONF_CHOICE:
 		out[0] = '\0';

@@ -18,6 +18,7 @@ enum conf_type {
 	CONF_TEXT,    // the same, limits in characters
 	CONF_NAME,    // limits in bytes, stored in an array of char
 	CONF_INTEGER, // stored unsigned, in 2, 4 or 8 bytes
+	CONF_BOOLEAN, // stored as bool
 	CONF_CHOICE,  // one of `choices`, stored as uint32_t: `min` + its index
 	CONF_CHOICES, // list of `choices`, stored as bits of a uint32_t
 	CONF_ADDRESS, // struct tp_ip

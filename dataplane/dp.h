@@ -27,6 +27,7 @@ struct dp_steer;  // setup/steer.h: XDP program, maps, guard of all ports
 struct dp_apply;  // cmd/apply.h: allocations, permissions; the only writer of table/
 struct dp_manage; // manage/manage.h: the management thread's loop
 struct dp_worker; // path/worker.h
+struct dp_moves_wake;
 
 // One DPDK port. Filled by setup/port before workers start; fixed afterwards but for `mtu`, `up`.
 struct dp_port {
@@ -67,8 +68,9 @@ struct dp {
 	uint16_t n_workers;
 	_Atomic bool stop; // w: signal path of the manager r: workers
 
-	struct dp_nonce_key nonce_key; // w: manager r: workers
-	struct dp_settings settings;   // w: manager r: workers
+	struct dp_nonce_key nonce_key;    // w: manager r: workers
+	struct dp_settings settings;      // w: manager r: workers
+	struct dp_moves_wake *moves_wake; // path/moves.h; NULL: nobody listens
 
 	struct dp_police_state *police; // cmd/apply: one an allocation; their words are workers'
 	_Atomic bool policing;          // w: manager r: workers, relaxed; some flow has a rate

@@ -25,6 +25,10 @@ enum tp_cmd_type {
 	TP_CMD_CHANNEL_DELETE = 8,
 	TP_CMD_COUNTERS = 9,  // nothing but the acknowledgement with the allocation's counters
 	TP_CMD_SETTINGS = 10, // what the configuration may change live; names no allocation
+
+	// Not a command: an acknowledgement of sequence 0, which the dataplane sends by itself when
+	// the pending client of an allocation sent data and took the place of the old one.
+	TP_EVENT_MOVED = 128,
 };
 
 struct tp_cmd_alloc {
@@ -35,6 +39,9 @@ struct tp_cmd_alloc {
 	uint64_t rate_packets_per_s; // the same
 	// Of what the relayed address of a family carries, IPv4, IPv6; 0: the command's deadline.
 	uint64_t family_deadline_ns[2];
+	// RFC 8016: where the client is moving to, or family none. Data from there goes to the
+	// peers at once; data to the client goes to `client` until then.
+	struct tp_addr pending, pending_listener;
 };
 
 // Takes the place of what the dataplane read in its own configuration; holds until the next one,
@@ -62,7 +69,7 @@ struct tp_cmd {
 	uint64_t sequence; // echoed
 	uint16_t type;     // enum tp_cmd_type
 	uint16_t layout;   // 1
-	uint32_t pad;
+	uint32_t move;     // ALLOC_SET: number of the move to `pending`, else to `client`; 0: none
 	struct tp_alloc_ref alloc;
 	uint64_t deadline_ns; // CLOCK_MONOTONIC, of the object named
 	union {
@@ -70,7 +77,7 @@ struct tp_cmd {
 		struct tp_ip permission; // peer IP
 		struct tp_cmd_channel channel;
 		struct tp_cmd_settings settings;
-		uint8_t bytes[160];
+		uint8_t bytes[224];
 	};
 };
 
@@ -92,11 +99,14 @@ struct tp_ack {
 	uint16_t type;
 	uint16_t pad;
 	struct tp_alloc_ref alloc;
-	uint64_t deleted;                  // SYNC_END: how many objects it removed
+	union {
+		uint64_t deleted; // SYNC_END: how many objects it removed
+		uint64_t moved;   // ALLOC_SET and TP_EVENT_MOVED: the last move completed, 0 none
+	};
 	struct tp_alloc_counters counters; // ALLOC_DELETE and COUNTERS
 };
 
-static_assert(sizeof(struct tp_cmd_alloc) == 128);
+static_assert(sizeof(struct tp_cmd_alloc) == 176);
 static_assert(sizeof(struct tp_cmd_settings) == 24);
-static_assert(sizeof(struct tp_cmd) == 192);
+static_assert(sizeof(struct tp_cmd) == 256);
 static_assert(sizeof(struct tp_ack) == 64);

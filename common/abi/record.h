@@ -12,6 +12,7 @@
 
 #define TP_REGION_MAGIC        UINT64_C(0x31307365732d7074) // "tp-ses01"
 #define TP_REGION_HEADER_BYTES 4096
+#define TP_REGION_KEYS_OFFSET  1024 // of struct tp_region_keys, in the page of the header
 #define TP_RECORD_LAYOUT       1
 #define TP_INDEX_NONE          UINT32_MAX
 
@@ -57,6 +58,12 @@ static inline struct tp_region_relays *tp_region_relays(struct tp_region_header 
 	return (struct tp_region_relays *)((uint8_t *)header + TP_REGION_RELAYS_OFFSET);
 }
 
+// What only control uses, behind the header in its page: zero there means that nothing was written.
+struct tp_region_keys {
+	uint8_t ticket_key[32];      // of mobility tickets, as long as the region lives
+	uint64_t ticket_key_wall_ns; // when it was drawn; 0: no key
+};
+
 enum tp_record_state {
 	TP_RECORD_FREE = 0,
 	TP_RECORD_LIVE = 1,
@@ -89,7 +96,8 @@ struct tp_alloc_record {
 	struct tp_addr relay[2]; // private form; family none when absent
 	uint32_t first_peer;     // index of tp_peer_record or TP_INDEX_NONE
 	uint32_t peers;
-	uint8_t transaction_id[12]; // of the Allocate, to answer its retransmission identically
+	// Of the Allocate, or of the Refresh that moved it last: to know its retransmission.
+	uint8_t transaction_id[12];
 	uint32_t granted_lifetime_s;
 	struct tp_alloc_counters_snapshot {
 		uint64_t up_packets, up_bytes, down_packets, down_bytes;
@@ -109,6 +117,16 @@ struct tp_alloc_record {
 	uint8_t reservation_token[8];
 	uint64_t reservation_deadline_ns; // of relay[0]'s next port; 0: taken, or never reserved
 	uint64_t realm_tag; // of the realm's name, whatever its index is; 0: there was but one
+	// RFC 8016. Counter of the newest ticket, 0: the client holds none. Each move takes one, so
+	// the move that took ticket n has the number n, and the last one begun is ticket - 1.
+	uint32_t ticket;
+	uint32_t moved_wall_s;  // when the last move began
+	uint8_t move_ip[16];    // where the client is moving to; all zero when it is not
+	uint16_t move_port;     // host order
+	uint8_t move_family;    // TP_FAMILY_*
+	uint8_t move_transport; // as `transport`
+	uint32_t move_listener; // digest of that listener's address and port
+	uint8_t reserved[32];   // quota class
 };
 
 enum tp_peer_kind {
@@ -140,9 +158,10 @@ struct tp_name_record {
 	uint8_t bytes[496];
 };
 
-static_assert(sizeof(struct tp_region_header) <= TP_REGION_RELAYS_OFFSET);
 static_assert(TP_REGION_RELAYS_OFFSET + sizeof(struct tp_region_relays) <= TP_REGION_HEADER_BYTES);
-static_assert(sizeof(struct tp_alloc_record) == 384);
+static_assert(sizeof(struct tp_region_header) <= TP_REGION_KEYS_OFFSET);
+static_assert(TP_REGION_KEYS_OFFSET + sizeof(struct tp_region_keys) <= TP_REGION_RELAYS_OFFSET);
+static_assert(sizeof(struct tp_alloc_record) == 448);
 static_assert(offsetof(struct tp_alloc_record, family_deadline_ns) == 344);
 static_assert(offsetof(struct tp_alloc_record, realm_tag) == 376);
 static_assert(sizeof(struct tp_peer_record) == 64);

@@ -60,6 +60,7 @@ static void rest_record(struct ctl_store *s, uint32_t index, uint8_t reason, uin
 	r->deadline_ns = deadline_ns;
 	r->relay[0] = ctl_relays_address(&s->relays, slot->relay[0]);
 	r->relay[1] = ctl_relays_address(&s->relays, slot->relay[1]);
+	ctl_move_write(s, r, NULL, TP_INDEX_NONE, 0);
 	r->first_peer = TP_INDEX_NONE;
 	r->peers = 0;
 	r->user_more = TP_INDEX_NONE;
@@ -211,6 +212,29 @@ static void settle_uids(struct ctl_store *s, struct uid_list *uids, struct ctl_t
 	}
 }
 
+// Moves under way go on, unless the new five-tuple cannot be used any more: then the client stays
+// where it was.
+static void settle_move(struct ctl_store *s, uint32_t index)
+{
+	struct tp_alloc_record *r = &s->allocs[index];
+	if (r->state != TP_RECORD_LIVE || !ctl_moving(r))
+		return;
+	struct tp_addr client = ctl_move_client(r);
+	uint32_t listener = ctl_listener_find_tag(s, r->move_listener);
+	if (listener != TP_INDEX_NONE) {
+		const struct tp_addr *at = &s->policy.listeners[listener];
+		s->slots[index].move_listener = (uint16_t)listener;
+		if (at->ip.family == client.ip.family &&
+			ctl_index_find(s, r->move_transport, &client, at) == TP_INDEX_NONE) {
+			ctl_index_insert(s, ctl_place_of_move(s, index));
+			return;
+		}
+	}
+	ctl_write_begin(&r->sequence);
+	ctl_move_write(s, r, NULL, TP_INDEX_NONE, 0);
+	ctl_write_end(&r->sequence);
+}
+
 // ---- Names, peers.
 
 static void scan_name(struct ctl_store *s, uint32_t index, struct ctl_adoption *report)
@@ -271,6 +295,12 @@ static int prepare_header(struct ctl_store *s, struct ctl_time now)
 			return rc;
 		h->nonce_key[0] = key;
 	}
+	if (s->keys->ticket_key_wall_ns == 0) {
+		int rc = ctl_draw_bytes(&s->draw, s->keys->ticket_key, sizeof(s->keys->ticket_key));
+		if (rc)
+			return rc;
+		s->keys->ticket_key_wall_ns = now.wall_ns;
+	}
 	if (h->next_uid == 0)
 		h->next_uid = 1;
 	h->control_generation++;
@@ -295,6 +325,8 @@ int ctl_store_adopt(struct ctl_store *s, struct ctl_time now, struct ctl_adoptio
 	for (uint32_t i = 0; i < s->alloc_capacity; i++)
 		scan_rest(s, i, now, report);
 	ctl_relay_use_adopt(s);
+	for (uint32_t i = 0; i < s->alloc_capacity; i++)
+		settle_move(s, i);
 	settle_uids(s, &uids, now, report);
 	for (uint32_t i = 0; i < s->alloc_capacity; i++)
 		if (s->allocs[i].state != TP_RECORD_FREE)

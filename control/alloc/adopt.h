@@ -15,6 +15,7 @@
 	X(LISTENER, "listener is not configured any more")                                         \
 	X(RELAY, "relayed address makes no sense or is not ours")                                  \
 	X(REALM, "realm is not configured any more")                                               \
+	X(MOBILITY, "where its client moves to makes no sense")                                    \
 	X(USER, "user name is damaged")                                                            \
 	X(DEADLINE, "deadline out of range")                                                       \
 	X(EXPIRED, "expired meanwhile")                                                            \

@@ -60,6 +60,19 @@ static bool user_sane(const struct ctl_store *s, const struct tp_alloc_record *r
 	       n->owner.generation == r->self.generation;
 }
 
+// A client on the move is one that may, and has gone somewhere else. That its new listener is
+// configured, and the five-tuple free, is seen later: else only the move is over.
+static bool mobility_sane(const struct tp_alloc_record *r)
+{
+	static const uint8_t none[sizeof(r->move_ip)];
+	struct tp_addr client = ctl_move_client(r);
+	if (!ctl_moving(r))
+		return memcmp(r->move_ip, none, sizeof(none)) == 0 && r->move_port == 0 &&
+		       r->move_transport == 0 && r->move_listener == 0;
+	return r->ticket > 1 && ctl_adopt_addr_sane(&client) && client.port != 0 &&
+	       r->move_transport <= CTL_TRANSPORT_DTLS;
+}
+
 static enum ctl_adopt_reason check_deadline(
 	const struct ctl_store *s, uint64_t deadline_ns, uint32_t lifetime_s, struct ctl_time now)
 {
@@ -125,6 +138,8 @@ enum ctl_adopt_reason ctl_adopt_check_alloc(
 		return CTL_ADOPT_RELAY;
 	if (!realm_known(s, r->realm_tag))
 		return CTL_ADOPT_REALM;
+	if (!mobility_sane(r))
+		return CTL_ADOPT_MOBILITY;
 	if (!user_sane(s, r) || !mac_key_sane(r))
 		return CTL_ADOPT_USER;
 	return check_deadlines(s, r, now);

@@ -141,6 +141,10 @@ static void write_record(struct ctl_store *s, uint32_t index, uint32_t name,
 	memset(r->family_deadline_ns, 0, sizeof(r->family_deadline_ns));
 	ctl_family_settle(r);
 	ctl_reservation_note(r, token, now);
+	r->ticket = q->mobile ? 1 : 0;
+	r->moved_wall_s = 0;
+	ctl_move_write(s, r, NULL, TP_INDEX_NONE, 0);
+	memset(r->reserved, 0, sizeof(r->reserved));
 	write_user(s, r, q, name);
 	ctl_write_end(&r->sequence);
 }
@@ -191,6 +195,7 @@ int ctl_allocation_create(struct ctl_store *s, const struct ctl_allocation_reque
 	slot->peers_full_ns = 0;
 	slot->relay[0] = port[0];
 	slot->relay[1] = port[1];
+	slot->changes = 0;
 	uint32_t name = long_name ? ctl_free_list_take(&s->free_names) : TP_INDEX_NONE;
 	write_record(s, index, name, q, now, reserved.address != TP_INDEX_NONE ? token_out : NULL);
 	ctl_index_insert(s, index);

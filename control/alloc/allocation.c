@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "common/base/clock.h"
+#include "control/alloc/mobility.h"
 #include "control/alloc/store_private.h"
 
 // ---- Finding.
@@ -77,6 +78,7 @@ void ctl_send_alloc_set(
 {
 	struct tp_cmd cmd = {.type = TP_CMD_ALLOC_SET,
 		.layout = 1,
+		.move = ctl_allocation_moves(r),
 		.alloc = r->self,
 		.deadline_ns = r->deadline_ns,
 		.allocation = {.client = r->client,
@@ -86,6 +88,10 @@ void ctl_send_alloc_set(
 			.rate_packets_per_s = s->policy.rate_packets_per_s,
 			.family_deadline_ns = {
 				r->family_deadline_ns[0], r->family_deadline_ns[1]}}};
+	if (ctl_moving(r)) {
+		cmd.allocation.pending = ctl_move_client(r);
+		cmd.allocation.pending_listener = *ctl_move_listener(s, r);
+	}
 	ctl_send(s, &cmd, change);
 }
 
@@ -150,6 +156,7 @@ void ctl_alloc_end(struct ctl_store *s, uint32_t index, enum tp_end_reason reaso
 	s->slots[index].user = NULL;
 	ctl_write_begin(&r->sequence);
 	r->state = TP_RECORD_RESTING;
+	ctl_move_clear(s, r);
 	r->end_reason = (uint8_t)reason;
 	r->deadline_ns = rest_until_ns;
 	r->user_more = TP_INDEX_NONE;

@@ -36,6 +36,7 @@ struct ctl_allocation_request {
 	// none.
 	const uint8_t *mac_key;
 	uint8_t mac_key_length;
+	bool mobile; // the client asked for a ticket (RFC 8016)
 };
 #define CTL_FAMILY_BIT_IPV4 1
 #define CTL_FAMILY_BIT_IPV6 2

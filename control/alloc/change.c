@@ -5,6 +5,8 @@
 
 #include "common/base/clock.h"
 #include "control/alloc/family.h"
+#include "control/alloc/mobility.h"
+#include "control/alloc/store_private.h"
 
 void ctl_change_init(struct ctl_change *change)
 {
@@ -66,9 +68,17 @@ void ctl_change_rollback(struct ctl_store *s, struct ctl_change *change, struct 
 				s->resync_due = true;
 		}
 		ctl_reservation_drop_of(s, change->alloc);
+		s->resync_due |= !refused;
 		ctl_alloc_end(s, change->alloc.index, TP_END_DATAPLANE_REFUSED, now,
 			refused ? 0 : now.now_ns + s->policy.port_rest_s * TP_NS_PER_S);
 		return;
+	}
+	if (change->moved_allocation) {
+		ctl_move_undo(s, r, change);
+		if (ctl_room(s) > 0)
+			ctl_send_alloc_set(s, r, NULL);
+		else
+			s->resync_due = true;
 	}
 	if (change->refreshed_allocation) {
 		ctl_write_begin(&r->sequence);
@@ -106,19 +116,26 @@ static void take_snapshot(struct ctl_store *s, const struct tp_ack *ack, struct 
 void ctl_store_ack(
 	struct ctl_store *s, const struct tp_ack *ack, bool of_change, struct ctl_time now)
 {
-	s->acked_sequence = ack->sequence;
+	if (ack->sequence != 0) // what the dataplane says by itself answers no command
+		s->acked_sequence = ack->sequence;
 	if (ack->result == 0) {
 		if (ack->type == TP_CMD_COUNTERS || ack->type == TP_CMD_ALLOC_DELETE)
 			take_snapshot(s, ack, now);
+		if ((ack->type == TP_CMD_ALLOC_SET || ack->type == TP_EVENT_MOVED) &&
+			ack->moved != 0 && ack->moved <= UINT32_MAX)
+			ctl_allocation_moved(s, ack->alloc, (uint32_t)ack->moved);
 		return;
 	}
 	if (of_change)
 		return;
 	// Of a synchronisation, or of a roll-back. A live allocation that the dataplane does not
 	// take, or does not know, ends; without a permission or channel it stays: the client's next
-	// refresh of that one is refused.
+	// refresh of that one is refused. It may be the place its client moves to that is refused:
+	// then it is said once more without.
 	bool peer_set = ack->type == TP_CMD_PERMISSION_SET || ack->type == TP_CMD_CHANNEL_SET;
 	bool unknown = ack->result == -ENOENT || ack->result == -ESTALE;
+	if (ack->type == TP_CMD_ALLOC_SET && ctl_move_give_up(s, ack->alloc))
+		return;
 	if (ack->type == TP_CMD_ALLOC_SET || (peer_set && unknown))
 		ctl_allocation_delete(s, ack->alloc, TP_END_DATAPLANE_REFUSED, now, NULL);
 }

@@ -15,6 +15,15 @@ struct ctl_change_step {
 	uint64_t old_deadline_ns; // when not created
 };
 
+// What a move (control/alloc/mobility.h) had found.
+struct ctl_change_move {
+	struct tp_addr client; // of a move under way before, or family none
+	uint32_t listener;     // index into the policy's
+	uint8_t transport;
+	uint8_t transaction_id[12];
+	uint32_t ticket, wall_s;
+};
+
 struct ctl_change {
 	struct tp_alloc_ref alloc;
 	uint64_t first_sequence; // 0: no command was sent, answer at once
@@ -22,6 +31,8 @@ struct ctl_change {
 	int result; // first refusal among the acknowledgements, else 0
 	bool created_allocation;
 	bool refreshed_allocation;
+	bool moved_allocation;
+	struct ctl_change_move old_move;
 	uint64_t old_deadline_ns[2]; // of its families
 	uint32_t old_lifetime_s;
 	uint32_t steps;
@@ -39,7 +50,8 @@ bool ctl_change_ack(struct ctl_change *change, const struct tp_ack *ack);
 void ctl_change_rollback(struct ctl_store *store, struct ctl_change *change, struct ctl_time now);
 
 // What every acknowledgement means for the store itself, whoever sent the command: counters of
-// COUNTERS and ALLOC_DELETE go into the record's snapshot. `of_change` says whether a ctl_change
+// COUNTERS and ALLOC_DELETE go into the record's snapshot, a move that was completed (ALLOC_SET,
+// TP_EVENT_MOVED) into its five-tuple. `of_change` says whether a ctl_change
 // will deal with a refusal; otherwise (a synchronisation) an allocation that is refused, or unknown
 // to the dataplane, ends.
 void ctl_store_ack(

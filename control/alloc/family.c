@@ -60,6 +60,15 @@ void ctl_family_settle(struct tp_alloc_record *r)
 	r->deadline_ns = last;
 }
 
+void ctl_family_set_deadlines(struct tp_alloc_record *r, struct ctl_time now, uint32_t lifetime_s)
+{
+	uint8_t have = ctl_allocation_families(r, now);
+	for (int i = 0; i < 2; i++)
+		if (have & 1 << i)
+			r->family_deadline_ns[i] = now.now_ns + lifetime_s * TP_NS_PER_S;
+	ctl_family_settle(r);
+}
+
 int ctl_allocation_refresh(struct ctl_store *s, struct tp_alloc_ref ref, uint8_t family,
 	uint32_t lifetime_s, struct ctl_time now, struct ctl_change *change)
 {

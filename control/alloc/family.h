@@ -14,6 +14,9 @@ uint64_t ctl_family_first_deadline(const struct tp_alloc_record *r);
 // those of families that are not there cleared). Between ctl_write_begin and _end.
 void ctl_family_settle(struct tp_alloc_record *r);
 
+// A new deadline for every family that has not ended. Between ctl_write_begin and _end.
+void ctl_family_set_deadlines(struct tp_alloc_record *r, struct ctl_time now, uint32_t lifetime_s);
+
 // Takes a refresh back; what ended meanwhile stays ended.
 void ctl_family_undo_refresh(
 	struct ctl_store *s, struct tp_alloc_record *r, const uint64_t old_deadline_ns[2]);

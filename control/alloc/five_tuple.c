@@ -1,44 +1,70 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The index of live allocations by five-tuple: a keyed hash with chains, since clients choose what
-// goes in.
+// goes in. An allocation on the move stands in it twice (RFC 8016); a place says which one is
+// meant.
 #include "control/alloc/store_private.h"
 
-static uint32_t bucket_of(const struct ctl_store *s, uint8_t transport,
-	const struct tp_addr *client, const struct tp_addr *listener)
+struct five_tuple {
+	uint8_t transport;
+	struct tp_addr client;
+	const struct tp_addr *listener;
+};
+
+static uint32_t index_of(const struct ctl_store *s, uint32_t place)
+{
+	return place < s->alloc_capacity ? place : place - s->alloc_capacity;
+}
+
+static uint32_t *next_of(const struct ctl_store *s, uint32_t place)
+{
+	struct ctl_slot *slot = &s->slots[index_of(s, place)];
+	return place < s->alloc_capacity ? &slot->hash_next : &slot->move_next;
+}
+
+static struct five_tuple at_place(const struct ctl_store *s, uint32_t place)
+{
+	const struct tp_alloc_record *r = &s->allocs[index_of(s, place)];
+	if (place < s->alloc_capacity)
+		return (struct five_tuple){r->transport, r->client, &r->listener};
+	return (struct five_tuple){r->move_transport, ctl_move_client(r), ctl_move_listener(s, r)};
+}
+
+static uint32_t *bucket_of(const struct ctl_store *s, const struct five_tuple *t)
 {
 	uint8_t bytes[2 * sizeof(struct tp_addr) + 1];
-	memcpy(bytes, client, sizeof(*client));
-	memcpy(bytes + sizeof(*client), listener, sizeof(*listener));
-	bytes[2 * sizeof(*client)] = transport;
-	return (uint32_t)tp_siphash(&s->key, bytes, sizeof(bytes)) & s->bucket_mask;
+	memcpy(bytes, &t->client, sizeof(t->client));
+	memcpy(bytes + sizeof(t->client), t->listener, sizeof(*t->listener));
+	bytes[2 * sizeof(t->client)] = t->transport;
+	return &s->buckets[(uint32_t)tp_siphash(&s->key, bytes, sizeof(bytes)) & s->bucket_mask];
 }
 
 uint32_t ctl_index_find(const struct ctl_store *s, uint8_t transport, const struct tp_addr *client,
 	const struct tp_addr *listener)
 {
-	uint32_t i = s->buckets[bucket_of(s, transport, client, listener)];
-	for (; i != TP_INDEX_NONE; i = s->slots[i].hash_next) {
-		const struct tp_alloc_record *r = &s->allocs[i];
-		if (r->transport == transport && tp_addr_equal(&r->client, client) &&
-			tp_addr_equal(&r->listener, listener))
-			break;
+	struct five_tuple wanted = {transport, *client, listener};
+	uint32_t place = *bucket_of(s, &wanted);
+	for (; place != TP_INDEX_NONE; place = *next_of(s, place)) {
+		struct five_tuple t = at_place(s, place);
+		if (t.transport == transport && tp_addr_equal(&t.client, client) &&
+			tp_addr_equal(t.listener, listener))
+			return index_of(s, place);
 	}
-	return i;
+	return TP_INDEX_NONE;
 }
 
-void ctl_index_insert(struct ctl_store *s, uint32_t index)
+void ctl_index_insert(struct ctl_store *s, uint32_t place)
 {
-	const struct tp_alloc_record *r = &s->allocs[index];
-	uint32_t *bucket = &s->buckets[bucket_of(s, r->transport, &r->client, &r->listener)];
-	s->slots[index].hash_next = *bucket;
-	*bucket = index;
+	struct five_tuple t = at_place(s, place);
+	uint32_t *bucket = bucket_of(s, &t);
+	*next_of(s, place) = *bucket;
+	*bucket = place;
 }
 
-void ctl_index_remove(struct ctl_store *s, uint32_t index)
+void ctl_index_remove(struct ctl_store *s, uint32_t place)
 {
-	const struct tp_alloc_record *r = &s->allocs[index];
-	uint32_t *at = &s->buckets[bucket_of(s, r->transport, &r->client, &r->listener)];
-	while (*at != index)
-		at = &s->slots[*at].hash_next;
-	*at = s->slots[index].hash_next;
+	struct five_tuple t = at_place(s, place);
+	uint32_t *at = bucket_of(s, &t);
+	while (*at != place)
+		at = next_of(s, *at);
+	*at = *next_of(s, place);
 }

@@ -49,6 +49,7 @@ int ctl_store_move(struct ctl_store *s, void *region, size_t region_bytes, struc
 	if (rc)
 		return rc;
 	copy_header(fresh->header, s->header);
+	*fresh->keys = *s->keys;
 	uint32_t lost = copy_records(fresh, s);
 	rc = ctl_store_adopt(fresh, now, report);
 	if (rc) {

@@ -36,6 +36,7 @@ static int map_region(struct ctl_store *s, void *region, size_t bytes)
 		h->major != TP_ABI_MAJOR)
 		return -EINVAL;
 	s->header = h;
+	s->keys = (struct tp_region_keys *)((uint8_t *)region + TP_REGION_KEYS_OFFSET);
 	s->alloc_capacity = h->alloc_capacity;
 	s->peer_capacity = h->peer_capacity;
 	s->name_capacity = h->name_capacity;

@@ -18,9 +18,12 @@
 // What is known of an allocation record besides the record.
 struct ctl_slot {
 	uint32_t hash_next;                // while live
+	uint32_t move_next;                // the same for the place of a pending client
 	uint32_t rest_previous, rest_next; // while resting
 	uint32_t permissions;              // while live: how many of its peers
 	uint64_t peers_full_ns;            // when its budget of new peers is full again
+	uint16_t changes;                  // under way
+	uint16_t move_listener;            // index into the policy's, while its client moves
 	struct ctl_relay_port relay[2];
 	struct ctl_quota_user *user; // while live
 };
@@ -40,6 +43,7 @@ struct ctl_store {
 	struct ctl_draw draw;
 
 	struct tp_region_header *header;
+	struct tp_region_keys *keys; // in the header's page
 	struct tp_alloc_record *allocs;
 	struct tp_peer_record *peers;
 	struct tp_name_record *names;
@@ -47,7 +51,7 @@ struct ctl_store {
 
 	struct tp_siphash_key key;
 	struct ctl_slot *slots;
-	uint32_t *buckets; // five-tuple -> first alloc index
+	uint32_t *buckets; // five-tuple -> first place, five_tuple.c
 	uint32_t bucket_mask;
 	struct ctl_free_list free_allocs, free_peers, free_names;
 	struct ctl_heap expiry; // objects: allocs, then peers, then reservations
@@ -79,6 +83,30 @@ static inline struct tp_alloc_record *ctl_live(const struct ctl_store *s, struct
 	return r->state == TP_RECORD_LIVE && r->self.generation == ref.generation ? r : NULL;
 }
 
+static inline uint32_t ctl_place_of_move(const struct ctl_store *s, uint32_t index)
+{
+	return s->alloc_capacity + index;
+}
+
+static inline bool ctl_moving(const struct tp_alloc_record *r)
+{
+	return r->move_family != TP_FAMILY_NONE;
+}
+
+static inline struct tp_addr ctl_move_client(const struct tp_alloc_record *r)
+{
+	struct tp_addr client = {.ip.family = r->move_family, .port = r->move_port};
+	memcpy(client.ip.bytes, r->move_ip, sizeof(r->move_ip));
+	return client;
+}
+
+// Of a record that is moving.
+static inline const struct tp_addr *ctl_move_listener(
+	const struct ctl_store *s, const struct tp_alloc_record *r)
+{
+	return &s->policy.listeners[s->slots[r->self.index].move_listener];
+}
+
 static inline uint8_t ctl_family_bit(uint8_t family)
 {
 	return family == TP_FAMILY_IPV4   ? CTL_FAMILY_BIT_IPV4
@@ -102,11 +130,14 @@ static inline uint32_t ctl_room(const struct ctl_store *s)
 void ctl_send(struct ctl_store *s, const struct tp_cmd *cmd, struct ctl_change *change);
 
 // ---- five_tuple.c
-void ctl_index_insert(struct ctl_store *s, uint32_t index);
+// An allocation has the place `index` for its client, and ctl_place_of_move(index) for the client
+// it is moving to.
+void ctl_index_insert(struct ctl_store *s, uint32_t place);
+// The allocation's index, by either of its five-tuples, or TP_INDEX_NONE.
 uint32_t ctl_index_find(const struct ctl_store *s, uint8_t transport, const struct tp_addr *client,
 	const struct tp_addr *listener);
-// Of an index that is in it.
-void ctl_index_remove(struct ctl_store *s, uint32_t index);
+// Of a place that is in it.
+void ctl_index_remove(struct ctl_store *s, uint32_t place);
 
 // ---- allocation.c
 void ctl_send_alloc_set(
@@ -119,6 +150,23 @@ void ctl_alloc_end(struct ctl_store *s, uint32_t index, enum tp_end_reason reaso
 	struct ctl_time now, uint64_t rest_until_ns);
 // A resting record becomes free.
 void ctl_alloc_free(struct ctl_store *s, uint32_t index);
+
+// ---- mobility.c
+// Writes where the client is moving to (NULL: nowhere), by which listener of the policy. Inside of
+// a write of the record.
+void ctl_move_write(struct ctl_store *s, struct tp_alloc_record *r, const struct tp_addr *client,
+	uint32_t listener, uint8_t transport);
+// What stands for a listener in a record. Never 0.
+uint32_t ctl_listener_tag(const struct ctl_store *s, const struct tp_addr *listener);
+// Index into the policy's, or TP_INDEX_NONE.
+uint32_t ctl_listener_find(const struct ctl_store *s, const struct tp_addr *listener);
+uint32_t ctl_listener_find_tag(const struct ctl_store *s, uint32_t tag);
+// Forgets where the client is moving to; no command. Inside of a write of the record.
+void ctl_move_clear(struct ctl_store *s, struct tp_alloc_record *r);
+// Ends a move without the new five-tuple; ALLOC_SET. False when there is none, or no room.
+bool ctl_move_give_up(struct ctl_store *s, struct tp_alloc_ref ref);
+// Takes a move back, as the change noted it; the caller sends the ALLOC_SET.
+void ctl_move_undo(struct ctl_store *s, struct tp_alloc_record *r, const struct ctl_change *change);
 
 // ---- resting.c
 void ctl_rest_add(struct ctl_store *s, uint32_t index, uint64_t until_ns);

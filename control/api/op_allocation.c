@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "control/alloc/allocation.h"
+#include "control/alloc/mobility.h"
 #include "control/api/operations.h"
 #include "control/api/text.h"
 #include "control/loop/session.h"
@@ -46,6 +46,18 @@ static json_t *relayed_json(const struct ctl_store *store, const struct tp_alloc
 	return list;
 }
 
+// Null unless a client has asked to move and has not sent from there yet (RFC 8016).
+static void set_moving(
+	json_t *o, const struct ctl_store *store, const struct tp_alloc_record *record)
+{
+	struct tp_addr client, listener;
+	bool moving = ctl_allocation_moving(store, record, &client, &listener);
+
+	json_object_set_new(o, "moving_to", moving ? ctl_json_addr(&client) : json_null());
+	json_object_set_new(
+		o, "moving_to_listener", moving ? ctl_json_addr(&listener) : json_null());
+}
+
 static json_t *summary_json(
 	struct ctl *ctl, const struct ctl_store *store, const struct tp_alloc_record *record)
 {
@@ -57,6 +69,9 @@ static json_t *summary_json(
 	json_object_set_new(o, "id", json_string(id_text(record, id)));
 	json_object_set_new(o, "client", ctl_json_addr(&record->client));
 	json_object_set_new(o, "listener", ctl_json_addr(&record->listener));
+	json_object_set_new(o, "mobile", json_boolean(ctl_allocation_mobile(record)));
+	json_object_set_new(o, "moves", number(ctl_allocation_moves(record)));
+	set_moving(o, store, record);
 	json_object_set_new(o, "relayed", relayed_json(store, record));
 	json_object_set_new(
 		o, "user", ctl_json_text(user, ctl_allocation_user(store, record, user)));
@@ -131,12 +146,15 @@ void ctl_op_allocation_list(void *context, struct ctl_call *call, const json_t *
 static bool selected(const struct ctl_store *store, const struct tp_alloc_record *record,
 	const char *id, const struct tp_addr *client, const struct tp_addr *relayed)
 {
+	struct tp_addr to, by;
 	char text[33];
 
 	if (id)
 		return strcasecmp(id_text(record, text), id) == 0;
 	if (client)
-		return tp_addr_equal(&record->client, client);
+		return tp_addr_equal(&record->client, client) ||
+		       (ctl_allocation_moving(store, record, &to, &by) &&
+			       tp_addr_equal(&to, client));
 	for (int i = 0; i < 2; i++) {
 		struct tp_addr relay = ctl_allocation_public_relay(store, record, i);
 		if (tp_addr_equal(&relay, relayed) || tp_addr_equal(&record->relay[i], relayed))

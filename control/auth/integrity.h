@@ -49,6 +49,10 @@ int ctl_crypto_hmac_sha1(struct ctl_crypto *crypto, const void *key, size_t key_
 int ctl_crypto_hmac_sha256(struct ctl_crypto *crypto, const void *key, size_t key_length,
 	const void *data, size_t len, uint8_t out[CTL_INTEGRITY_SHA256_BYTES]);
 
+// HMAC-SHA-256 over a message. 0, -EIO.
+int ctl_crypto_hmac_sha256(struct ctl_crypto *crypto, const void *key, size_t key_length,
+	const void *data, size_t len, uint8_t out[CTL_INTEGRITY_SHA256_BYTES]);
+
 // Verifies the MESSAGE-INTEGRITY or MESSAGE-INTEGRITY-SHA256 attribute `mi` of the message against
 // a key (short-term keys may have any length). The latter may be truncated: 16 to 32 bytes, a
 // multiple of 4; who allows no truncation checks its length. Constant-time compare.

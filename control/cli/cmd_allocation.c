@@ -22,9 +22,21 @@ static void join(const json_t *list, char *out, size_t capacity)
 	}
 }
 
+// A client on the move shows where to; one that may move, a mark.
+static const char *client_text(const json_t *a, char *out, size_t capacity)
+{
+	const char *to = json_string_value(json_object_get(a, "moving_to"));
+
+	snprintf(out, capacity, "%s%s%s", cli_text(a, "client"), to ? " -> " : "",
+		to                      ? to
+		: cli_true(a, "mobile") ? " (mobile)"
+					: "");
+	return out;
+}
+
 static void add_allocations(struct cli_table *t, const json_t *page)
 {
-	char relayed[160], left[24];
+	char relayed[160], left[24], client[130];
 	json_t *a;
 	size_t i;
 
@@ -32,7 +44,7 @@ static void add_allocations(struct cli_table *t, const json_t *page)
 		join(json_object_get(a, "relayed"), relayed, sizeof(relayed));
 		snprintf(left, sizeof(left), "%.0f s",
 			json_number_value(json_object_get(a, "expires_in_s")));
-		cli_table_row(t, cli_text(a, "id"), cli_text(a, "client"), relayed,
+		cli_table_row(t, cli_text(a, "id"), client_text(a, client, sizeof(client)), relayed,
 			cli_text(a, "user"), left);
 	}
 }
@@ -125,6 +137,12 @@ static void print_allocation(const json_t *a)
 		cli_table_row(&t, "realm", cli_text(a, "realm"));
 	cli_table_row(&t, "client", cli_text(a, "client"));
 	cli_table_row(&t, "listener", cli_text(a, "listener"));
+	snprintf(line, sizeof(line), "yes, %lld moves", (long long)cli_integer(a, "moves"));
+	cli_table_row(&t, "mobile", cli_true(a, "mobile") ? line : "no");
+	if (json_is_string(json_object_get(a, "moving_to"))) {
+		cli_table_row(&t, "moving to", cli_text(a, "moving_to"));
+		cli_table_row(&t, "by listener", cli_text(a, "moving_to_listener"));
+	}
 	cli_table_row(&t, "relayed", relayed);
 	cli_table_row(&t, "started", cli_text(a, "started"));
 	snprintf(line, sizeof(line), "%.0f s",

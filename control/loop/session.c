@@ -44,6 +44,12 @@ static void synchronised(struct ctl_session *s, const struct tp_ack *ack)
 // False when the attachment ended.
 static bool take_ack(struct ctl_session *s, const struct tp_ack *ack)
 {
+	// What the dataplane says by itself; of a kind that we do not know: nothing.
+	if (ack->sequence == 0) {
+		if (ack->type == TP_EVENT_MOVED)
+			ctl_store_ack(s->store, ack, true, ctl_session_time());
+		return true;
+	}
 	if (!ctl_command_queue_ack(&s->commands, ack)) {
 		ctl_dataplane_drop(s->ctl->dataplane, "commands acknowledged out of order");
 		return false;

@@ -13,6 +13,12 @@ bool ctl_same_user(struct ctl_transaction *t, const struct tp_alloc_record *reco
 		t->turn->store, record, t->realm, t->user.value, t->user.length);
 }
 
+bool ctl_not_now(struct ctl_transaction *t, const struct tp_alloc_record *record)
+{
+	t->not_now = ctl_allocation_held(t->turn->store, record->self);
+	return t->not_now;
+}
+
 // RFC 8656 section 5: 437 without an allocation, 441 with the credentials of somebody else.
 enum stun_err ctl_require_allocation(struct ctl_transaction *t, const struct tp_alloc_record **out)
 {
@@ -20,9 +26,9 @@ enum stun_err ctl_require_allocation(struct ctl_transaction *t, const struct tp_
 		&t->request.listener, t->turn->now);
 	if (!*out)
 		return STUN_ERR_ALLOCATION_MISMATCH;
-	return ctl_same_user(t, *out) || ctl_third_party_renews(t, *out)
-		       ? STUN_OK
-		       : STUN_ERR_WRONG_CREDENTIALS;
+	if (!ctl_same_user(t, *out) && !ctl_third_party_renews(t, *out))
+		return STUN_ERR_WRONG_CREDENTIALS;
+	return ctl_not_now(t, *out) ? STUN_ERR_SERVER_ERROR : STUN_OK;
 }
 
 enum stun_err ctl_granted_lifetime(struct ctl_transaction *t, uint32_t *out_s)

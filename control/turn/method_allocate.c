@@ -94,7 +94,7 @@ static void write_address_error(
 	memcpy(value + 4, reason, length);
 }
 
-static void respond(
+static enum stun_err respond(
 	struct ctl_transaction *t, const struct tp_alloc_record *r, bool dual, const uint8_t *token)
 {
 	ctl_response_begin(t);
@@ -112,7 +112,10 @@ static void respond(
 		stun_write_attr(&t->writer, STUN_ATTR_RESERVATION_TOKEN, token,
 			CTL_RESERVATION_TOKEN_BYTES);
 	stun_write_xor_address(&t->writer, STUN_ATTR_XOR_MAPPED_ADDRESS, &t->request.client);
-	ctl_response_success(t);
+	enum stun_err code = ctl_allocation_mobile(r) ? ctl_mobility_write(t, r) : STUN_OK;
+	if (code == STUN_OK)
+		ctl_response_success(t);
+	return code;
 }
 
 enum stun_err ctl_method_allocate(struct ctl_transaction *t)
@@ -138,8 +141,7 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t)
 	if (r && memcmp(r->transaction_id, q.transaction_id, STUN_TRANSACTION_ID_BYTES) == 0 &&
 		ctl_same_user(t, r)) {
 		turn->counters.replayed++;
-		respond(t, r, dual, r->reservation ? r->reservation_token : NULL);
-		return STUN_OK;
+		return respond(t, r, dual, r->reservation ? r->reservation_token : NULL);
 	}
 	if (r)
 		return STUN_ERR_ALLOCATION_MISMATCH;
@@ -150,7 +152,9 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t)
 	if (code != STUN_OK)
 		return code;
 	// 4. DONT-FRAGMENT is supported.
-	code = read_wishes(t, &q);
+	code = ctl_mobility_asked(t, &q.mobile);
+	if (code == STUN_OK)
+		code = read_wishes(t, &q);
 	if (code == STUN_OK)
 		code = ctl_granted_lifetime(t, &q.lifetime_s);
 	if (code != STUN_OK)
@@ -167,7 +171,6 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t)
 	int rc = ctl_allocation_create(turn->store, &q, turn->now, &t->change, token);
 	if (rc)
 		return ctl_alternate_when(t, &q, rc) ? STUN_ERR_TRY_ALTERNATE : ctl_error_of(rc);
-	respond(t, ctl_allocation_get(turn->store, t->change.alloc), dual,
+	return respond(t, ctl_allocation_get(turn->store, t->change.alloc), dual,
 		q.even_port == CTL_PORT_RESERVE ? token : NULL);
-	return STUN_OK;
 }

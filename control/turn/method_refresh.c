@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Refresh, RFC 8656 section 8.2.
+// Refresh, RFC 8656 section 8.2; with a ticket from another five-tuple, RFC 8016 section 3.2.2.
 #include "control/turn/turn_private.h"
 
 // The families that the request is about: one of those the allocation has, or all of them.
@@ -24,15 +24,22 @@ enum stun_err ctl_method_refresh(struct ctl_transaction *t)
 {
 	struct ctl_turn *turn = t->turn;
 	const struct tp_alloc_record *r;
+	struct stun_attr ticket;
 	uint8_t family;
 	uint32_t lifetime_s;
-	enum stun_err code = ctl_require_allocation(t, &r);
+	bool ticketed = ctl_mobility_ticketed(t, &ticket), repeated = false;
+	enum stun_err code = ticketed ? ctl_mobility_find(t, &ticket, &r, &repeated)
+				      : ctl_require_allocation(t, &r);
 	if (code == STUN_OK)
 		code = read_families(t, r, &family);
 	if (code == STUN_OK)
 		code = ctl_granted_lifetime(t, &lifetime_s);
 	if (code != STUN_OK)
 		return code;
+	if (ticketed && repeated)
+		return ctl_mobility_repeat(t, r);
+	if (ticketed && lifetime_s > 0)
+		return ctl_mobility_move(t, r, lifetime_s);
 
 	// Zero deletes the allocation, or one family of a dual one. Anything else sets the deadline
 	// of the family named, or of all.

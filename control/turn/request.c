@@ -59,10 +59,13 @@ static void append_waiting(struct ctl_transaction *t)
 static void handle(struct ctl_transaction *t)
 {
 	enum stun_err code = find_method(t->message.method)->handle(t);
-	if (code != STUN_OK) {
+	if (t->not_now) {
+		t->turn->counters.overload++;
+	} else if (code != STUN_OK) {
 		ctl_change_rollback(t->turn->store, &t->change, t->turn->now);
 		ctl_response_error(t, code);
 	} else if (t->change.first_sequence != 0) {
+		ctl_allocation_hold(t->turn->store, t->change.alloc);
 		ctl_transaction_hold(t, CTL_TRANSACTION_WAITING);
 		append_waiting(t);
 		return;
@@ -157,6 +160,7 @@ static struct ctl_transaction *take_waiting(struct ctl_turn *turn)
 {
 	struct ctl_transaction *t = turn->waiting;
 	turn->waiting = t->wait_next;
+	ctl_allocation_release(turn->store, t->change.alloc);
 	return t;
 }
 

@@ -106,7 +106,7 @@ struct ctl_turn_counters {
 	uint64_t malformed;     // no STUN message, or a wrong FINGERPRINT
 	uint64_t not_a_request; // indications and responses
 	uint64_t refused_by_dataplane;
-	uint64_t overload;                 // dropped: too many pending
+	uint64_t overload; // dropped: too many pending, or one of another five-tuple under way
 	uint64_t oauth[CTL_OAUTH_RESULTS]; // access tokens
 	uint64_t pending;                  // now
 };

@@ -8,7 +8,7 @@
 //   DEFERRED  an earlier request of the same five-tuple is in one of the states above
 #pragma once
 
-#include "control/alloc/change.h"
+#include "control/alloc/mobility.h"
 #include "control/auth/nonce.h"
 #include "control/turn/replay.h"
 #include "control/turn/turn.h"
@@ -50,6 +50,7 @@ struct ctl_transaction {
 	enum ctl_auth_failure refusal;
 	bool authenticated;
 	bool challenge; // the response is a 401 or 438
+	bool not_now;   // dropped without an answer: ctl_not_now
 	struct ctl_key key;
 	bool sha256;                  // the answer carries MESSAGE-INTEGRITY-SHA256
 	struct ctl_key mac_key;       // of third-party authorization; length 0: a user
@@ -95,6 +96,7 @@ struct ctl_turn {
 	uint32_t nonce_lifetime_s;
 	uint32_t allocation_default_s;
 	uint32_t allocation_max_s;
+	bool mobility;
 	struct conf_discovery discovery[2];
 	bool classic;    // clients of RFC 3489 are answered
 	bool draft_dual; // 0x8032 asks for a dual allocation, too
@@ -203,7 +205,26 @@ void ctl_alternate_write(struct ctl_transaction *t);
 // Answers a request of one; false when it is none, or they are not served: then it is malformed.
 bool ctl_classic_request(struct ctl_turn *turn, const struct ctl_request *request);
 
+// ---- mobility.c: tickets (RFC 8016).
+// Whether an Allocate asks for one: 400 not empty, 405 mobility is off.
+enum stun_err ctl_mobility_asked(struct ctl_transaction *t, bool *out);
+// Adds the allocation's newest ticket to the begun response; 500 without randomness or memory.
+enum stun_err ctl_mobility_write(struct ctl_transaction *t, const struct tp_alloc_record *r);
+// Whether a Refresh has a ticket.
+bool ctl_mobility_ticketed(struct ctl_transaction *t, struct stun_attr *ticket);
+// The allocation of a Refresh with a ticket, and whether it was answered before: 405, 400, 437,
+// 441.
+enum stun_err ctl_mobility_find(struct ctl_transaction *t, const struct stun_attr *ticket,
+	const struct tp_alloc_record **out, bool *repeated);
+// Answers once more; begins the move.
+enum stun_err ctl_mobility_repeat(struct ctl_transaction *t, const struct tp_alloc_record *r);
+enum stun_err ctl_mobility_move(
+	struct ctl_transaction *t, const struct tp_alloc_record *r, uint32_t lifetime_s);
+
 // ---- common.c: what several methods need.
+// Whether the allocation has changes under way that came from its other five-tuple. The request is
+// then dropped, whatever the method returns: its client retransmits.
+bool ctl_not_now(struct ctl_transaction *t, const struct tp_alloc_record *record);
 // The allocation of the request's five-tuple: 437 when there is none, 441 when it is another
 // user's.
 enum stun_err ctl_require_allocation(struct ctl_transaction *t, const struct tp_alloc_record **out);

@@ -14,16 +14,29 @@ static uint64_t rate_word(const struct tp_cmd_alloc *wish)
 		RTE_MIN(kbytes, (uint64_t)UINT32_MAX), RTE_MIN(packets, (uint64_t)UINT32_MAX));
 }
 
-static int find_listener(
-	const struct dp_apply *a, const struct tp_addr *address, struct dp_alloc *alloc)
+// Where a client stands: its address and the listener it uses.
+static int find_client(const struct dp_apply *a, const struct tp_addr *client,
+	const struct tp_addr *listener, struct dp_client *out)
 {
-	uint16_t local = dp_local_find(a->locals, address->ip.family, address->ip.bytes);
+	size_t length = tp_ip_length(&client->ip);
 
+	if (length == 0 || client->port == 0 || client->ip.family != listener->ip.family)
+		return -EINVAL;
+	uint16_t local = dp_local_find(a->locals, listener->ip.family, listener->ip.bytes);
 	if (local == DP_LOCAL_NONE)
 		return -EADDRNOTAVAIL;
-	alloc->listener_local = local;
-	alloc->listener = dp_listener_find(a->locals, local, rte_cpu_to_be_16(address->port));
-	return alloc->listener == DP_LISTENER_NONE ? -EADDRNOTAVAIL : 0;
+	uint16_t index = dp_listener_find(a->locals, local, rte_cpu_to_be_16(listener->port));
+	if (index == DP_LISTENER_NONE)
+		return -EADDRNOTAVAIL;
+	*out = (struct dp_client){
+		.key = {.port = rte_cpu_to_be_16(client->port),
+			.local = index,
+			.side = DP_KEY_CLIENT,
+			.family = client->ip.family},
+		.listener_local = local,
+	};
+	memcpy(out->key.ip, client->ip.bytes, length);
+	return 0;
 }
 
 static int find_relay(
@@ -42,47 +55,44 @@ static int find_relay(
 	return 0;
 }
 
-// What the command asks for, checked, as a new allocation would look.
-static int describe(const struct dp_apply *a, const struct tp_cmd *cmd, struct dp_alloc *out)
+// What a command asks for, checked.
+struct wish {
+	struct dp_alloc alloc; // as a new allocation would look
+	struct dp_client client, pending;
+	bool moving;
+	uint32_t move;
+};
+
+static int describe(const struct dp_apply *a, const struct tp_cmd *cmd, struct wish *out)
 {
-	const struct tp_cmd_alloc *wish = &cmd->allocation;
+	const struct tp_cmd_alloc *asked = &cmd->allocation;
 	int error;
 
-	*out = (struct dp_alloc){
-		.generation = cmd->alloc.generation,
-		.rate = rate_word(wish),
-		.relay_local = {DP_LOCAL_NONE, DP_LOCAL_NONE},
-		.sync_mark = a->sync_epoch,
+	*out = (struct wish){
+		.alloc = {.generation = cmd->alloc.generation,
+			.rate = rate_word(asked),
+			.relay_local = {DP_LOCAL_NONE, DP_LOCAL_NONE},
+			.sync_mark = a->sync_epoch},
+		.moving = asked->pending.ip.family != TP_FAMILY_NONE,
+		.move = cmd->move,
 	};
 	for (unsigned int side = 0; side < 2; side++)
-		out->family_deadline_ns[side] = wish->family_deadline_ns[side]
-							? wish->family_deadline_ns[side]
-							: cmd->deadline_ns;
-	if (tp_ip_length(&wish->client.ip) == 0 || wish->client.port == 0 ||
-		wish->client.ip.family != wish->listener.ip.family ||
-		tp_ip_length(&wish->relay[0].ip) == 0)
+		out->alloc.family_deadline_ns[side] = asked->family_deadline_ns[side]
+							      ? asked->family_deadline_ns[side]
+							      : cmd->deadline_ns;
+	if (tp_ip_length(&asked->relay[0].ip) == 0)
 		return -EINVAL;
-	error = find_listener(a, &wish->listener, out);
+	error = find_client(a, &asked->client, &asked->listener, &out->client);
+	if (error == 0 && out->moving)
+		error = find_client(a, &asked->pending, &asked->pending_listener, &out->pending);
 	if (error == 0)
-		error = find_relay(a, &wish->relay[0], out);
-	if (error < 0 || wish->relay[1].ip.family == TP_FAMILY_NONE)
+		error = find_relay(a, &asked->relay[0], &out->alloc);
+	if (error < 0 || asked->relay[1].ip.family == TP_FAMILY_NONE)
 		return error;
-	if (tp_ip_length(&wish->relay[1].ip) == 0 ||
-		wish->relay[1].ip.family == wish->relay[0].ip.family)
+	if (tp_ip_length(&asked->relay[1].ip) == 0 ||
+		asked->relay[1].ip.family == asked->relay[0].ip.family)
 		return -EINVAL;
-	return find_relay(a, &wish->relay[1], out);
-}
-
-static struct dp_flow_key client_key(const struct tp_addr *client, uint16_t listener)
-{
-	struct dp_flow_key key = {
-		.port = rte_cpu_to_be_16(client->port),
-		.local = listener,
-		.side = DP_KEY_CLIENT,
-		.family = client->ip.family,
-	};
-	memcpy(key.ip, client->ip.bytes, tp_ip_length(&client->ip));
-	return key;
+	return find_relay(a, &asked->relay[1], &out->alloc);
 }
 
 // A new allocation's buckets are full.
@@ -99,32 +109,24 @@ static void begin_policing(struct dp_apply *a, const struct dp_alloc *alloc)
 	atomic_store_explicit(&a->dp->policing, true, memory_order_relaxed);
 }
 
-static int create(struct dp_apply *a, struct dp_alloc *alloc, const struct dp_alloc *wish,
-	const struct dp_flow_key *key, uint64_t deadline_ns)
+static int create(
+	struct dp_apply *a, struct dp_alloc *alloc, const struct wish *wish, uint64_t deadline_ns)
 {
-	*alloc = *wish;
+	*alloc = wish->alloc;
 	begin_policing(a, alloc);
-	struct dp_flow *flow = dp_owned_new(a, alloc, key, DP_FLOW_ALLOCATION);
-	int error = -ENOSPC;
-	if (flow != NULL) {
-		uint16_t local;
-		for (unsigned int side = 0; side < 2; side++)
-			atomic_init(&flow->relay_local[side], alloc->relay_local[side]);
-		memcpy(flow->relay_port, alloc->relay_port, sizeof(flow->relay_port));
-		flow->src_local = alloc->listener_local;
-		flow->src_port =
-			rte_cpu_to_be_16(dp_listener_at(a->locals, alloc->listener, &local)->port);
-		flow->dst_port = key->port;
-		flow->dst_family = key->family;
-		error = dp_owned_publish(a, alloc, flow, deadline_ns);
-	}
+	int error = dp_client_publish(
+		a, alloc, &wish->client, wish->moving ? 0 : wish->move, deadline_ns, &alloc->flow);
 	if (error < 0) {
 		*alloc = (struct dp_alloc){0};
 		return error;
 	}
 	a->n_allocations++;
 	a->end = RTE_MAX(a->end, (uint32_t)(alloc - a->allocs) + 1);
-	return 0;
+	if (wish->moving)
+		error = dp_move_begin(a, alloc, &wish->pending, wish->move);
+	if (error < 0)
+		dp_alloc_drop(a, alloc, false);
+	return error;
 }
 
 void dp_alloc_close_family(struct dp_apply *a, struct dp_alloc *alloc, unsigned int side)
@@ -147,6 +149,9 @@ void dp_alloc_close_family(struct dp_apply *a, struct dp_alloc *alloc, unsigned 
 	}
 	atomic_store_explicit(&dp_flow_at(a->flows, alloc->flow)->relay_local[side], DP_LOCAL_NONE,
 		memory_order_relaxed);
+	if (alloc->pending != 0)
+		atomic_store_explicit(&dp_flow_at(a->flows, alloc->pending)->relay_local[side],
+			DP_LOCAL_NONE, memory_order_relaxed);
 	alloc->relay_local[side] = DP_LOCAL_NONE;
 	alloc->relay_port[side] = 0;
 	// A worker may have read it for a Send: the address may be another allocation's next.
@@ -174,6 +179,8 @@ static void update(struct dp_apply *a, struct dp_alloc *alloc, const struct dp_a
 		if (alloc->relay_local[side] != DP_LOCAL_NONE &&
 			wish->relay_local[side] == DP_LOCAL_NONE)
 			dp_alloc_close_family(a, alloc, side);
+	if (alloc->pending != 0)
+		a->own_deadline[alloc->pending] = deadline_ns;
 	if (!deadline && !rate)
 		return;
 	for (uint32_t at = alloc->first; at != 0;) {
@@ -187,20 +194,47 @@ static void update(struct dp_apply *a, struct dp_alloc *alloc, const struct dp_a
 }
 
 // Relayed addresses may go, but not come or change.
-static bool same_addresses(const struct dp_apply *a, const struct dp_alloc *have,
-	const struct dp_alloc *wish, const struct dp_flow_key *key)
+static bool same_relays(const struct dp_alloc *have, const struct dp_alloc *wish)
 {
 	for (unsigned int side = 0; side < 2; side++)
 		if (wish->relay_local[side] != DP_LOCAL_NONE &&
 			(wish->relay_local[side] != have->relay_local[side] ||
 				wish->relay_port[side] != have->relay_port[side]))
 			return false;
-	return memcmp(&dp_flow_at(a->flows, have->flow)->key, key, sizeof(*key)) == 0;
+	return true;
 }
 
-int dp_alloc_set(struct dp_apply *a, const struct tp_cmd *cmd)
+static bool is_client(const struct dp_apply *a, uint32_t flow, const struct dp_client *client)
 {
-	struct dp_alloc wish, *alloc = NULL;
+	return flow != 0 &&
+	       memcmp(&dp_flow_at(a->flows, flow)->key, &client->key, sizeof(client->key)) == 0;
+}
+
+// Client and move as the command has them, RFC 8016 section 3.2.2. A move that was completed here
+// before control knew stays completed: the acknowledgement tells.
+static int reconcile(struct dp_apply *a, struct dp_alloc *alloc, const struct wish *wish)
+{
+	if (!wish->moving) {
+		if (!is_client(a, alloc->flow, &wish->client))
+			return -EINVAL;
+		dp_move_cancel(a, alloc);
+		return 0;
+	}
+	if (is_client(a, alloc->flow, &wish->pending) &&
+		dp_flow_at(a->flows, alloc->flow)->move == wish->move)
+		return 0;
+	if (!is_client(a, alloc->flow, &wish->client))
+		return -EINVAL;
+	if (is_client(a, alloc->pending, &wish->pending) &&
+		dp_flow_at(a->flows, alloc->pending)->move == wish->move)
+		return 0;
+	return dp_move_begin(a, alloc, &wish->pending, wish->move);
+}
+
+int dp_alloc_set(struct dp_apply *a, const struct tp_cmd *cmd, struct tp_ack *ack)
+{
+	struct dp_alloc *alloc = NULL;
+	struct wish wish;
 
 	int found = dp_alloc_find(a, &cmd->alloc, &alloc);
 	if (found == -EINVAL)
@@ -208,11 +242,14 @@ int dp_alloc_set(struct dp_apply *a, const struct tp_cmd *cmd)
 	int error = describe(a, cmd, &wish);
 	if (error < 0)
 		return error;
-	struct dp_flow_key key = client_key(&cmd->allocation.client, wish.listener);
 	if (found == 0) {
-		if (!same_addresses(a, alloc, &wish, &key))
+		if (!same_relays(alloc, &wish.alloc))
 			return -EINVAL;
-		update(a, alloc, &wish, cmd->deadline_ns);
+		error = reconcile(a, alloc, &wish);
+		if (error < 0)
+			return error;
+		ack->moved = dp_flow_at(a->flows, alloc->flow)->move;
+		update(a, alloc, &wish.alloc, cmd->deadline_ns);
 		return 0;
 	}
 	alloc = &a->allocs[cmd->alloc.index];
@@ -222,7 +259,7 @@ int dp_alloc_set(struct dp_apply *a, const struct tp_cmd *cmd)
 			return -ESTALE;
 		dp_alloc_drop(a, alloc, false);
 	}
-	return create(a, alloc, &wish, &key, cmd->deadline_ns);
+	return create(a, alloc, &wish, cmd->deadline_ns);
 }
 
 static void uncount(struct dp_apply *a, const struct dp_alloc *alloc)
@@ -230,7 +267,7 @@ static void uncount(struct dp_apply *a, const struct dp_alloc *alloc)
 	for (uint32_t at = alloc->first; at != 0; at = dp_flow_at(a->flows, at)->next) {
 		uint8_t kind = dp_flow_at(a->flows, at)->kind;
 		a->n_permissions -= kind == DP_FLOW_PERMISSION;
-		a->n_channels -= kind == DP_FLOW_CHANNEL_UP;
+		a->n_channels -= kind == DP_FLOW_CHANNEL_DOWN; // uplinks may be two
 	}
 	a->n_allocations--;
 }

@@ -77,7 +77,7 @@ static int execute(struct dp_apply *a, const struct tp_cmd *cmd, struct tp_ack *
 	case TP_CMD_SYNC_END:
 		return dp_sync_end(a, ack);
 	case TP_CMD_ALLOC_SET:
-		return dp_alloc_set(a, cmd);
+		return dp_alloc_set(a, cmd, ack);
 	case TP_CMD_ALLOC_DELETE:
 		return dp_alloc_delete(a, cmd, ack);
 	case TP_CMD_PERMISSION_SET:

@@ -7,17 +7,16 @@
 // What the manager keeps of an allocation beside its flows. An array by allocation index; pages
 // that no allocation used are never touched.
 struct dp_alloc {
-	uint32_t generation; // 0: free
-	uint32_t first;      // its flows through `next`, the DP_FLOW_ALLOCATION one is the last
-	uint32_t flow;       // index of the DP_FLOW_ALLOCATION one
-	uint32_t pad1;
+	uint32_t generation;     // 0: free
+	uint32_t first;          // its flows through `next`
+	uint32_t flow;           // index of the DP_FLOW_ALLOCATION one of its client
+	uint32_t pending;        // the same of the client it is moving to; 0: none
 	uint64_t rate;           // DP_RATE
 	uint16_t relay_local[2]; // [0] IPv4, [1] IPv6; DP_LOCAL_NONE when absent
 	rte_be16_t relay_port[2];
-	uint16_t listener;
-	uint16_t listener_local;
 	uint8_t sync_mark;
-	uint8_t pad[3];
+	uint8_t astray; // flows still lead to a client that is gone: no place for their successors
+	uint8_t pad[6];
 	uint64_t family_deadline_ns[2]; // of what a relayed address carries
 	struct tp_alloc_counters gone;  // of flows that are no more
 };
@@ -62,6 +61,9 @@ struct dp_flow_key dp_key_client(
 	const struct dp_apply *a, const struct dp_alloc *alloc, uint16_t channel);
 struct dp_flow_key dp_key_peer(
 	const struct dp_alloc *alloc, const struct dp_peer *peer, rte_be16_t port);
+// The same for the client it is moving to, which is there.
+struct dp_flow_key dp_key_pending(
+	const struct dp_apply *a, const struct dp_alloc *alloc, uint16_t channel);
 // The allocation's own flow with this key, NULL when there is none or it is another's.
 struct dp_flow *dp_own_flow(
 	const struct dp_apply *a, const struct dp_alloc *alloc, const struct dp_flow_key *key);
@@ -77,9 +79,15 @@ void dp_flow_towards_client(struct dp_apply *a, const struct dp_alloc *alloc, st
 // Publishes and links; discards on failure. 0, -EEXIST, -ENOSPC.
 int dp_owned_publish(
 	struct dp_apply *a, struct dp_alloc *alloc, struct dp_flow *flow, uint64_t own_deadline_ns);
-// Removes up to two flows of an allocation (either may be NULL), keeping their counts.
+// Removes n flows of an allocation (any may be NULL), keeping their counts.
 void dp_owned_remove(
-	struct dp_apply *a, struct dp_alloc *alloc, struct dp_flow *one, struct dp_flow *other);
+	struct dp_apply *a, struct dp_alloc *alloc, struct dp_flow *const flows[], unsigned int n);
+// Removes all flows by which data of the client with this DP_FLOW_ALLOCATION flow is known.
+void dp_owned_remove_client(
+	struct dp_apply *a, struct dp_alloc *alloc, const struct dp_flow *client);
+// Replaces each flow that leads to a client of the past by one that leads to alloc->flow's: same
+// key, deadlines and rate. False when the table is full and some are left.
+bool dp_owned_redirect(struct dp_apply *a, struct dp_alloc *alloc);
 // Removes all flows of an allocation and adds their counts up; `exact`: waits for readers first.
 void dp_owned_remove_all(struct dp_apply *a, struct dp_alloc *alloc, bool exact);
 void dp_owned_counters(
@@ -100,7 +108,7 @@ void dp_hops_release(const struct dp_apply *a, struct dp_flow *flow);
 
 // ---- one command each: 0 or the ack's -errno
 
-int dp_alloc_set(struct dp_apply *a, const struct tp_cmd *cmd);
+int dp_alloc_set(struct dp_apply *a, const struct tp_cmd *cmd, struct tp_ack *ack);
 int dp_alloc_delete(struct dp_apply *a, const struct tp_cmd *cmd, struct tp_ack *ack);
 int dp_alloc_counters(struct dp_apply *a, const struct tp_cmd *cmd, struct tp_ack *ack);
 int dp_permission_set(struct dp_apply *a, const struct tp_cmd *cmd);
@@ -122,3 +130,30 @@ void dp_permission_drop(struct dp_apply *a, struct dp_alloc *alloc, struct dp_fl
 struct dp_flow *dp_channel_other(
 	const struct dp_apply *a, const struct dp_alloc *alloc, const struct dp_flow *flow);
 void dp_channel_drop(struct dp_apply *a, struct dp_alloc *alloc, struct dp_flow *flow);
+// The uplink flow of a channel for the client that the allocation is moving to: the one there is
+// (NULL without a move), and a new one made after the client's own. _make: 0, -EEXIST, -ENOSPC.
+struct dp_flow *dp_channel_pending(
+	const struct dp_apply *a, const struct dp_alloc *alloc, uint16_t channel);
+int dp_channel_pending_make(
+	struct dp_apply *a, struct dp_alloc *alloc, const struct dp_flow *channel_up);
+
+// ---- move.c: RFC 8016
+
+// A client address and listener of a command, as a key.
+struct dp_client {
+	struct dp_flow_key key;
+	uint16_t listener_local;
+};
+
+// Publishes the DP_FLOW_ALLOCATION flow of a client; its index is returned through `index`. 0,
+// -EEXIST, -ENOSPC.
+int dp_client_publish(struct dp_apply *a, struct dp_alloc *alloc, const struct dp_client *client,
+	uint32_t move, uint64_t deadline_ns, uint32_t *index);
+// Makes `client` the pending one, with flows for every channel; another pending one is forgotten.
+// 0, or -errno with none pending.
+int dp_move_begin(
+	struct dp_apply *a, struct dp_alloc *alloc, const struct dp_client *client, uint32_t move);
+// Forgets the pending client, if any.
+void dp_move_cancel(struct dp_apply *a, struct dp_alloc *alloc);
+// The pending client takes the place of the old one.
+void dp_move_complete(struct dp_apply *a, struct dp_alloc *alloc);

@@ -26,8 +26,39 @@ struct dp_flow *dp_channel_other(
 
 void dp_channel_drop(struct dp_apply *a, struct dp_alloc *alloc, struct dp_flow *flow)
 {
-	dp_owned_remove(a, alloc, flow, dp_channel_other(a, alloc, flow));
+	struct dp_flow *all[] = {flow, dp_channel_other(a, alloc, flow),
+		dp_channel_pending(a, alloc, flow->channel)};
+
+	dp_owned_remove(a, alloc, all, RTE_DIM(all));
 	a->n_channels--;
+}
+
+struct dp_flow *dp_channel_pending(
+	const struct dp_apply *a, const struct dp_alloc *alloc, uint16_t channel)
+{
+	if (alloc->pending == 0)
+		return NULL;
+	struct dp_flow_key key = dp_key_pending(a, alloc, channel);
+	return dp_own_flow(a, alloc, &key);
+}
+
+int dp_channel_pending_make(
+	struct dp_apply *a, struct dp_alloc *alloc, const struct dp_flow *channel_up)
+{
+	struct dp_flow_key key = dp_key_pending(a, alloc, channel_up->channel);
+	struct dp_flow *flow = dp_owned_new(a, alloc, &key, DP_FLOW_CHANNEL_UP);
+
+	if (flow == NULL)
+		return -ENOSPC;
+	memcpy(flow->dst_ip, channel_up->dst_ip, sizeof(flow->dst_ip));
+	flow->dst_family = channel_up->dst_family;
+	flow->dst_port = channel_up->dst_port;
+	flow->src_local = channel_up->src_local;
+	flow->src_port = channel_up->src_port;
+	flow->channel = channel_up->channel;
+	flow->sync_mark = channel_up->sync_mark;
+	flow->flags = (channel_up->flags & DP_FLOW_HAIRPIN) | DP_FLOW_MOVE;
+	return dp_owned_publish(a, alloc, flow, dp_own_deadline(a, channel_up));
 }
 
 static struct dp_flow *new_up(struct dp_apply *a, const struct dp_alloc *alloc,
@@ -80,7 +111,13 @@ static int create(struct dp_apply *a, struct dp_alloc *alloc, const struct dp_pe
 	}
 	error = dp_owned_publish(a, alloc, up, cmd->deadline_ns);
 	if (error < 0) {
-		dp_owned_remove(a, alloc, down, NULL);
+		dp_owned_remove(a, alloc, &down, 1);
+		return error;
+	}
+	if (alloc->pending != 0)
+		error = dp_channel_pending_make(a, alloc, up);
+	if (error < 0) {
+		dp_owned_remove(a, alloc, (struct dp_flow *[]){up, down}, 2);
 		return error;
 	}
 	a->n_channels++;
@@ -140,6 +177,9 @@ int dp_channel_set(struct dp_apply *a, const struct tp_cmd *cmd)
 	if (up != NULL && down != NULL && down->channel == cmd->channel.channel) {
 		refresh(a, alloc, up, cmd->deadline_ns);
 		refresh(a, alloc, down, cmd->deadline_ns);
+		struct dp_flow *pending = dp_channel_pending(a, alloc, cmd->channel.channel);
+		if (pending != NULL)
+			refresh(a, alloc, pending, cmd->deadline_ns);
 		return 0;
 	}
 	// The number or the peer was bound otherwise: those bindings are over.

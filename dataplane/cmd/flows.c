@@ -23,14 +23,13 @@ struct dp_flow *dp_owned_new(struct dp_apply *a, const struct dp_alloc *alloc,
 
 void dp_flow_towards_client(struct dp_apply *a, const struct dp_alloc *alloc, struct dp_flow *flow)
 {
-	const struct dp_flow_key *client = &dp_flow_at(a->flows, alloc->flow)->key;
-	uint16_t local;
+	const struct dp_flow *client = dp_flow_at(a->flows, alloc->flow);
 
-	memcpy(flow->dst_ip, client->ip, sizeof(flow->dst_ip));
-	flow->dst_family = client->family;
-	flow->dst_port = client->port;
-	flow->src_port = rte_cpu_to_be_16(dp_listener_at(a->locals, alloc->listener, &local)->port);
-	flow->src_local = alloc->listener_local;
+	memcpy(flow->dst_ip, client->key.ip, sizeof(flow->dst_ip));
+	flow->dst_family = client->key.family;
+	flow->dst_port = client->key.port;
+	flow->src_port = client->src_port;
+	flow->src_local = client->src_local;
 }
 
 int dp_owned_publish(
@@ -39,7 +38,7 @@ int dp_owned_publish(
 	uint32_t index = dp_flow_index(a->flows, flow);
 
 	dp_own_deadline_set(a, flow, own_deadline_ns);
-	if (flow->kind == DP_FLOW_ALLOCATION)
+	if (flow->kind == DP_FLOW_ALLOCATION && alloc->flow == 0)
 		alloc->flow = index;
 	dp_deadline_update(a, alloc, flow);
 	dp_hops_hold(a, flow);
@@ -102,21 +101,109 @@ static void unchain(struct dp_apply *a, struct dp_alloc *alloc, const struct dp_
 }
 
 void dp_owned_remove(
-	struct dp_apply *a, struct dp_alloc *alloc, struct dp_flow *one, struct dp_flow *other)
+	struct dp_apply *a, struct dp_alloc *alloc, struct dp_flow *const flows[], unsigned int n)
 {
-	struct dp_flow *both[] = {one, other};
-
-	for (unsigned int i = 0; i < RTE_DIM(both); i++) {
-		if (both[i] == NULL)
+	for (unsigned int i = 0; i < n; i++) {
+		if (flows[i] == NULL)
 			continue;
-		unchain(a, alloc, both[i]);
-		dp_flow_unlink(a->flows, both[i]);
+		unchain(a, alloc, flows[i]);
+		dp_flow_unlink(a->flows, flows[i]);
 	}
 	// A worker may be counting its last packet; after this none is.
 	dp_flow_settle(a->flows);
-	for (unsigned int i = 0; i < RTE_DIM(both); i++) {
-		if (both[i] != NULL)
-			finish(a, alloc, both[i]);
+	for (unsigned int i = 0; i < n; i++) {
+		if (flows[i] != NULL)
+			finish(a, alloc, flows[i]);
+	}
+}
+
+// Flows that no table and no allocation knows any more, linked by `next`.
+static void finish_chain(struct dp_apply *a, struct dp_alloc *alloc, uint32_t gone)
+{
+	if (gone != 0)
+		dp_flow_settle(a->flows);
+	while (gone != 0) {
+		struct dp_flow *flow = dp_flow_at(a->flows, gone);
+		gone = flow->next;
+		finish(a, alloc, flow);
+	}
+}
+
+void dp_owned_remove_client(
+	struct dp_apply *a, struct dp_alloc *alloc, const struct dp_flow *client)
+{
+	struct dp_flow_key key = client->key;
+	uint32_t *link = &alloc->first, gone = 0;
+
+	while (*link != 0) {
+		struct dp_flow *flow = dp_flow_at(a->flows, *link);
+		key.selector = flow->key.selector;
+		if (memcmp(&flow->key, &key, sizeof(key)) != 0) {
+			link = &flow->next;
+			continue;
+		}
+		uint32_t index = *link;
+		*link = flow->next;
+		flow->next = gone;
+		gone = index;
+		dp_flow_unlink(a->flows, flow);
+	}
+	finish_chain(a, alloc, gone);
+}
+
+static bool leads_to(const struct dp_flow *flow, const struct dp_flow *client)
+{
+	if (flow->kind != DP_FLOW_CHANNEL_DOWN && flow->kind != DP_FLOW_PERMISSION)
+		return true;
+	return flow->dst_port == client->key.port && flow->dst_family == client->key.family &&
+	       flow->src_port == client->src_port && flow->src_local == client->src_local &&
+	       memcmp(flow->dst_ip, client->key.ip, sizeof(flow->dst_ip)) == 0;
+}
+
+// The successor of a flow towards the client; NULL when the table is full.
+static struct dp_flow *redirected(
+	struct dp_apply *a, const struct dp_alloc *alloc, const struct dp_flow *old)
+{
+	struct dp_flow *fresh = dp_owned_new(a, alloc, &old->key, old->kind);
+
+	if (fresh == NULL)
+		return NULL;
+	dp_flow_towards_client(a, alloc, fresh);
+	fresh->channel = old->channel;
+	fresh->flags = old->flags;
+	fresh->sync_mark = old->sync_mark;
+	fresh->deadline_ns = atomic_load_explicit(&old->deadline_ns, memory_order_relaxed);
+	dp_own_deadline_set(a, fresh, dp_own_deadline(a, old));
+	dp_hops_hold(a, fresh);
+	return fresh;
+}
+
+bool dp_owned_redirect(struct dp_apply *a, struct dp_alloc *alloc)
+{
+	const struct dp_flow *client = dp_flow_at(a->flows, alloc->flow);
+
+	for (;;) {
+		uint32_t gone = 0;
+		bool full = false;
+		for (uint32_t *link = &alloc->first; *link != 0 && !full;) {
+			struct dp_flow *old = dp_flow_at(a->flows, *link), *fresh = old;
+			if (!leads_to(old, client)) {
+				fresh = redirected(a, alloc, old);
+				full = fresh == NULL;
+				if (full)
+					break;
+				fresh->next = old->next;
+				*link = dp_flow_index(a->flows, fresh);
+				dp_flow_swap(a->flows, old, fresh);
+				old->next = gone;
+				gone = dp_flow_index(a->flows, old);
+			}
+			link = &fresh->next;
+		}
+		bool progress = gone != 0;
+		finish_chain(a, alloc, gone);
+		if (!full || !progress)
+			return !full;
 	}
 }
 

@@ -67,6 +67,14 @@ struct dp_flow_key dp_key_client(
 	return key;
 }
 
+struct dp_flow_key dp_key_pending(
+	const struct dp_apply *a, const struct dp_alloc *alloc, uint16_t channel)
+{
+	struct dp_flow_key key = dp_flow_at(a->flows, alloc->pending)->key;
+	key.selector = channel;
+	return key;
+}
+
 struct dp_flow_key dp_key_peer(
 	const struct dp_alloc *alloc, const struct dp_peer *peer, rte_be16_t port)
 {

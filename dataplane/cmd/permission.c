@@ -19,6 +19,9 @@ static void update_channels(
 			continue;
 		dp_deadline_update(a, alloc, flow);
 		dp_deadline_update(a, alloc, dp_channel_other(a, alloc, flow));
+		struct dp_flow *pending = dp_channel_pending(a, alloc, flow->channel);
+		if (pending != NULL)
+			dp_deadline_update(a, alloc, pending);
 	}
 }
 
@@ -68,7 +71,7 @@ void dp_permission_drop(struct dp_apply *a, struct dp_alloc *alloc, struct dp_fl
 {
 	struct dp_flow_key key = flow->key;
 
-	dp_owned_remove(a, alloc, flow, NULL);
+	dp_owned_remove(a, alloc, &flow, 1);
 	a->n_permissions--;
 	update_channels(a, alloc, &key);
 }

@@ -61,6 +61,8 @@ static int open_loop(struct dp_manage *m)
 	rc = open_timer(m);
 	if (rc == 0)
 		rc = open_signals(m);
+	if (rc == 0)
+		rc = dp_manage_moves_open(m);
 	if (rc == 0 && m->dp->net)
 		rc = dp_manage_watch(m, dp_net_fd(m->dp->net), MANAGE_EVENT_NET, 0);
 	if (rc < 0)
@@ -77,7 +79,8 @@ int dp_manage_create(struct dp *dp, struct dp_manage **out)
 	if (!m)
 		return -ENOMEM;
 	m->dp = dp;
-	m->epoll_fd = m->listen_fd = m->timer_fd = m->signal_fd = m->region.fd = -1;
+	m->epoll_fd = m->listen_fd = m->timer_fd = m->signal_fd = m->region.fd = m->moves.event_fd =
+		-1;
 	m->control_since_ns = tp_now_ns();
 	for (size_t i = 0; i < MANAGE_MAX_CLIENTS; i++)
 		m->clients[i].fd = -1;
@@ -102,6 +105,7 @@ void dp_manage_destroy(struct dp_manage *m)
 	for (size_t i = 0; i < MANAGE_MAX_CLIENTS; i++)
 		dp_manage_client_close(m, &m->clients[i]);
 	dp_manage_reclaim(m, true);
+	dp_manage_moves_close(m);
 	tp_shm_close(&m->region);
 	if (m->signal_fd >= 0)
 		close(m->signal_fd);
@@ -150,6 +154,8 @@ static int turn_timeout(struct dp_manage *m, int timeout_ms)
 {
 	if (m->resolving)
 		timeout_ms = 0;
+	if (m->moves_left)
+		timeout_ms = min_timeout(timeout_ms, ACKS_FULL_MS);
 	if (m->retired)
 		timeout_ms = min_timeout(timeout_ms, RETIRED_MS);
 	if (m->attached && m->acks_full)
@@ -193,6 +199,9 @@ static int handle_event(struct dp_manage *m, const struct epoll_event *event)
 		if (m->attached)
 			tp_ring_wake(&m->attached->command);
 		return 0;
+	case MANAGE_EVENT_MOVES: // every turn looks
+		tp_event_drain(m->moves.event_fd);
+		return 0;
 	case MANAGE_EVENT_LISTEN: // after all others, so that no place is re-used under an event
 		return 0;
 	}
@@ -221,6 +230,7 @@ int dp_manage_turn(struct dp_manage *m, int timeout_ms)
 	}
 	if (accepting)
 		dp_manage_accept(m);
+	dp_manage_moves(m);
 	dp_manage_commands(m);
 	resolve(m);
 	dp_manage_reclaim(m, false);

@@ -7,6 +7,7 @@
 #include "common/abi/cmd.h"
 #include "common/abi/shm_map.h"
 #include "dataplane/manage/manage.h"
+#include "dataplane/path/moves.h"
 
 #define MANAGE_MAX_CLIENTS 64
 // Seconds that a connection may take for its greeting.
@@ -16,6 +17,7 @@
 #define MANAGE_MESSAGES_PER_TURN 8
 #define MANAGE_COMMANDS_PER_TURN 256
 #define MANAGE_RESOLVE_PER_TURN  2048
+#define MANAGE_MOVES_PER_TURN    64
 
 enum manage_client_state {
 	MANAGE_CLIENT_FREE,
@@ -51,6 +53,8 @@ struct dp_manage {
 	int epoll_fd, listen_fd, timer_fd, signal_fd;
 	char *socket_path; // once it is bound
 	struct tp_shm region;
+	struct dp_moves_wake moves;
+	bool moves_left; // more than a turn's worth, or no room to tell control
 	struct manage_client clients[MANAGE_MAX_CLIENTS];
 	struct manage_client *control; // attached client or NULL
 	struct manage_attachment *attached;
@@ -73,6 +77,7 @@ enum manage_event {
 	MANAGE_EVENT_SIGNAL,
 	MANAGE_EVENT_NET,
 	MANAGE_EVENT_COMMAND,
+	MANAGE_EVENT_MOVES,
 	MANAGE_EVENT_CLIENT,
 };
 int dp_manage_watch(struct dp_manage *m, int fd, enum manage_event kind, uint32_t index);
@@ -109,6 +114,12 @@ void dp_manage_reclaim(struct dp_manage *m, bool workers_stopped);
 bool dp_manage_commands(struct dp_manage *m);
 // Executes all that is in the ring now; nobody is left to be told the results.
 void dp_manage_commands_drain(struct dp_manage *m);
+
+// ---- moves.c
+int dp_manage_moves_open(struct dp_manage *m);
+void dp_manage_moves_close(struct dp_manage *m);
+// Completes the moves whose clients have arrived, and tells control.
+void dp_manage_moves(struct dp_manage *m);
 
 // ---- status.c
 void dp_manage_status(struct dp_manage *m, struct tp_status_reply *out, uint64_t now_ns);

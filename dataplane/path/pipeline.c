@@ -46,6 +46,7 @@ static void run(struct dp_worker *w, struct dp_batch *b)
 	dp_step_encap(w, b);
 	dp_step_fragment(w, b);
 	dp_step_punt(w, b);
+	dp_moves_flush(&w->moves, w->dp->moves_wake);
 	dp_step_settle(w, b);
 }
 

@@ -17,6 +17,8 @@ static void relay_channel(struct dp_worker *w, struct dp_batch *b, struct dp_pac
 		dp_packet_drop(b, p, TP_DROP_channel_expired);
 		return;
 	}
+	if (flow->flags & DP_FLOW_MOVE)
+		dp_moves_note(&w->moves, w->flows, flow);
 	if (!dp_within_rate_up(w, b, p))
 		return;
 	dp_account_channel(w, flow, p->payload_length);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dataplane/path/budget.h"
+#include "dataplane/path/moves.h"
 #include "dataplane/path/packet.h"
 #include "dataplane/path/police.h"
 #include "dataplane/path/worker.h"
@@ -84,6 +85,8 @@ struct dp_worker {
 	_Atomic uint64_t handoff_out;    // received frames put into others' rings ...
 	_Atomic uint64_t handoff_in;     // ... and taken from ours
 	_Atomic uint64_t last_seen_ns;
+
+	struct dp_moves moves;
 
 	// Shared with others.
 	alignas(RTE_CACHE_LINE_SIZE) _Atomic uint32_t asleep; // w: this worker r: all, seq_cst

@@ -91,6 +91,8 @@ static void begin_send(struct dp_worker *w, struct dp_batch *b, struct dp_packet
 		dp_packet_drop(b, p, TP_DROP_bad_send);
 		return;
 	}
+	if (alloc->flags & DP_FLOW_MOVE)
+		dp_moves_note(&w->moves, w->flows, alloc);
 	uint16_t ours = p->peer_local;
 	if (ours != DP_LOCAL_NONE &&
 		dp_listener_find(w->locals, ours, p->out_destination_port) != DP_LISTENER_NONE) {

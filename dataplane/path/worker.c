@@ -231,6 +231,11 @@ void dp_worker_kick(struct dp_worker *w)
 	tp_event_signal(w->event_fd);
 }
 
+bool dp_worker_take_move(struct dp_worker *w, uint32_t *flow)
+{
+	return dp_moves_take(&w->moves, flow);
+}
+
 void dp_worker_add_stats(const struct dp_worker *w, uint64_t counter[TP_COUNTERS],
 	uint64_t drop[TP_DROPS], uint64_t *held)
 {

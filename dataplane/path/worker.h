@@ -22,6 +22,9 @@ void dp_worker_set_link(struct dp_worker *w, struct dp_control_link *link);
 int dp_worker_event_fd(const struct dp_worker *w);
 void dp_worker_kick(struct dp_worker *w);
 
+// A flow by which a datagram of a moving client came (path/moves.h); false when there is none.
+bool dp_worker_take_move(struct dp_worker *w, uint32_t *flow);
+
 // Adds this worker's totals to the arrays; `held` counts packets in its rings, buffers, reassembly.
 void dp_worker_add_stats(const struct dp_worker *w, uint64_t counter[TP_COUNTERS],
 	uint64_t drop[TP_DROPS], uint64_t *held);

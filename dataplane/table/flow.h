@@ -50,6 +50,9 @@ static_assert(sizeof(struct dp_flow_key) == 24);
 // DP_FLOW_PERMISSION: the peer IP is an address of ours that a listener stands on. A Send to a
 // listener's port there (dp_listener_find) is dropped; channels to one are never made.
 #define DP_FLOW_DENIED 0x02
+// DP_FLOW_ALLOCATION, DP_FLOW_CHANNEL_UP: of a client that came by a move (RFC 8016). The first
+// datagram by such a flow ends the move: path/moves.h.
+#define DP_FLOW_MOVE 0x04
 
 struct dp_flow {
 	// ---- line 0: all that a hit reads
@@ -63,6 +66,7 @@ struct dp_flow {
 			// relaxed: a family of a dual allocation may end before the other
 			_Atomic uint16_t relay_local[2];
 			rte_be16_t relay_port[2];
+			uint32_t move; // which move brought this client, 0 none
 		};
 	};
 	rte_be16_t dst_port;
@@ -88,7 +92,9 @@ struct dp_flow {
 	struct tp_alloc_ref alloc; // w: manager before publishing
 	_Atomic uint8_t owner;     // worker that counts by plain stores; DP_OWNER_*
 	uint8_t sync_mark;         // w: manager
-	uint16_t pad1;
+	_Atomic uint8_t seen; // DP_FLOW_MOVE: w: workers (1: a datagram came), manager (0: say it
+			      // again)
+	uint8_t pad1;
 	uint32_t next;   // w: manager; flows of the same allocation, 0 ends
 	uint32_t bucket; // w: manager; where its index stands
 };

@@ -164,13 +164,18 @@ int dp_flow_publish(struct dp_flow_table *t, struct dp_flow *flow)
 	return 0;
 }
 
-void dp_flow_replace(struct dp_flow_table *t, struct dp_flow *old, struct dp_flow *fresh)
+void dp_flow_swap(struct dp_flow_table *t, struct dp_flow *old, struct dp_flow *fresh)
 {
 	struct dp_flow_bucket *b = &t->buckets[old->bucket / DP_BUCKET_SLOTS];
 
 	fresh->bucket = old->bucket;
 	atomic_store_explicit(&b->flow[old->bucket % DP_BUCKET_SLOTS], dp_flow_index(t, fresh),
 		memory_order_release);
+}
+
+void dp_flow_replace(struct dp_flow_table *t, struct dp_flow *old, struct dp_flow *fresh)
+{
+	dp_flow_swap(t, old, fresh);
 	dp_flow_retire(t, dp_flow_index(t, old));
 }
 

@@ -40,6 +40,8 @@ void dp_flow_discard(struct dp_flow_table *t, struct dp_flow *flow);
 int dp_flow_publish(struct dp_flow_table *t, struct dp_flow *flow);
 // Swaps a published flow for a new one with the same key; the old one is freed through QSBR.
 void dp_flow_replace(struct dp_flow_table *t, struct dp_flow *old, struct dp_flow *fresh);
+// The same without the second half: the caller frees the old one (dp_flow_free).
+void dp_flow_swap(struct dp_flow_table *t, struct dp_flow *old, struct dp_flow *fresh);
 // Removes; freed when no reader can hold it any more.
 void dp_flow_remove(struct dp_flow_table *t, struct dp_flow *flow);
 // The same in two steps, for a writer that wants the flow's last counters: _unlink takes it out of

@@ -6,6 +6,7 @@
 #include "control/alloc/adopt.h"
 #include "control/alloc/allocation.h"
 #include "control/alloc/expiry.h"
+#include "control/alloc/mobility.h"
 #include "control/alloc/permission.h"
 #include "tests/fuzz/script.h"
 
@@ -13,7 +14,7 @@
 #define PEERS  16
 #define NAMES  2
 
-#define RECORD_BYTES (ALLOCS * 384 + PEERS * 64 + NAMES * 512)
+#define RECORD_BYTES (ALLOCS * sizeof(struct tp_alloc_record) + PEERS * 64 + NAMES * 512)
 #define RELAY6       ((struct tp_ip){.bytes = {0xfd, [15] = 2}, .family = TP_FAMILY_IPV6})
 
 static int draw(void *context, void *out, size_t len)
@@ -51,6 +52,15 @@ static void walk(const struct ctl_store *store, const uint8_t *end)
 		while (ctl_peer_next(store, &at))
 			FUZZ_CHECK(++n <= PEERS);
 		FUZZ_CHECK(n == r->peers);
+		// On the move: found by either five-tuple, or by the one there is.
+		struct ctl_time early = {};
+		FUZZ_CHECK(ctl_allocation_find(
+				   store, r->transport, &r->client, &r->listener, early) == r);
+		struct tp_addr to, by;
+		if (ctl_allocation_moving(store, r, &to, &by))
+			FUZZ_CHECK(ctl_allocation_mobile(r) &&
+				   ctl_allocation_find(store, r->move_transport, &to, &by, early) ==
+					   r);
 		if (n > 0 && r->self.index == 2)
 			fuzz_canary(end);
 	}

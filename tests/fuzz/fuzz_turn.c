@@ -388,7 +388,7 @@ static struct ctl_store_policy make_policy(uint8_t options)
 void fuzz_one(const uint8_t *data, size_t size)
 {
 	static _Alignas(64)
-		uint8_t region[TP_REGION_HEADER_BYTES + ALLOCS * 384 + PEERS * 64 + NAMES * 512];
+		uint8_t region[TP_REGION_HEADER_BYTES + ALLOCS * sizeof(struct tp_alloc_record) + PEERS * 64 + NAMES * 512];
 	static struct tp_cmd command[COMMANDS];
 	struct fuzz_relay f = {.users = {.lookup = lookup},
 		.now = {.now_ns = TP_NS_PER_S, .wall_ns = 1700000000 * TP_NS_PER_S},

@@ -527,7 +527,7 @@ def adopt_seeds():
     def patch(name, *pieces, policy=0):
         save("adopt", name, bytes([policy]) + b"".join(struct.pack(">HB", at, len(data)) + data for at, data in pieces))
 
-    alloc, peer, name_ = 0, 8 * 384, 8 * 384 + 16 * 64
+    alloc, peer, name_ = 0, 8 * 448, 8 * 448 + 16 * 64
     patch("good")
     for policy in range(1, 8):
         patch("policy-%d" % policy, policy=policy)
@@ -536,15 +536,15 @@ def adopt_seeds():
                            ("relay-port", 124, b"\1"), ("relay-family", 120, b"\x09"), ("second-relay", 144, b"\4"), ("user-length", 266, bytes(2)), ("user-more", 268, bytes(4)), ("user-long", 266, b"\x3c\2"),
                            ("transport", 332, b"\7"), ("closed", 333, b"\3"), ("closed-one", 333, b"\1")):
         for index in (1,) if what != "user-more" else (2,):
-            patch("alloc-" + what, (alloc + index * 384 + at, data))
+            patch("alloc-" + what, (alloc + index * 448 + at, data))
     for what, at, data in (("torn", 0, b"\1"), ("layout", 4, b"\7"), ("state", 6, b"\7"), ("kind", 7, b"\7"), ("owner", 8, b"\7"), ("owner-generation", 12, b"\7"), ("channel", 20, b"\1\1"), ("deadline-past", 24, bytes(8)),
                            ("deadline-far", 24, b"\xff" * 8), ("family", 48, b"\6"), ("port", 52, b"\1\1"), ("pad", 54, b"\1")):
         patch("peer-" + what, (peer + 64 + at, data))
     for what, at, data in (("torn", 0, b"\1"), ("layout", 4, b"\7"), ("state", 6, b"\7"), ("owner", 8, b"\7")):
         patch("name-" + what, (name_ + at, data))
-    patch("same-uid", *((alloc + n * 384 + 16, bytes(16)) for n in range(3)))
+    patch("same-uid", *((alloc + n * 448 + 16, bytes(16)) for n in range(3)))
     patch("future-uid", (alloc + 24, b"\xff" * 7 + b"\xfe"))
-    patch("free-all", *((alloc + n * 384 + 6, b"\0") for n in range(3)))
+    patch("free-all", *((alloc + n * 448 + 6, b"\0") for n in range(3)))
     save("adopt", "ones", b"\x80" + b"\xff" * 64)
     save("adopt", "zeros", b"\x80" + bytes(64))
 

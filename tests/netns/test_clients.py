@@ -67,6 +67,15 @@ def test_turnutils_uclient_even_ports():
             uclient(*flags, rtcp=True)
 
 
+def test_turnutils_uclient_mobility():
+    """-M asks for tickets. It keeps none of ours (80 bytes) and so never moves; test_mobility.py does."""
+    with h.relay(mobility=True, **LEGACY) as relay, echo_peer(h.PEER4):
+        uclient("-M")
+        uclient("-M", "-s")
+        left = relay.ctl("allocation", "list")["allocations"]
+        assert left and all(a["mobile"] for a in left), left
+
+
 def test_turnutils_uclient_client_to_client():
     """-y: the clients are each other's peers, through two allocations of this appliance."""
     with h.relay(**LEGACY) as relay:

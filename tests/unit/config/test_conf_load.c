@@ -161,6 +161,7 @@ static void all_else_has_defaults(void **state)
 	assert_int_equal(c->limits.routes, 16384);
 	assert_int_equal(c->metrics.address.family, TP_FAMILY_NONE);
 	assert_int_equal(c->forwarding.hop_limit, 0);
+	assert_false(c->mobility);
 	conf_free(c);
 }
 
@@ -373,6 +374,8 @@ static const struct mistake mistakes[] = {
 	{"{'listeners':[{'address':'192.0.2.1','port':55555}]}",
 		"t.json: listeners[0].port: 55555 lies in relay.port_range, and the address is of "
 		"relay.addresses[0]\n"},
+	{"{'mobility':1}", "t.json: mobility: must be true or false, is 1\n"},
+	{"{'mobility':'true'}", "t.json: mobility: must be true or false, is \"true\"\n"},
 	// NAT behaviour discovery.
 	{"{'nat_discovery':{}}", "t.json: nat_discovery: needs \"alternate_address\" or "
 				 "\"alternate_address6\"\n"},

@@ -87,6 +87,9 @@ static void fields_are_as_wide_as_their_types(void **state)
 			good = o->size == 8 || (o->size == 4 && o->max <= UINT32_MAX) ||
 			       (o->size == 2 && o->max <= UINT16_MAX);
 			break;
+		case CONF_BOOLEAN:
+			good = o->size == sizeof(bool);
+			break;
 		case CONF_CHOICE:
 		case CONF_CHOICES:
 			good = o->size == sizeof(uint32_t) && o->choices;

@@ -12,7 +12,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "control/alloc/allocation.h"
+#include "control/alloc/mobility.h"
 #include "control/alloc/permission.h"
 #include "control/alloc/store.h"
 #include "control/dpcmd/client.h"
@@ -211,6 +211,52 @@ static void a_request_is_answered(void **state)
 	assert_non_null(got);
 	assert_int_equal(got->destination.port, 1234);
 	assert_int_equal(got->payload[0] << 8 | got->payload[1], 0x0101);
+}
+
+// The dataplane speaks by itself: an event of a move counts in no sequence, one of a kind that is
+// not known is nothing.
+static void events_come_between_acknowledgements(void **state)
+{
+	struct world *w = *state;
+	struct ctl_allocation_request q = {.client = {.ip = tp_ip4(0xc612000a), .port = 1234},
+		.listener = w->fixture.message.listener[0],
+		.families = CTL_FAMILY_BIT_IPV4,
+		.user = (const uint8_t *)"u",
+		.user_length = 1,
+		.transaction_id = (const uint8_t *)"transaction",
+		.lifetime_s = 600,
+		.mobile = true};
+	struct ctl_change change;
+
+	attach(w, NULL, 1);
+	synchronise(w);
+	q.listener = w->fixture.message.listener[0];
+	struct ctl_store *store = ctl_session_store(w->ctl.session);
+	struct ctl_time now = {.now_ns = tp_now_ns(), .wall_ns = tp_wall_ns()};
+	ctl_change_init(&change);
+	assert_int_equal(ctl_allocation_create(store, &q, now, &change, NULL), 0);
+	struct ctl_move_request m = {.client = {.ip = tp_ip4(0xc612000b), .port = 99},
+		.listener = q.listener,
+		.transaction_id = (const uint8_t *)"another one",
+		.lifetime_s = 600};
+	struct tp_alloc_ref ref = change.alloc;
+	ctl_change_init(&change);
+	assert_int_equal(ctl_allocation_move(store, ref, &m, now, &change), 0);
+	ctl_session_work(w->ctl.session);
+	execute(w);
+	const struct tp_ack events[] = {{.type = 4711, .alloc = ref, .moved = 1},
+		{.type = TP_EVENT_MOVED, .alloc = ref, .moved = 1}};
+	for (int i = 0; i < 2; i++) {
+		struct tp_ack *slot = tp_ring_reserve(&w->ack);
+		*slot = events[i];
+		tp_ring_commit(&w->ack);
+	}
+	execute(w);
+	ctl_session_work(w->ctl.session);
+	assert_true(ctl_session_is_attached(w->ctl.session));
+	const struct tp_alloc_record *record = ctl_allocation_get(store, ref);
+	assert_int_equal(record->client.port, 99);
+	assert_int_equal(record->move_family, TP_FAMILY_NONE);
 }
 
 // Replay first: the command ring has room for it, but no request is looked at before.
@@ -572,7 +618,8 @@ int main(void)
 		TEST(old_users_go_after_their_last_answer),
 		TEST(a_dataplane_that_does_not_take_settings_is_noticed),
 		TEST(an_attachment_begins_with_a_synchronisation), TEST(a_request_is_answered),
-		TEST(requests_wait_for_the_replay), TEST(sleep_notices_what_came_meanwhile),
+		TEST(events_come_between_acknowledgements), TEST(requests_wait_for_the_replay),
+		TEST(sleep_notices_what_came_meanwhile),
 		TEST(the_store_survives_an_end_and_the_same_region),
 		TEST(a_new_region_takes_the_records_over),
 		TEST(what_stays_readable_does_not_stop_the_rounds),

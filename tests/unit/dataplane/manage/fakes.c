@@ -36,6 +36,23 @@ void dp_apply_status(const struct dp_apply *a, struct tp_status_reply *out)
 	out->allocations = 42;
 }
 
+bool dp_apply_moved(struct dp_apply *a, uint32_t flow, struct tp_ack *event)
+{
+	struct fakes *f = world(a);
+
+	f->moves++;
+	*event = (struct tp_ack){.type = TP_EVENT_MOVED, .moved = flow};
+	return true;
+}
+
+bool dp_worker_take_move(struct dp_worker *w, uint32_t *flow)
+{
+	struct fakes *f = world(w);
+
+	*flow = f->n_named;
+	return f->n_named != 0 && f->n_named-- != 0;
+}
+
 void dp_worker_set_link(struct dp_worker *w, struct dp_control_link *link)
 {
 	world(w)->link = link;

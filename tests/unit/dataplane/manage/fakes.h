@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dataplane/dp.h"
+#include "dataplane/path/moves.h"
 
 struct fakes {
 	uint32_t executed;
@@ -15,4 +16,6 @@ struct fakes {
 	int net_fd;
 	uint32_t net_ticks;
 	uint64_t generation;
+	uint32_t n_named; // flows that workers named and nobody took
+	uint32_t moves;
 };

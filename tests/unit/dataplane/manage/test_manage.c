@@ -413,6 +413,57 @@ static void test_acks_that_are_not_read_hold_commands_up(void **state)
 	detach(fd, &a);
 }
 
+static void test_a_move_is_told_to_control(void **state)
+{
+	struct attached a;
+	int fd = dial_as(TP_ROLE_CONTROL);
+
+	attach(fd, &a);
+	t.fakes.n_named = 100;
+	turns(1);
+	assert_int_equal(t.fakes.moves, 0); // nobody was woken: nobody looks
+	atomic_store(&t.dp.moves_wake->wanted, 1);
+	tp_event_signal(t.dp.moves_wake->event_fd);
+	assert_int_equal(dp_manage_turn(t.m, -1), 0); // would block for ever without the wake-up
+	assert_true(t.fakes.moves > 0 && t.fakes.moves < 100); // a turn is bounded
+	turns(3);
+	assert_int_equal(t.fakes.moves, 100);
+	for (uint64_t i = 100; i > 0; i--) {
+		const struct tp_ack *ack = tp_ring_front(&a.ack);
+		assert_non_null(ack);
+		assert_int_equal(ack->sequence, 0);
+		assert_int_equal(ack->type, TP_EVENT_MOVED);
+		assert_int_equal(ack->moved, i);
+		tp_ring_pop(&a.ack);
+	}
+	detach(fd, &a);
+}
+
+static void test_moves_wait_for_a_control_that_does_not_read(void **state)
+{
+	struct attached a;
+	int fd = dial_as(TP_ROLE_CONTROL);
+
+	attach(fd, &a);
+	t.fakes.n_named = TP_ACK_RING_SLOTS + 10;
+	atomic_store(&t.dp.moves_wake->wanted, 1);
+	turns(TP_ACK_RING_SLOTS / 64 + 10);
+	assert_int_equal(t.fakes.moves, TP_ACK_RING_SLOTS);
+	tp_ring_front(&a.ack);
+	for (int i = 0; i < 20; i++) {
+		assert_non_null(tp_ring_front(&a.ack));
+		tp_ring_pop(&a.ack);
+	}
+	turns(2);
+	assert_int_equal(t.fakes.moves, TP_ACK_RING_SLOTS + 10);
+	detach(fd, &a);
+	// Without control they are completed all the same.
+	t.fakes.n_named = 5;
+	atomic_store(&t.dp.moves_wake->wanted, 1);
+	turns(2);
+	assert_int_equal(t.fakes.n_named, 0);
+}
+
 static void test_a_second_control_is_refused_while_the_first_lives(void **state)
 {
 	struct attached a;
@@ -677,6 +728,8 @@ int main(void)
 		T(test_commands_are_executed_and_acknowledged_in_order),
 		T(test_a_turn_executes_a_bounded_number),
 		T(test_a_sleeping_loop_is_woken_by_a_command),
+		T(test_a_move_is_told_to_control),
+		T(test_moves_wait_for_a_control_that_does_not_read),
 		T(test_acks_that_are_not_read_hold_commands_up),
 		T(test_a_second_control_is_refused_while_the_first_lives),
 		T(test_a_successor_attaches_with_fresh_rings_after_the_drain),

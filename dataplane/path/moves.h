@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How a worker tells the management thread that a client which moves has arrived: a datagram came
+// by a flow with DP_FLOW_MOVE (RFC 8016 section 3.2.2). Each flow is named once; a burst costs at
+// most one write to the eventfd, and only when the thread has not been woken yet.
+#pragma once
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/table/flow.h"
+
+#define DP_MOVES_SLOTS 256
+
+struct dp_flow_table;
+
+// One for all workers; the management thread's.
+struct dp_moves_wake {
+	_Atomic uint32_t wanted; // w: workers (1), manager (0 before it looks), seq_cst
+	int event_fd;
+};
+
+// One a worker, single producer and consumer.
+struct dp_moves {
+	alignas(64) _Atomic uint32_t head; // w: worker r: manager, seq_cst
+	bool news;                         // worker: since the last flush
+	alignas(64) _Atomic uint32_t tail; // w: manager, release r: worker, acquire
+	uint32_t slot[DP_MOVES_SLOTS];     // flow indices
+};
+
+// Worker. Names a flow that has DP_FLOW_MOVE, unless it was named; without room its next datagram
+// tries again.
+void dp_moves_note(struct dp_moves *m, const struct dp_flow_table *flows, struct dp_flow *flow);
+// Worker, once a burst. `wake` NULL: nobody listens.
+void dp_moves_flush(struct dp_moves *m, struct dp_moves_wake *wake);
+
+// Management thread. Takes the oldest named flow; false when there is none.
+bool dp_moves_take(struct dp_moves *m, uint32_t *flow);

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A client on the move (RFC 8016 section 3.2.2): which flows there are before, during and after.
+#include <errno.h>
+
+#include "tests/unit/dataplane/cmd/fixture.h"
+
+#define PEER     "198.18.2.7"
+#define OLD      "198.18.1.1"
+#define NEW      "198.18.1.9"
+#define CHANNEL  0x4001
+#define DEADLINE 900
+
+static struct tp_cmd alloc_at(const char *client, const char *pending, uint32_t move)
+{
+	struct tp_cmd cmd = cmd_of(TP_CMD_ALLOC_SET, 3, 1);
+
+	cmd.deadline_ns = DEADLINE;
+	cmd.allocation.client = at(client, 1000);
+	cmd.allocation.listener = at("198.18.0.2", 3478);
+	cmd.allocation.relay[0] = at("10.0.0.5", 50000);
+	cmd.move = move;
+	if (pending == NULL)
+		return cmd;
+	cmd.allocation.pending = at(pending, 2000);
+	cmd.allocation.pending_listener =
+		at(cmd.allocation.pending.ip.family == TP_FAMILY_IPV4 ? "198.18.0.3"
+								      : "fd00:198:18::2",
+			3478);
+	return cmd;
+}
+
+static struct dp_flow *uplink(struct fixture *f, const char *client, uint16_t channel)
+{
+	struct tp_ip address = ip(client);
+	bool old = strcmp(client, OLD) == 0;
+	struct dp_flow_key key = {.port = rte_cpu_to_be_16(old ? 1000 : 2000),
+		.local = old                                ? 0
+			 : address.family == TP_FAMILY_IPV4 ? 1
+							    : 2,
+		.selector = channel,
+		.side = DP_KEY_CLIENT,
+		.family = address.family};
+	memcpy(key.ip, address.bytes, sizeof(key.ip));
+	return dp_flow_lookup(f->dp.flows, &key);
+}
+
+static struct dp_flow *downlink(struct fixture *f, uint16_t port)
+{
+	struct tp_ip relay = ip("10.0.0.5"), peer = ip(PEER);
+	struct dp_flow_key key = {.port = rte_cpu_to_be_16(port),
+		.local = dp_local_find(f->dp.locals, relay.family, relay.bytes),
+		.selector = rte_cpu_to_be_16(50000),
+		.side = DP_KEY_PEER,
+		.family = peer.family};
+	memcpy(key.ip, peer.bytes, sizeof(key.ip));
+	return dp_flow_lookup(f->dp.flows, &key);
+}
+
+static void assert_leads(const struct dp_flow *flow, const char *client)
+{
+	struct tp_ip address = ip(client);
+
+	assert_non_null(flow);
+	assert_int_equal(flow->dst_family, address.family);
+	assert_memory_equal(flow->dst_ip, address.bytes, 16);
+	assert_int_equal(flow->dst_port, rte_cpu_to_be_16(strcmp(client, OLD) == 0 ? 1000 : 2000));
+}
+
+static struct tp_status_reply status_of(struct fixture *f)
+{
+	struct tp_status_reply status = {0};
+	dp_apply_status(f->apply, &status);
+	return status;
+}
+
+static struct fixture *with_channel(void)
+{
+	struct fixture *f = fixture_new();
+
+	assert_int_equal(run(f, alloc_at(OLD, NULL, 0)), 0);
+	assert_int_equal(permission_set(f, 3, 1, PEER, 500), 0);
+	assert_int_equal(channel_set(f, 3, 1, PEER, 4000, CHANNEL, 600), 0);
+	return f;
+}
+
+static bool arrive(struct fixture *f, struct dp_flow *flow, struct tp_ack *event)
+{
+	atomic_store(&flow->seen, 1);
+	return dp_apply_moved(f->apply, dp_flow_index(f->dp.flows, flow), event);
+}
+
+static void finish(struct fixture *f)
+{
+	assert_int_equal(run(f, cmd_of(TP_CMD_ALLOC_DELETE, 3, 1)), 0);
+	struct tp_status_reply status = status_of(f);
+	assert_int_equal(status.flows, 0);
+	assert_int_equal(status.channels, 0);
+	assert_int_equal(status.permissions, 0);
+	assert_int_equal(fixture_references(f), 0);
+	fixture_free(f);
+}
+
+static void both_clients_are_heard_while_the_old_one_is_served(void **state)
+{
+	struct fixture *f = with_channel();
+
+	assert_int_equal(run(f, alloc_at(OLD, NEW, 1)), 0);
+	assert_int_equal(f->ack.moved, 0);
+	const struct dp_flow *old = uplink(f, OLD, CHANNEL), *new = uplink(f, NEW, CHANNEL);
+	assert_non_null(old);
+	assert_non_null(new);
+	assert_non_null(uplink(f, OLD, 0));
+	assert_non_null(uplink(f, NEW, 0));
+	assert_int_equal(old->flags, 0);
+	assert_int_equal(new->flags, DP_FLOW_MOVE);
+	assert_int_equal(uplink(f, NEW, 0)->flags, DP_FLOW_MOVE);
+	assert_memory_equal(old->dst_ip, new->dst_ip, 16);
+	assert_int_equal(old->dst_port, new->dst_port);
+	assert_int_equal(old->src_port, new->src_port);
+	assert_int_equal(old->deadline_ns, new->deadline_ns);
+	assert_memory_equal(uplink(f, OLD, 0)->relay_local, uplink(f, NEW, 0)->relay_local, 8);
+	assert_leads(downlink(f, 4000), OLD);
+	assert_leads(downlink(f, 0), OLD);
+	assert_int_equal(status_of(f).channels, 1);
+	finish(f);
+}
+
+static void data_from_the_new_client_ends_the_move(void **state)
+{
+	for (int by_channel = 0; by_channel < 2; by_channel++) {
+		struct fixture *f = with_channel();
+		struct tp_ack event = {0};
+
+		assert_int_equal(run(f, alloc_at(OLD, NEW, 7)), 0);
+		atomic_store(&downlink(f, 4000)->packets, 5);
+		atomic_store(&uplink(f, OLD, CHANNEL)->packets, 3);
+		assert_true(arrive(f, uplink(f, NEW, by_channel ? CHANNEL : 0), &event));
+		assert_int_equal(event.sequence, 0);
+		assert_int_equal(event.type, TP_EVENT_MOVED);
+		assert_int_equal(event.alloc.index, 3);
+		assert_int_equal(event.moved, 7);
+		assert_null(uplink(f, OLD, CHANNEL));
+		assert_null(uplink(f, OLD, 0));
+		assert_leads(downlink(f, 4000), NEW);
+		assert_leads(downlink(f, 0), NEW);
+		assert_int_equal(downlink(f, 4000)->channel, CHANNEL);
+		assert_int_equal(downlink(f, 4000)->deadline_ns, 500);
+		assert_int_equal(downlink(f, 4000)->src_local, uplink(f, NEW, 0)->src_local);
+		// What was counted stays counted.
+		assert_int_equal(run(f, cmd_of(TP_CMD_COUNTERS, 3, 1)), 0);
+		assert_int_equal(f->ack.counters.down_packets, 5);
+		assert_int_equal(f->ack.counters.up_packets, 3);
+		assert_int_equal(status_of(f).flows, 4);
+		// Nothing more comes of it.
+		assert_false(arrive(f, uplink(f, NEW, 0), &event));
+		finish(f);
+	}
+}
+
+static void control_may_learn_it_late(void **state)
+{
+	struct fixture *f = with_channel();
+	struct tp_ack event;
+
+	assert_int_equal(run(f, alloc_at(OLD, NEW, 1)), 0);
+	assert_true(arrive(f, uplink(f, NEW, 0), &event));
+	// A refresh that was on its way; a control that was restarted.
+	assert_int_equal(run(f, alloc_at(OLD, NEW, 1)), 0);
+	assert_int_equal(f->ack.moved, 1);
+	assert_null(uplink(f, OLD, 0));
+	assert_leads(downlink(f, 4000), NEW);
+	// But not a move of before.
+	assert_int_equal(run(f, alloc_at(OLD, NULL, 0)), -EINVAL);
+	assert_int_equal(run(f, alloc_at(OLD, "198.18.1.10", 2)), -EINVAL);
+	assert_non_null(uplink(f, NEW, 0));
+	finish(f);
+}
+
+static void permissions_and_channels_of_meanwhile_serve_both(void **state)
+{
+	struct fixture *f = with_channel();
+	struct tp_ack event;
+
+	assert_int_equal(run(f, alloc_at(OLD, NEW, 1)), 0);
+	assert_int_equal(channel_set(f, 3, 1, PEER, 4001, CHANNEL + 1, 650), 0);
+	assert_int_equal(uplink(f, NEW, CHANNEL + 1)->flags, DP_FLOW_MOVE);
+	assert_int_equal(uplink(f, OLD, CHANNEL + 1)->flags, 0);
+	assert_int_equal(channel_set(f, 3, 1, PEER, 4000, CHANNEL, 700), 0);
+	assert_int_equal(permission_set(f, 3, 1, PEER, 2000), 0);
+	assert_int_equal(uplink(f, NEW, CHANNEL)->deadline_ns, 700);
+	assert_int_equal(uplink(f, OLD, CHANNEL)->deadline_ns, 700);
+	struct tp_cmd refresh = alloc_at(OLD, NEW, 1);
+	refresh.deadline_ns = 600;
+	refresh.allocation.rate_bytes_per_s = 5000;
+	assert_int_equal(run(f, refresh), 0);
+	assert_int_equal(uplink(f, NEW, CHANNEL)->deadline_ns, 600);
+	assert_int_equal(uplink(f, NEW, CHANNEL)->rate, DP_RATE(5, 0));
+	assert_int_equal(uplink(f, NEW, 0)->deadline_ns, 600);
+	struct tp_cmd delete = cmd_of(TP_CMD_CHANNEL_DELETE, 3, 1);
+	delete.channel.peer = at(PEER, 4001);
+	delete.channel.channel = CHANNEL + 1;
+	assert_int_equal(run(f, delete), 0);
+	assert_null(uplink(f, NEW, CHANNEL + 1));
+	assert_null(uplink(f, OLD, CHANNEL + 1));
+	assert_true(arrive(f, uplink(f, NEW, CHANNEL), &event));
+	assert_int_equal(channel_set(f, 3, 1, PEER, 4001, CHANNEL + 1, 650), 0);
+	assert_leads(downlink(f, 4001), NEW);
+	assert_non_null(uplink(f, NEW, CHANNEL + 1));
+	finish(f);
+}
+
+static void another_family_is_as_good(void **state)
+{
+	static const char client[] = "fd00:198:18::9";
+	struct fixture *f = with_channel();
+	struct tp_ack event;
+
+	assert_int_equal(run(f, alloc_at(OLD, client, 1)), 0);
+	assert_true(arrive(f, uplink(f, client, CHANNEL), &event));
+	assert_leads(downlink(f, 4000), client);
+	assert_leads(downlink(f, 0), client);
+	finish(f);
+}
+
+static void the_newest_move_counts(void **state)
+{
+	struct fixture *f = with_channel();
+	struct tp_ack event;
+	uint32_t flows;
+
+	assert_int_equal(run(f, alloc_at(OLD, "198.18.1.10", 1)), 0);
+	flows = status_of(f).flows;
+	struct dp_flow *given_up = uplink(f, "198.18.1.10", 0);
+	atomic_store(&given_up->seen, 1); // seen, but not yet looked at
+	assert_int_equal(run(f, alloc_at(OLD, NEW, 2)), 0);
+	assert_null(uplink(f, "198.18.1.10", 0));
+	assert_false(dp_apply_moved(f->apply, dp_flow_index(f->dp.flows, given_up), &event));
+	assert_leads(downlink(f, 4000), OLD);
+	assert_int_equal(status_of(f).flows, flows);
+	// Taken back.
+	assert_int_equal(run(f, alloc_at(OLD, NULL, 2)), 0);
+	assert_null(uplink(f, NEW, 0));
+	assert_int_equal(status_of(f).flows, 4);
+	finish(f);
+}
+
+static void a_refused_move_leaves_all_as_it_was(void **state)
+{
+	struct fixture *f = with_channel();
+	struct tp_cmd other = alloc_at(NEW, NULL, 0);
+
+	other.alloc.index = 4;
+	other.allocation.client.port = 2000;
+	other.allocation.listener = at("198.18.0.3", 3478);
+	other.allocation.relay[0] = at("10.0.0.5", 50001);
+	assert_int_equal(run(f, other), 0);
+	assert_int_equal(run(f, alloc_at(OLD, NEW, 1)), -EEXIST);
+	struct tp_cmd nowhere = alloc_at(OLD, NEW, 1);
+	nowhere.allocation.pending_listener.port = 1;
+	assert_int_equal(run(f, nowhere), -EADDRNOTAVAIL);
+	nowhere.allocation.pending_listener = at("fd00:198:18::2", 3478);
+	assert_int_equal(run(f, nowhere), -EINVAL);
+	assert_non_null(uplink(f, OLD, CHANNEL));
+	assert_leads(downlink(f, 4000), OLD);
+	assert_int_equal(status_of(f).flows, 5);
+	other.type = TP_CMD_ALLOC_DELETE;
+	assert_int_equal(run(f, other), 0);
+	finish(f);
+}
+
+// No place for the flows of the new client: -ENOSPC; none for those towards it: the old client's
+// are given back first.
+static void a_full_table_refuses_a_move_and_cannot_stop_one(void **state)
+{
+	struct fixture *f = with_channel();
+	struct tp_ack event;
+	char peer[32];
+
+	assert_int_equal(run(f, alloc_at(OLD, NEW, 1)), 0);
+	uint32_t n = 0;
+	do
+		snprintf(peer, sizeof(peer), "198.18.%u.%u", 10 + n / 200, 1 + n % 200);
+	while (permission_set(f, 3, 1, peer, 500) == 0 && ++n < 2 * FLOWS);
+	assert_int_equal(status_of(f).flows, FLOWS);
+	assert_true(arrive(f, uplink(f, NEW, CHANNEL), &event));
+	assert_leads(downlink(f, 4000), NEW);
+	assert_leads(downlink(f, 0), NEW);
+	assert_int_equal(status_of(f).flows, FLOWS - 2);
+	// Allocation flow and channel would need two; one is left.
+	assert_int_equal(permission_set(f, 3, 1, "198.18.9.1", 500), 0);
+	struct tp_cmd again = alloc_at(NEW, OLD, 2);
+	again.allocation.client = at(NEW, 2000);
+	again.allocation.listener = at("198.18.0.3", 3478);
+	again.allocation.pending = at("198.18.1.20", 1);
+	again.allocation.pending_listener = at("198.18.0.2", 3478);
+	assert_int_equal(run(f, again), -ENOSPC);
+	assert_int_equal(status_of(f).flows, FLOWS - 1);
+	assert_non_null(uplink(f, NEW, CHANNEL));
+	finish(f);
+}
+
+static void a_replay_and_a_sweep_keep_the_move(void **state)
+{
+	struct fixture *f = fixture_new();
+	struct tp_ack event;
+
+	for (int i = 0; i < 2; i++) { // into an empty dataplane, then over the same
+		assert_int_equal(run(f, (struct tp_cmd){.type = TP_CMD_SYNC_BEGIN}), 0);
+		assert_int_equal(run(f, alloc_at(OLD, NEW, 4)), 0);
+		assert_int_equal(permission_set(f, 3, 1, PEER, 500), 0);
+		assert_int_equal(channel_set(f, 3, 1, PEER, 4000, CHANNEL, 600), 0);
+		assert_int_equal(run(f, (struct tp_cmd){.type = TP_CMD_SYNC_END}), 0);
+		assert_int_equal(f->ack.deleted, 0);
+		assert_int_equal(status_of(f).flows, 6);
+	}
+	assert_int_equal(uplink(f, NEW, CHANNEL)->flags, DP_FLOW_MOVE);
+	// Not named any more: the channel goes with both of its uplinks.
+	assert_int_equal(run(f, (struct tp_cmd){.type = TP_CMD_SYNC_BEGIN}), 0);
+	assert_int_equal(run(f, alloc_at(OLD, NEW, 4)), 0);
+	assert_int_equal(permission_set(f, 3, 1, PEER, 500), 0);
+	assert_int_equal(run(f, (struct tp_cmd){.type = TP_CMD_SYNC_END}), 0);
+	assert_int_equal(f->ack.deleted, 1);
+	assert_int_equal(status_of(f).flows, 3);
+	assert_true(arrive(f, uplink(f, NEW, 0), &event));
+	assert_int_equal(event.moved, 4);
+	finish(f);
+}
+
+static void noise_moves_nothing(void **state)
+{
+	struct fixture *f = with_channel();
+	struct tp_ack event;
+
+	assert_int_equal(run(f, alloc_at(OLD, NEW, 1)), 0);
+	assert_false(dp_apply_moved(f->apply, 0, &event));
+	assert_false(dp_apply_moved(f->apply, FLOWS + 1, &event));
+	for (uint32_t i = 1; i <= FLOWS; i++) // none was seen
+		assert_false(dp_apply_moved(f->apply, i, &event));
+	assert_false(arrive(f, uplink(f, OLD, CHANNEL), &event));
+	assert_leads(downlink(f, 4000), OLD);
+	finish(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(both_clients_are_heard_while_the_old_one_is_served),
+		cmocka_unit_test(data_from_the_new_client_ends_the_move),
+		cmocka_unit_test(control_may_learn_it_late),
+		cmocka_unit_test(permissions_and_channels_of_meanwhile_serve_both),
+		cmocka_unit_test(another_family_is_as_good),
+		cmocka_unit_test(the_newest_move_counts),
+		cmocka_unit_test(a_refused_move_leaves_all_as_it_was),
+		cmocka_unit_test(a_full_table_refuses_a_move_and_cannot_stop_one),
+		cmocka_unit_test(a_replay_and_a_sweep_keep_the_move),
+		cmocka_unit_test(noise_moves_nothing),
+	};
+
+	if (test_eal_init("64") < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
