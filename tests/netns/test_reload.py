@@ -106,6 +106,7 @@ def test_a_wrong_file_changes_nothing():
         assert done.returncode == 1, done
         assert f"{relay.config_path}: quotas.allocations_totl: unknown key" in done.stderr, done
         assert "nothing was changed" in done.stderr
+        assert "\\x0a" not in done.stderr, done
         h.client().allocate()  # its user is still there
         relay.control.signal(signal.SIGHUP)
         h.wait_until(lambda: "the old configuration stays in force" in relay.control.output(), 5,
