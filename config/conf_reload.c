@@ -23,7 +23,7 @@ int conf_reload(const struct conf *running, int (*prepare)(struct conf *conf, FI
 	int rc;
 
 	*out = (struct conf_reload){0};
-	rc = conf_load(running->path, &fresh, errors);
+	rc = conf_load_again(running->path, &fresh, errors);
 	if (rc == 0 && prepare)
 		rc = prepare(fresh, errors);
 	if (rc) {

@@ -2,6 +2,7 @@
 #include "tests/unit/config/conf_try.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config/conf_document.h"
@@ -244,6 +245,34 @@ static void a_wrong_file_is_refused_whole(void **state)
 	free(problems);
 }
 
+// Nobody may ever write to the other end: whoever reloads would stand still.
+static void a_pipe_is_refused_at_once(void **state)
+{
+	struct file f = file_make();
+	struct conf_reload r;
+	char *problems;
+	FILE *errors = try_stream(&problems);
+
+	file_write(&f, "");
+	struct conf *conf = file_load(&f);
+	unlink(f.path);
+	assert_int_equal(mkfifo(f.path, 0600), 0);
+	assert_int_equal(conf_reload(conf, NULL, &r, errors), -EINVAL);
+	fclose(errors);
+	assert_null(r.conf);
+	assert_non_null(strstr(problems, "is not a file"));
+	free(problems);
+	unlink(f.path);
+	assert_int_equal(mkdir(f.path, 0700), 0);
+	errors = try_stream(&problems);
+	assert_int_equal(conf_reload(conf, NULL, &r, errors), -EINVAL);
+	fclose(errors);
+	assert_non_null(strstr(problems, "is not a file"));
+	free(problems);
+	rmdir(f.path);
+	conf_free(conf);
+}
+
 static void a_missing_file_is_refused(void **state)
 {
 	struct file f = file_make();
@@ -272,6 +301,7 @@ int main(void)
 		cmocka_unit_test(secrets_are_veiled),
 		cmocka_unit_test(every_secret_changes_live),
 		cmocka_unit_test(a_wrong_file_is_refused_whole),
+		cmocka_unit_test(a_pipe_is_refused_at_once),
 		cmocka_unit_test(a_missing_file_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
