@@ -146,11 +146,45 @@ static void a_section_that_takes_a_restart_comes_whole(void **state)
 	conf_free(r.conf);
 	free(problems);
 
-	assert_int_equal(reload(OAUTH(KEY_A), "\"log_level\": \"debug\"", &r, &problems), 0);
-	assert_null(changed(&r, "auth.oauth.keys"));
-	assert_null(r.conf->auth.oauth.server_name);
+	assert_int_equal(reload("\"tls\": {\"certificate\": \"/dev/null\", \"key\": \"x\"}",
+				 "\"log_level\": \"debug\"", &r, &problems),
+		0);
+	assert_non_null(changed(&r, "tls.key"));
+	assert_string_equal(r.conf->tls.key, "/tmp/x");
 	conf_free(r.conf);
 	free(problems);
+}
+
+// What is said to keep its old value does, secrets included, reload after reload.
+static void a_section_with_secrets_stays_until_the_restart(void **state)
+{
+	struct conf_reload r;
+	struct file f = file_make();
+
+	file_write(&f, OAUTH(KEY_A));
+	struct conf *conf = file_load(&f);
+	file_write(&f, "\"log_level\": \"debug\"");
+	for (int again = 0; again < 2; again++) {
+		assert_int_equal(conf_reload(conf, NULL, &r, stderr), 0);
+		conf_free(conf);
+		conf = r.conf;
+		assert_int_equal(r.n_changed, again ? 1 : 2);
+		assert_int_equal(
+			changed(&r, "auth.oauth.server_name")->change, CONF_CHANGE_RESTART_BOTH);
+		assert_string_equal(conf->auth.oauth.server_name, "s");
+		assert_int_equal(conf->auth.oauth.n_keys, 1);
+		assert_string_equal(conf->auth.oauth.keys[0].key, KEY_A);
+		char *text = json_dumps(conf->document, 0);
+		assert_null(strstr(text, KEY_A));
+		free(text);
+	}
+	file_write(&f, OAUTH(KEY_A) ", \"log_level\": \"debug\"");
+	assert_int_equal(conf_reload(conf, NULL, &r, stderr), 0);
+	assert_int_equal(r.n_changed, 0);
+	assert_string_equal(r.conf->auth.oauth.keys[0].key, KEY_A);
+	conf_free(r.conf);
+	conf_free(conf);
+	unlink(f.path);
 }
 
 static void what_needs_a_restart_stays(void **state)
@@ -297,6 +331,7 @@ int main(void)
 		cmocka_unit_test(defaults_are_no_difference),
 		cmocka_unit_test(what_changes_live_is_taken),
 		cmocka_unit_test(a_section_that_takes_a_restart_comes_whole),
+		cmocka_unit_test(a_section_with_secrets_stays_until_the_restart),
 		cmocka_unit_test(what_needs_a_restart_stays),
 		cmocka_unit_test(secrets_are_veiled),
 		cmocka_unit_test(every_secret_changes_live),
