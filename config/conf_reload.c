@@ -56,6 +56,11 @@ int conf_reload(const struct conf *running, int (*prepare)(struct conf *conf, FI
 		conf_document_compare(running->document, fresh->document, note, out);
 		// Sound apart, the old half and the new one may still contradict each other.
 		rc = conf_load_json(running->path, merged, &out->conf, errors);
+		if (rc == -EINVAL)
+			fprintf(errors,
+				"%s: the file is right by itself, but not together with the "
+				"options that keep their old values until a restart\n",
+				running->path);
 	} else {
 		fprintf(errors, "%s: %s\n", running->path, strerror(ENOMEM));
 		rc = -ENOMEM;

@@ -279,6 +279,24 @@ static void a_wrong_file_is_refused_whole(void **state)
 	free(problems);
 }
 
+// `--check` finds nothing wrong with such a file, so the refusal says why it is one.
+static void a_file_that_needs_a_restart_first_is_told_so(void **state)
+{
+	struct conf_reload r;
+	char *problems;
+
+	assert_int_equal(reload("\"nat_discovery\": {\"alternate_address\": \"198.18.0.3\"}",
+				 "\"alternate_servers\": {\"servers\": [{\"address\": "
+				 "\"198.18.0.3\", \"port\": 3479}]}",
+				 &r, &problems),
+		-EINVAL);
+	assert_null(r.conf);
+	assert_non_null(strstr(problems, "alternate_servers.servers[0]: is listeners["));
+	assert_non_null(strstr(problems, ": the file is right by itself, but not together with the "
+					 "options that keep their old values until a restart\n"));
+	free(problems);
+}
+
 // Nobody may ever write to the other end: whoever reloads would stand still.
 static void a_pipe_is_refused_at_once(void **state)
 {
@@ -336,6 +354,7 @@ int main(void)
 		cmocka_unit_test(secrets_are_veiled),
 		cmocka_unit_test(every_secret_changes_live),
 		cmocka_unit_test(a_wrong_file_is_refused_whole),
+		cmocka_unit_test(a_file_that_needs_a_restart_first_is_told_so),
 		cmocka_unit_test(a_pipe_is_refused_at_once),
 		cmocka_unit_test(a_missing_file_is_refused),
 	};
