@@ -103,6 +103,18 @@ static void check_peers(const struct conf *conf, struct conf_report *report)
 		conf->peers.allow, conf->peers.n_allow, report);
 }
 
+// Whether clients reach the listener there, behind a 1:1 NAT too.
+static bool is_listener(
+	const struct conf *conf, const struct conf_listener *l, const struct conf_alternate *a)
+{
+	struct tp_ip public;
+
+	if (a->port == 0 || a->port != l->port || l->address.family == TP_FAMILY_NONE)
+		return false;
+	public = conf_public_form(conf, &l->address);
+	return tp_ip_equal(&a->address, &l->address) || tp_ip_equal(&a->address, &public);
+}
+
 // A client that is sent to where it was gives up (RFC 8489 section 10).
 static void check_alternates(const struct conf *conf, struct conf_report *report)
 {
@@ -113,8 +125,7 @@ static void check_alternates(const struct conf *conf, struct conf_report *report
 
 		conf_path(path, "alternate_servers.servers[%zu]", i);
 		for (size_t j = 0; j < conf->n_listeners; j++)
-			if (a->port && a->port == conf->listeners[j].port &&
-				tp_ip_equal(&a->address, &conf->listeners[j].address))
+			if (is_listener(conf, &conf->listeners[j], a))
 				conf_problem(report, path, "is listeners[%zu]", j);
 		for (size_t j = 0; j < i; j++)
 			if (a->port && a->port == conf->alternate_servers.servers[j].port &&

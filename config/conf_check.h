@@ -12,6 +12,8 @@ void conf_check_relays(struct conf *conf, struct conf_report *report);
 // Derives the listeners of NAT behaviour discovery and appends those that the document lacks.
 // (conf_check_discovery.c)
 void conf_check_discovery(struct conf *conf, struct conf_report *report);
+// An address of ours as clients know it.
+struct tp_ip conf_public_form(const struct conf *conf, const struct tp_ip *ip);
 // Derives the list of realms and whose each listener and user is. (conf_check_realm.c)
 void conf_check_realms(struct conf *conf, struct conf_report *report);
 // Users who share name and realm. (conf_check_user.c)

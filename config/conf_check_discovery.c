@@ -53,7 +53,7 @@ static void add_listener(struct conf *conf, const struct tp_ip *ip, uint16_t por
 	conf->nat_discovery.n_listeners++;
 }
 
-static struct tp_ip public_form(const struct conf *conf, const struct tp_ip *ip)
+struct tp_ip conf_public_form(const struct conf *conf, const struct tp_ip *ip)
 {
 	for (size_t i = 0; i < conf->relay.n_addresses; i++) {
 		const struct conf_relay *r = &conf->relay.addresses[i];
@@ -98,7 +98,7 @@ static void add_family(struct conf *conf, const char *path, uint8_t family,
 	*out = (struct conf_discovery){
 		.address = {primary->address, *alternate}, .port = {primary->port, port}};
 	for (size_t a = 0; a < 2; a++) {
-		out->public_address[a] = public_form(conf, &out->address[a]);
+		out->public_address[a] = conf_public_form(conf, &out->address[a]);
 		for (size_t p = 0; p < 2; p++)
 			add_listener(conf, &out->address[a], out->port[p], primary->realm, report);
 	}

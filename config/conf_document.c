@@ -90,7 +90,8 @@ static bool stays(const struct conf_option *object, const json_t *old, const jso
 	return object->type == CONF_OBJECT && !old != !fresh && comes_with_a_restart(object);
 }
 
-// Of these only hashes are kept: such a section cannot stay when the file has it no more.
+// Of these only hashes are kept: when the file has it no more, conf_reload.c makes such a section
+// stay.
 static bool holds_secrets(const struct conf_option *section)
 {
 	size_t count, n = strlen(section->path);

@@ -265,7 +265,16 @@ fail:
 	return rc;
 }
 
-int conf_load(const char *path, struct conf **out, FILE *errors)
+static int load_file(int fd, char **text, size_t *length)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) ? load_read(fd, text, length) : -EINVAL;
+}
+
+static int load(const char *path, bool waits, struct conf **out, FILE *errors)
 {
 	struct conf_report report = {.file = path, .errors = errors};
 	struct conf_source source = {.name = path, .cores = load_cores(), .files = true};
@@ -273,12 +282,14 @@ int conf_load(const char *path, struct conf **out, FILE *errors)
 	int fd, rc;
 
 	*out = NULL;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	rc = fd < 0 ? -errno : load_read(fd, &text, &source.length);
+	fd = open(path, O_RDONLY | O_CLOEXEC | (waits ? 0 : O_NONBLOCK));
+	rc = fd < 0 ? -errno : (waits ? load_read : load_file)(fd, &text, &source.length);
 	if (fd >= 0)
 		close(fd);
 	if (rc == -EFBIG)
 		conf_problem(&report, "", "is larger than %u MiB", LOAD_MAX_BYTES >> 20);
+	else if (rc == -EINVAL)
+		conf_problem(&report, "", "is not a file");
 	else if (rc)
 		conf_problem(&report, "", "cannot be read: %s", strerror(-rc));
 	if (rc)
@@ -287,6 +298,16 @@ int conf_load(const char *path, struct conf **out, FILE *errors)
 	rc = conf_load_text(&source, out, errors);
 	forget_bytes(text);
 	return rc;
+}
+
+int conf_load(const char *path, struct conf **out, FILE *errors)
+{
+	return load(path, true, out, errors);
+}
+
+int conf_load_again(const char *path, struct conf **out, FILE *errors)
+{
+	return load(path, false, out, errors);
 }
 
 void conf_forget_credentials(struct conf *conf)

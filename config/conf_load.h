@@ -15,6 +15,9 @@ struct conf_source {
 	bool files;         // whether files that the document names must be there
 };
 
+// As conf_load, of a regular file only: anything else is -EINVAL, and is not waited for.
+int conf_load_again(const char *path, struct conf **out, FILE *errors);
+
 // As conf_load, from memory. 0 or -EINVAL.
 int conf_load_text(const struct conf_source *source, struct conf **out, FILE *errors);
 

@@ -15,6 +15,23 @@ static void note(void *context, const struct conf_option *option)
 		out->changed[out->n_changed++] = option;
 }
 
+// The section auth.oauth does not go by a reload. Its document has hashes for keys: they are filled
+// in.
+static int keep_oauth(const struct conf *running, json_t *merged)
+{
+	json_t *auth = json_object_get(merged, "auth"), *oauth, *key;
+	size_t i;
+	int rc = 0;
+
+	if (!running->auth.oauth.server_name || json_object_get(auth, "oauth"))
+		return 0;
+	oauth = json_deep_copy(
+		json_object_get(json_object_get(running->document, "auth"), "oauth"));
+	json_array_foreach(json_object_get(oauth, "keys"), i, key)
+		rc |= json_object_set_new(key, "key", json_string(running->auth.oauth.keys[i].key));
+	return json_object_set_new(auth, "oauth", oauth) || rc ? -ENOMEM : 0;
+}
+
 int conf_reload(const struct conf *running, int (*prepare)(struct conf *conf, FILE *errors),
 	struct conf_reload *out, FILE *errors)
 {
@@ -23,7 +40,7 @@ int conf_reload(const struct conf *running, int (*prepare)(struct conf *conf, FI
 	int rc;
 
 	*out = (struct conf_reload){0};
-	rc = conf_load(running->path, &fresh, errors);
+	rc = conf_load_again(running->path, &fresh, errors);
 	if (rc == 0 && prepare)
 		rc = prepare(fresh, errors);
 	if (rc) {
@@ -32,11 +49,18 @@ int conf_reload(const struct conf *running, int (*prepare)(struct conf *conf, FI
 	}
 	merged = conf_document_merge(running->document, fresh->document);
 	if (merged)
+		rc = keep_oauth(running, merged);
+	if (merged && rc == 0)
 		rc = conf_veil_secrets(fresh, running->veil_key);
 	if (merged && rc == 0) {
 		conf_document_compare(running->document, fresh->document, note, out);
 		// Sound apart, the old half and the new one may still contradict each other.
 		rc = conf_load_json(running->path, merged, &out->conf, errors);
+		if (rc == -EINVAL)
+			fprintf(errors,
+				"%s: the file is right by itself, but not together with the "
+				"options that keep their old values until a restart\n",
+				running->path);
 	} else {
 		fprintf(errors, "%s: %s\n", running->path, strerror(ENOMEM));
 		rc = -ENOMEM;

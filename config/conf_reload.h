@@ -17,8 +17,9 @@ struct conf_reload {
 	size_t n_changed;
 };
 
-// Loads running->path with all checks of conf_load. 0, or -errno after at least one problem was
-// printed to `errors`: *out is then empty. `running` must come from conf_main or from here (its
-// secrets veiled), and stays as it is. `prepare` is that of struct conf_main, or NULL.
+// Loads running->path with all checks of conf_load, if it is a file: it never waits for a pipe. 0,
+// or -errno after at least one problem was printed to `errors`: *out is then empty. `running` must
+// come from conf_main or from here (its secrets veiled), and stays as it is. `prepare` is that of
+// struct conf_main, or NULL.
 int conf_reload(const struct conf *running, int (*prepare)(struct conf *conf, FILE *errors),
 	struct conf_reload *out, FILE *errors);

@@ -25,7 +25,7 @@ struct ctl {
 	uint64_t conf_wall_ns; // when it was read
 	struct event_base *base;
 	uint64_t started_wall_ns;
-	bool stop; // w: signal events
+	bool stop, reload_due; // w: signal events
 
 	struct ctl_dataplane *dataplane;
 	struct ctl_session *session; // attachment, store, TURN

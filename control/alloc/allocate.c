@@ -49,8 +49,8 @@ static int take_ports(struct ctl_store *s, const struct ctl_allocation_request *
 			if (n)
 				ctl_relays_release(&s->relays, port[0]);
 			return rc;
-		} else {
-			missing = rc;
+		} else if (missing == -EAFNOSUPPORT) {
+			missing = rc; // what another time may bring counts
 		}
 	}
 	if (n == 0)

@@ -19,7 +19,7 @@ json_t *ctl_rpc_error(json_t *id, enum ctl_rpc_error code, const char *message)
 {
 	// The message may quote what was received.
 	return json_pack("{s:s, s:O, s:{s:i, s:o}}", "jsonrpc", "2.0", "id", id ? id : json_null(),
-		"error", "code", (int)code, "message", ctl_json_text(message, strlen(message)));
+		"error", "code", (int)code, "message", ctl_json_lines(message));
 }
 
 static bool id_valid(const json_t *id)

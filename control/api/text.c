@@ -75,6 +75,27 @@ json_t *ctl_json_text(const void *bytes, size_t length)
 	return value;
 }
 
+json_t *ctl_json_lines(const char *text)
+{
+	size_t capacity = 4 * strlen(text) + 1, at = 0;
+	char *out = malloc(capacity);
+	json_t *value;
+
+	if (!out)
+		return json_null();
+	for (;;) {
+		size_t length = strcspn(text, "\n");
+		at += escape((const uint8_t *)text, length, out + at, capacity - at);
+		text += length;
+		if (!*text)
+			break;
+		out[at++] = *text++;
+	}
+	value = json_stringn(out, at);
+	free(out);
+	return value;
+}
+
 json_t *ctl_json_field(const char *field, size_t capacity)
 {
 	return ctl_json_text(field, strnlen(field, capacity));

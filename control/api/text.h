@@ -14,6 +14,8 @@
 json_t *ctl_json_text(const void *bytes, size_t length);
 // As above for a fixed-size, possibly unterminated field.
 json_t *ctl_json_field(const char *field, size_t capacity);
+// As ctl_json_text for a text of several lines, which it keeps apart.
+json_t *ctl_json_lines(const char *text);
 
 json_t *ctl_json_ip(const struct tp_ip *ip);       // null for none
 json_t *ctl_json_addr(const struct tp_addr *addr); // null for none

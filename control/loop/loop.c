@@ -19,11 +19,21 @@ static void on_end(evutil_socket_t number, short events, void *arg)
 	ctl->stop = true;
 }
 
+// Called once for each signal, however many came during the round before.
 static void on_hangup(evutil_socket_t number, short events, void *arg)
 {
 	struct ctl *ctl = arg;
+
+	ctl->reload_due = true;
+}
+
+static void reload(struct ctl *ctl)
+{
 	struct ctl_reload changes;
 
+	if (!ctl->reload_due)
+		return;
+	ctl->reload_due = false;
 	tp_notice("SIGHUP: reading %s again", ctl->conf->path);
 	ctl_reload(ctl, false, &changes, NULL); // what is wrong is in the log
 }
@@ -78,6 +88,7 @@ int ctl_loop_run(struct ctl *ctl)
 	int rc = events_create(ctl, &events);
 
 	while (rc == 0 && !ctl->stop) {
+		reload(ctl);
 		bool more = ctl_session_work(ctl->session);
 		bool block = !more && ctl_session_sleep(ctl->session);
 

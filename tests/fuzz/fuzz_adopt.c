@@ -80,6 +80,8 @@ static struct ctl_store *open_store(uint8_t how)
 		.port_max = how & 2 ? 50001 : 50015,
 		.listeners = {{.ip = tp_ip4(0xc6120002), .port = how & 4 ? 3479 : 3478}},
 		.n_listeners = 1,
+		.realm_tag = {11, 12},
+		.n_realms = how & 8 ? 1 : 2,
 		.channel_max = CHANDATA_CHANNEL_MAX,
 		.allocation_max_s = 3600,
 		.permission_s = 300,
@@ -97,10 +99,11 @@ static struct ctl_store *open_store(uint8_t how)
 	return store;
 }
 
-// Three allocations with all that hangs on them: both families and a long name among them.
+// Three allocations with all that hangs on them: a reserved port, both families with a deadline
+// each, a long name and a session key in another realm.
 static void fill(struct ctl_store *store)
 {
-	static const uint8_t long_name[200] = {'u'}, id[12] = {1};
+	static const uint8_t long_name[200] = {'u'}, id[12] = {1}, mac_key[20] = {2};
 	const struct tp_addr peers[] = {
 		{.ip = tp_ip4(0xc6130001), .port = 5000}, {.ip = RELAY6, .port = 5000}};
 	uint8_t token[CTL_RESERVATION_TOKEN_BYTES];
@@ -114,6 +117,10 @@ static void fill(struct ctl_store *store)
 					   : CTL_FAMILY_BIT_IPV4,
 			.user = i == 2 ? long_name : (const uint8_t *)"user",
 			.user_length = i == 2 ? sizeof(long_name) : 4,
+			.even_port = i == 0 ? CTL_PORT_RESERVE : CTL_PORT_ANY,
+			.realm = i == 2,
+			.mac_key = mac_key,
+			.mac_key_length = i == 2 ? sizeof(mac_key) : 0,
 			.transaction_id = id,
 			.lifetime_s = 600};
 		ctl_change_init(&change);
@@ -123,6 +130,9 @@ static void fill(struct ctl_store *store)
 		for (uint16_t p = 0; p < (i == 1 ? 2 : 1); p++)
 			FUZZ_CHECK(ctl_channel_bind(
 					   store, ref, 0x4000 + p, &peers[p], start, &change) == 0);
+		if (i == 1)
+			FUZZ_CHECK(ctl_allocation_refresh(
+					   store, ref, TP_FAMILY_IPV6, 900, start, &change) == 0);
 	}
 }
 

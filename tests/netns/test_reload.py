@@ -99,13 +99,14 @@ def test_a_wrong_file_changes_nothing():
     with h.relay() as relay:
         good = dict(relay.config)
         relay.config["quotas"] = {"allocations_totl": 1}
-        relay.config["auth"] = {"users": []}
+        relay.config["auth"] = {"users": [], "nonce_lifetime_s": 0}
         relay.write_config()
         done = h.subprocess.run([h.CTL, "-s", str(relay.directory / "control.sock"), "reload"],
                                 capture_output=True, text=True, timeout=30)
         assert done.returncode == 1, done
         assert f"{relay.config_path}: quotas.allocations_totl: unknown key" in done.stderr, done
         assert "nothing was changed" in done.stderr
+        assert f"turnpikectl: {relay.config_path}: auth.nonce_lifetime_s: must" in done.stderr, done
         h.client().allocate()  # its user is still there
         relay.control.signal(signal.SIGHUP)
         h.wait_until(lambda: "the old configuration stays in force" in relay.control.output(), 5,

@@ -282,6 +282,9 @@ static const struct mistake mistakes[] = {
 						 "0\n"},
 	{"{'alternate_servers':{'servers':[{'address':'192.0.2.1'}]}}",
 		"t.json: alternate_servers.servers[0]: is listeners[0]\n"},
+	{"{'relay':{'addresses':[{'prefix':'192.0.2.0/31','public':'203.0.113.4'}]},"
+	 "'alternate_servers':{'servers':[{'address':'203.0.113.5'}]}}",
+		"t.json: alternate_servers.servers[0]: is listeners[0]\n"},
 	{"{'alternate_servers':{'servers':[{'address':'192.0.2.2'},{'address':'192.0.2.2'}]}}",
 		"t.json: alternate_servers.servers[1]: is the same as "
 		"alternate_servers.servers[0]\n"},

@@ -2,6 +2,7 @@
 #include "tests/unit/config/conf_try.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config/conf_document.h"
@@ -145,11 +146,45 @@ static void a_section_that_takes_a_restart_comes_whole(void **state)
 	conf_free(r.conf);
 	free(problems);
 
-	assert_int_equal(reload(OAUTH(KEY_A), "\"log_level\": \"debug\"", &r, &problems), 0);
-	assert_null(changed(&r, "auth.oauth.keys"));
-	assert_null(r.conf->auth.oauth.server_name);
+	assert_int_equal(reload("\"tls\": {\"certificate\": \"/dev/null\", \"key\": \"x\"}",
+				 "\"log_level\": \"debug\"", &r, &problems),
+		0);
+	assert_non_null(changed(&r, "tls.key"));
+	assert_string_equal(r.conf->tls.key, "/tmp/x");
 	conf_free(r.conf);
 	free(problems);
+}
+
+// What is said to keep its old value does, secrets included, reload after reload.
+static void a_section_with_secrets_stays_until_the_restart(void **state)
+{
+	struct conf_reload r;
+	struct file f = file_make();
+
+	file_write(&f, OAUTH(KEY_A));
+	struct conf *conf = file_load(&f);
+	file_write(&f, "\"log_level\": \"debug\"");
+	for (int again = 0; again < 2; again++) {
+		assert_int_equal(conf_reload(conf, NULL, &r, stderr), 0);
+		conf_free(conf);
+		conf = r.conf;
+		assert_int_equal(r.n_changed, again ? 1 : 2);
+		assert_int_equal(
+			changed(&r, "auth.oauth.server_name")->change, CONF_CHANGE_RESTART_BOTH);
+		assert_string_equal(conf->auth.oauth.server_name, "s");
+		assert_int_equal(conf->auth.oauth.n_keys, 1);
+		assert_string_equal(conf->auth.oauth.keys[0].key, KEY_A);
+		char *text = json_dumps(conf->document, 0);
+		assert_null(strstr(text, KEY_A));
+		free(text);
+	}
+	file_write(&f, OAUTH(KEY_A) ", \"log_level\": \"debug\"");
+	assert_int_equal(conf_reload(conf, NULL, &r, stderr), 0);
+	assert_int_equal(r.n_changed, 0);
+	assert_string_equal(r.conf->auth.oauth.keys[0].key, KEY_A);
+	conf_free(r.conf);
+	conf_free(conf);
+	unlink(f.path);
 }
 
 static void what_needs_a_restart_stays(void **state)
@@ -244,6 +279,52 @@ static void a_wrong_file_is_refused_whole(void **state)
 	free(problems);
 }
 
+// `--check` finds nothing wrong with such a file, so the refusal says why it is one.
+static void a_file_that_needs_a_restart_first_is_told_so(void **state)
+{
+	struct conf_reload r;
+	char *problems;
+
+	assert_int_equal(reload("\"nat_discovery\": {\"alternate_address\": \"198.18.0.3\"}",
+				 "\"alternate_servers\": {\"servers\": [{\"address\": "
+				 "\"198.18.0.3\", \"port\": 3479}]}",
+				 &r, &problems),
+		-EINVAL);
+	assert_null(r.conf);
+	assert_non_null(strstr(problems, "alternate_servers.servers[0]: is listeners["));
+	assert_non_null(strstr(problems, ": the file is right by itself, but not together with the "
+					 "options that keep their old values until a restart\n"));
+	free(problems);
+}
+
+// Nobody may ever write to the other end: whoever reloads would stand still.
+static void a_pipe_is_refused_at_once(void **state)
+{
+	struct file f = file_make();
+	struct conf_reload r;
+	char *problems;
+	FILE *errors = try_stream(&problems);
+
+	file_write(&f, "");
+	struct conf *conf = file_load(&f);
+	unlink(f.path);
+	assert_int_equal(mkfifo(f.path, 0600), 0);
+	assert_int_equal(conf_reload(conf, NULL, &r, errors), -EINVAL);
+	fclose(errors);
+	assert_null(r.conf);
+	assert_non_null(strstr(problems, "is not a file"));
+	free(problems);
+	unlink(f.path);
+	assert_int_equal(mkdir(f.path, 0700), 0);
+	errors = try_stream(&problems);
+	assert_int_equal(conf_reload(conf, NULL, &r, errors), -EINVAL);
+	fclose(errors);
+	assert_non_null(strstr(problems, "is not a file"));
+	free(problems);
+	rmdir(f.path);
+	conf_free(conf);
+}
+
 static void a_missing_file_is_refused(void **state)
 {
 	struct file f = file_make();
@@ -268,10 +349,13 @@ int main(void)
 		cmocka_unit_test(defaults_are_no_difference),
 		cmocka_unit_test(what_changes_live_is_taken),
 		cmocka_unit_test(a_section_that_takes_a_restart_comes_whole),
+		cmocka_unit_test(a_section_with_secrets_stays_until_the_restart),
 		cmocka_unit_test(what_needs_a_restart_stays),
 		cmocka_unit_test(secrets_are_veiled),
 		cmocka_unit_test(every_secret_changes_live),
 		cmocka_unit_test(a_wrong_file_is_refused_whole),
+		cmocka_unit_test(a_file_that_needs_a_restart_first_is_told_so),
+		cmocka_unit_test(a_pipe_is_refused_at_once),
 		cmocka_unit_test(a_missing_file_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,6 +134,19 @@ static void errors_that_quote_are_still_json(void **state)
 	assert_error(line, CTL_RPC_NO_METHOD, "1");
 }
 
+// Several problems of a configuration are one message, a line each.
+static void lines_of_a_message_stay_lines(void **state)
+{
+	json_t *error = ctl_rpc_error(NULL, CTL_RPC_REFUSED, "a: \x1b wrong\nb: \xff too");
+	const char *message =
+		json_string_value(json_object_get(json_object_get(error, "error"), "message"));
+
+	assert_string_equal(message, "a: \\x1b wrong\nb: \\xff too");
+	char *text = ctl_rpc_line(error);
+	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+	free(text);
+}
+
 static void deep_nesting_is_an_error(void **state)
 {
 	char *line = malloc(60001);
@@ -153,6 +166,7 @@ int main(void)
 		cmocka_unit_test(refuses_batches),
 		cmocka_unit_test(refuses_unknown_operations_and_wrong_parameters),
 		cmocka_unit_test(errors_that_quote_are_still_json),
+		cmocka_unit_test(lines_of_a_message_stay_lines),
 		cmocka_unit_test(deep_nesting_is_an_error),
 	};
 

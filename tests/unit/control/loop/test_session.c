@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -375,6 +376,51 @@ static void what_stays_readable_does_not_stop_the_rounds(void **state)
 	close(ends[1]);
 }
 
+static void storm(evutil_socket_t fd, short events, void *arg)
+{
+	struct watch *watch = arg;
+
+	if (watch->calls++ == 0)
+		for (int i = 0; i < 50; i++)
+			raise(SIGHUP);
+	else if (watch->calls > 10)
+		watch->world->ctl.stop = true;
+}
+
+// Whatever comes while one reload is due, or under way, is one more: between two the rings are
+// served.
+static void many_hangups_are_few_reloads(void **state)
+{
+	struct watch watch = {.world = *state};
+	struct world *w = *state;
+	static char path[] = "/nowhere/turnpike.json";
+	char log[] = "/tmp/turnpike-log-XXXXXX", line[512];
+	int fd = mkstemp(log), standard = dup(STDERR_FILENO);
+	unsigned int reloads = 0;
+
+	assert_true(fd >= 0 && standard >= 0);
+	attach(w, NULL, 1);
+	w->conf.path = path;
+	struct timeval often = {.tv_usec = 1000};
+	struct event *timer = event_new(w->ctl.base, -1, EV_PERSIST, storm, &watch);
+	event_add(timer, &often);
+	dup2(fd, STDERR_FILENO);
+	int rc = ctl_loop_run(&w->ctl);
+	dup2(standard, STDERR_FILENO);
+	close(standard);
+	event_free(timer);
+	w->conf.path = NULL;
+	assert_int_equal(rc, 0);
+	FILE *in = fdopen(fd, "r");
+	assert_non_null(in);
+	rewind(in);
+	while (fgets(line, sizeof(line), in))
+		reloads += strstr(line, "the old configuration stays in force") != NULL;
+	fclose(in);
+	unlink(log);
+	assert_int_equal(reloads, 1);
+}
+
 static struct tp_alloc_ref allocate(struct world *w, struct ctl_time now)
 {
 	struct ctl_allocation_request q = {.client = {.ip = tp_ip4(0xc612000a), .port = 1234},
@@ -623,7 +669,7 @@ int main(void)
 		TEST(the_store_survives_an_end_and_the_same_region),
 		TEST(a_new_region_takes_the_records_over),
 		TEST(what_stays_readable_does_not_stop_the_rounds),
-		TEST(a_rollback_without_room_is_made_good),
+		TEST(many_hangups_are_few_reloads), TEST(a_rollback_without_room_is_made_good),
 		TEST(without_a_dataplane_the_operator_is_told),
 		TEST(addresses_of_this_machine_are_read_again), // last: it leaves the network
 	};

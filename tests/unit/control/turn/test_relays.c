@@ -66,6 +66,19 @@ static void drained_is_508_and_removed_is_440(void **state)
 	assert_int_equal(address_error(last_sent(r)), 2440);
 }
 
+// Section 7.2, step 9: an allocation of both families of which neither can be had is 508, even
+// where one of them is not there at all.
+static void neither_of_both_families_is_508(void **state)
+{
+	struct relay *r = *state;
+	use(r, SIX, CTL_RELAY_DRAINED);
+	use(r, SIX, CTL_RELAY_REMOVED);
+	use(r, FOUR, CTL_RELAY_DRAINED);
+	assert_int_equal(allocate(r, 0, 1), 508);
+	assert_int_equal(allocate(r, 0, 0), 508);
+	assert_int_equal(allocate(r, 6, 0), 440);
+}
+
 static int refresh(struct relay *r)
 {
 	request_begin(r, STUN_REFRESH);
@@ -189,6 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(drained_is_508_and_removed_is_440),
+		TEST(neither_of_both_families_is_508),
 		TEST(draining_closes_nothing),
 		TEST(hairpin_ends_with_removal),
 		cmocka_unit_test_setup_teardown(
