@@ -127,7 +127,19 @@ static bool source_possible(const struct dp_worker *w, const struct dp_packet *p
 	return dp_local_find(w->locals, p->in.family, ip) == DP_LOCAL_NONE;
 }
 
-// Who answers a request, and whether its five-tuple has an allocation or its source a budget left.
+// Whoever has an allocation takes from nobody else's budget and keeps nobody else from control: its
+// own requests are bounded. Anybody who knows the five-tuple can forge it, so those that show a
+// nonce of ours (proof.h) have a bucket of their own.
+static bool within_budget(
+	const struct dp_worker *w, const struct dp_batch *b, const struct dp_packet *p)
+{
+	if (p->alloc == NULL)
+		return dp_budget_source(w->budget, p->in.family, p->key.ip, b->now_ns);
+	return dp_police_packet(&p->alloc->requests[(p->flags & DP_PACKET_PROVEN) != 0],
+		DP_ALLOC_REQUESTS, b->now_ns);
+}
+
+// Who answers a request, and whether its allocation or its source has a budget left.
 static void request(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p,
 	const uint8_t *bytes, const struct stun_scan *s)
 {
@@ -142,14 +154,13 @@ static void request(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p
 		verdict = DP_VERDICT_CHALLENGE;
 		over = TP_DROP_budget_allocate;
 	}
-	if (p->alloc == NULL && !dp_budget_source(w->budget, p->in.family, p->key.ip, b->now_ns)) {
-		dp_packet_drop(b, p, over);
-		return;
-	}
-	if (p->alloc == NULL && verdict == DP_VERDICT_PUNT && s->integrity &&
+	if (verdict == DP_VERDICT_PUNT && s->integrity &&
 		dp_nonce_proves(w, p, bytes + s->nonce, s->nonce_length))
 		p->flags |= DP_PACKET_PROVEN;
-	dp_packet_next(b, p, verdict);
+	if (within_budget(w, b, p))
+		dp_packet_next(b, p, verdict);
+	else
+		dp_packet_drop(b, p, over);
 }
 
 // A Binding request of RFC 3489 is control's, where it may come at all: nothing of it is read here
