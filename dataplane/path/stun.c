@@ -4,6 +4,7 @@
 // section 11.2).
 #include "common/wire/stun_classic.h"
 #include "common/wire/stun_read.h"
+#include "dataplane/net/net.h"
 #include "dataplane/path/checksum.h"
 #include "dataplane/path/count.h"
 #include "dataplane/path/proof.h"
@@ -112,8 +113,9 @@ static void begin_send(struct dp_worker *w, struct dp_batch *b, struct dp_packet
 }
 
 // An answer to an address that no client can have would be traffic that somebody forged:
-// unspecified, loopback, multicast, broadcast (RFC 1122 section 3.2.1.3, RFC 4291 section 2.7), or
-// ours.
+// unspecified, loopback, multicast, broadcast (RFC 1122 section 3.2.1.3, RFC 4291 section 2.7),
+// ours, of this machine, or all of a network's that it is in. Nor has a sender an Ethernet address
+// of a group: that is where the answer would go while there is no route.
 static bool source_possible(const struct dp_worker *w, const struct dp_packet *p)
 {
 	static const uint8_t zero[15];
@@ -124,7 +126,15 @@ static bool source_possible(const struct dp_worker *w, const struct dp_packet *p
 	if (p->in.family == TP_FAMILY_IPV6 &&
 		(ip[0] == 0xff || (memcmp(ip, zero, sizeof(zero)) == 0 && ip[15] <= 1)))
 		return false;
-	return dp_local_find(w->locals, p->in.family, ip) == DP_LOCAL_NONE;
+	if (*dp_packet_at(p, 6) & RTE_ETHER_GROUP_ADDR)
+		return false;
+	if (dp_local_find(w->locals, p->in.family, ip) != DP_LOCAL_NONE)
+		return false;
+	if (w->dp->net == NULL)
+		return true;
+	struct tp_ip source = {.family = p->in.family};
+	memcpy(source.bytes, ip, sizeof(source.bytes));
+	return dp_net_source_possible(w->dp->net, &source);
 }
 
 // Whoever has an allocation takes from nobody else's budget and keeps nobody else from control: its
