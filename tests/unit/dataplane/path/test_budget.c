@@ -95,6 +95,27 @@ static void test_one_address_gets_half_of_the_punts(void **state)
 	dp_budget_destroy(b);
 }
 
+// One delegated /56, or a /24 of one owner, is many addresses of one stranger.
+static void test_one_network_leaves_a_quarter_of_the_punts(void **state)
+{
+	static const char *const network[2][4] = {
+		{"198.18.1.1", "198.18.1.2", "198.18.1.3", "198.18.2.1"},
+		{"fd00:198:18:1::1", "fd00:198:18:2::1", "fd00:198:18:3::1", "fd00:198:18:100::1"}};
+	static const uint32_t want[] = {500, 250, 0, 250};
+
+	for (int family = 0; family < 2; family++) {
+		struct dp_budget *b = make_all(&(struct dp_budget_rates){.punts = 1000});
+		for (size_t i = 0; i < RTE_DIM(want); i++) {
+			struct tp_addr from = rig_addr(network[family][i], 1);
+			uint32_t got = 0;
+			for (int n = 0; n < 2000; n++)
+				got += dp_budget_punt(b, from.ip.family, from.ip.bytes, RIG_NOW);
+			assert_in_range(got, want[i] - (want[i] != 0), want[i] + 1);
+		}
+		dp_budget_destroy(b);
+	}
+}
+
 static void test_the_unproven_never_take_from_the_proven(void **state)
 {
 	struct dp_budget *b = make_all(&(struct dp_budget_rates){.punts = 10, .unproven = 3});
@@ -478,6 +499,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_the_busiest_is_forgotten_last),
 	cmocka_unit_test(test_what_is_over_is_counted_by_kind),
 	cmocka_unit_test(test_one_address_gets_half_of_the_punts),
+	cmocka_unit_test(test_one_network_leaves_a_quarter_of_the_punts),
 	cmocka_unit_test(test_the_unproven_never_take_from_the_proven),
 	cmocka_unit_test(test_other_rates_hold_at_once),
 	cmocka_unit_test(test_a_million_prefixes_keep_nobody_out),
