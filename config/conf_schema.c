@@ -216,7 +216,7 @@ static const struct conf_option schema[] = {
 {"unauthenticated.requests_per_network", CONF_INTEGER, LIVE, .max = 100000000, TOP(unauthenticated.per_network), .default_json = "200000", .unit = "1/s",
 	.help = "Of one IPv4 /24 or IPv6 /56."},
 {"unauthenticated.requests_to_control", CONF_INTEGER, LIVE, .max = 100000000, TOP(unauthenticated.punts), .default_json = "20000", .unit = "1/s",
-	.help = "Of all of them together, those that control must answer and that carry a nonce which was made for their source. One address gets at most half of it."},
+	.help = "Of all of them together, those that control must answer and that carry a nonce which was made for their source. One address gets at most half of it, one network (IPv4 /24, IPv6 /56) three quarters."},
 {"unauthenticated.requests_unproven", CONF_INTEGER, LIVE, .max = 100000000, TOP(unauthenticated.unproven), .default_json = "2000", .unit = "1/s",
 	.help = "Of all of them together, those that control must answer and that anybody can forge. They never take from requests_to_control."},
 

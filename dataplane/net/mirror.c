@@ -186,6 +186,11 @@ uint16_t dp_net_lookup(const struct dp_net *net, const struct tp_ip *dst)
 	return ifindex ? dp_net_hop_find(&net->tables, ifindex, dst) : DP_NEXT_HOP_NONE;
 }
 
+bool dp_net_source_possible(const struct dp_net *net, const struct tp_ip *source)
+{
+	return !dp_net_route_no_sender(&net->tables, source);
+}
+
 uint16_t dp_net_hold(struct dp_net *net, const struct tp_ip *dst)
 {
 	struct net_tables *t = &net->tables;

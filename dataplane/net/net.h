@@ -23,8 +23,12 @@ uint64_t dp_net_generation(const struct dp_net *net);
 // route or (on-link) without a known neighbour. For answers; flows keep an index of their own.
 uint16_t dp_net_lookup(const struct dp_net *net, const struct tp_ip *dst);
 
-// Manager: the same, but makes the neighbour entry when it is missing, has the kernel resolve it
-// and keep it fresh (NTF_EXT_MANAGED, else NTF_USE), and takes a reference. Every _hold needs a
+// Workers and manager, lock-free: whether a packet can come from there, as far as the routes say:
+// not from an address of this machine, nor from the broadcast address of a network it is in.
+bool dp_net_source_possible(const struct dp_net *net, const struct tp_ip *source);
+
+// Manager: dp_net_lookup, but makes the neighbour entry when it is missing, has the kernel resolve
+// it and keep it fresh (NTF_EXT_MANAGED, else NTF_USE), and takes a reference. Every _hold needs a
 // _release.
 uint16_t dp_net_hold(struct dp_net *net, const struct tp_ip *dst);
 void dp_net_release(struct dp_net *net, uint16_t next_hop);

@@ -74,7 +74,7 @@ void dp_net_routes_fini(struct net_tables *t)
 	memset(&t->routes, 0, sizeof(t->routes));
 }
 
-uint16_t dp_net_route_lookup(const struct net_tables *t, const struct tp_ip *ip)
+static uint16_t find(const struct net_tables *t, const struct tp_ip *ip)
 {
 	const struct net_routes *r = &t->routes;
 	uint64_t value = NET_DEFAULT;
@@ -94,6 +94,18 @@ uint16_t dp_net_route_lookup(const struct net_tables *t, const struct tp_ip *ip)
 		return (uint16_t)value;
 	return atomic_load_explicit(
 		&r->default_value[ip->family == TP_FAMILY_IPV6], memory_order_relaxed);
+}
+
+uint16_t dp_net_route_lookup(const struct net_tables *t, const struct tp_ip *ip)
+{
+	uint16_t value = find(t, ip);
+
+	return value == NET_NO_SENDER ? 0 : value;
+}
+
+bool dp_net_route_no_sender(const struct net_tables *t, const struct tp_ip *ip)
+{
+	return find(t, ip) == NET_NO_SENDER;
 }
 
 static uint32_t *bucket_of(struct net_tables *t, const struct tp_ip *prefix, uint8_t bits)

@@ -93,8 +93,18 @@ static uint16_t first_of_multipath(struct net_tables *t, const struct nlattr *mu
 static uint16_t route_value(
 	struct net_tables *t, const struct rtmsg *rt, const struct nlattr *const attrs[])
 {
-	if (rt->rtm_type != RTN_UNICAST)
-		return 0; // ours, broadcast, multicast, blackhole, unreachable, prohibit
+	switch (rt->rtm_type) {
+	case RTN_UNICAST:
+		break;
+	case RTN_LOCAL:
+	case RTN_BROADCAST:
+	case RTN_ANYCAST:
+	case RTN_MULTICAST:
+		// A default route of such a kind says nothing about anybody's address.
+		return rt->rtm_dst_len == 0 ? 0 : NET_NO_SENDER;
+	default:
+		return 0; // blackhole, unreachable, prohibit
+	}
 	if (attrs[RTA_MULTIPATH])
 		return first_of_multipath(t, attrs[RTA_MULTIPATH], rt->rtm_family);
 	return hop_value(t,

@@ -11,11 +11,13 @@
 #include "dataplane/dp.h"
 
 // What a route lookup yields, 15 bits: index of the gateway's next hop (0: no route), or
-// NET_ON_LINK | link slot, or NET_DEFAULT: no prefix matched but the default route.
+// NET_ON_LINK | link slot, or NET_DEFAULT: no prefix matched but the default route. Inside the
+// tables also NET_NO_SENDER: no route, and no packet can come from there.
 #define NET_ON_LINK   0x4000
+#define NET_NO_SENDER 0x7ffe
 #define NET_DEFAULT   0x7fff
 #define NET_LINKS_MAX 4096
-static_assert(DP_NEXT_HOP_MAX <= NET_ON_LINK && (NET_ON_LINK | NET_LINKS_MAX) < NET_DEFAULT);
+static_assert(DP_NEXT_HOP_MAX <= NET_ON_LINK && (NET_ON_LINK | NET_LINKS_MAX) < NET_NO_SENDER);
 
 // Neighbours that nobody holds but answers may need; more of them are not mirrored.
 #define NET_IDLE_HOPS_MAX (DP_NEXT_HOP_MAX / 2)
@@ -151,8 +153,12 @@ struct net_route *dp_net_route_find(struct net_tables *t, const struct net_route
 void dp_net_route_set(struct net_tables *t, const struct net_route *content);
 void dp_net_route_remove(struct net_tables *t, const struct net_route *key);
 void dp_net_routes_sweep(struct net_tables *t);
-// Workers too: value of the longest matching prefix, see NET_ON_LINK; NET_DEFAULT never.
+// Workers too: value of the longest matching prefix, see NET_ON_LINK; NET_DEFAULT and NET_NO_SENDER
+// never.
 uint16_t dp_net_route_lookup(const struct net_tables *t, const struct tp_ip *ip);
+// Workers too: whether the kernel has this address, or a prefix around it, as its own or as no
+// host's: broadcast, anycast, multicast.
+bool dp_net_route_no_sender(const struct net_tables *t, const struct tp_ip *ip);
 
 // ---- route_message.c
 void dp_net_route_apply(struct net_tables *t, const struct nlmsghdr *message);

@@ -104,13 +104,19 @@ bool dp_budget_source(struct dp_budget *budget, uint8_t family, const uint8_t *i
 
 bool dp_budget_punt(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t now_ns)
 {
-	uint32_t bytes = prefix_bytes[family == TP_FAMILY_IPV6][0];
+	const uint8_t *bytes = prefix_bytes[family == TP_FAMILY_IPV6];
+	uint64_t cost_ns = budget->punt_cost_ns;
+	// Shares of half and three quarters.
+	const uint64_t share_cost_ns[2] = {2 * cost_ns, cost_ns + (cost_ns + 2) / 3};
 
-	if (budget->punt_cost_ns == 0)
+	if (cost_ns == 0)
 		return true;
-	uint64_t tag = hash(budget, OF_PUNTS, family, ip, bytes);
-	return take(&find(budget, tag)->whole_ns, 2 * budget->punt_cost_ns, now_ns) &&
-	       take(&budget->punt_whole_ns, budget->punt_cost_ns, now_ns);
+	for (int i = 0; i < 2; i++) {
+		uint64_t tag = hash(budget, OF_PUNTS, family, ip, bytes[i]);
+		if (!take(&find(budget, tag)->whole_ns, share_cost_ns[i], now_ns))
+			return false;
+	}
+	return take(&budget->punt_whole_ns, cost_ns, now_ns);
 }
 
 bool dp_budget_unproven(struct dp_budget *budget, uint64_t now_ns)

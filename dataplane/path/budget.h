@@ -19,7 +19,8 @@
 // Rates a second; a budget holds one second's worth. 0: no limit.
 struct dp_budget_rates {
 	uint32_t per_address, per_network;
-	uint32_t punts;    // with a nonce of ours; one address gets at most half of it
+	uint32_t punts;    // with a nonce of ours; one address gets at most half of it, one
+			   // network three quarters
 	uint32_t unproven; // punts without
 };
 
@@ -51,8 +52,8 @@ void dp_budget_set(struct dp_budget *budget, const struct dp_settings_values *se
 // Takes one request out of the budget of its address, then of its network; false when either is
 // used up (what the address gave is not given back). `ip` has 16 bytes, `family` is TP_FAMILY_.
 bool dp_budget_source(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t now_ns);
-// Takes one punt out of the budget of all unknown sources that showed a nonce of ours, and of its
-// address' half of that.
+// Takes one punt out of the budget of all unknown sources that showed a nonce of ours, and of the
+// shares of its address and network in that.
 bool dp_budget_punt(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t now_ns);
 // Takes one out of the budget of all unknown sources that did not.
 bool dp_budget_unproven(struct dp_budget *budget, uint64_t now_ns);

@@ -13,6 +13,7 @@
 #define DP_NO_QUEUE          UINT16_MAX
 #define DP_IDLE_POLLS        512 // empty polls before a worker blocks (idle: backoff)
 #define DP_ICMP_KBYTES_PER_S 64  // budgets of relayed and of own ICMP errors, by bytes sent
+#define DP_ALLOC_REQUESTS    500 // a second, of one allocation; as many again with our nonce
 #define DP_SCRATCH_BYTES     65536
 #define DP_MADE_HOP_LIMIT    64 // of packets made here
 #define DP_UNTAGGED          0xffff

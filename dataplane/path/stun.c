@@ -4,6 +4,7 @@
 // section 11.2).
 #include "common/wire/stun_classic.h"
 #include "common/wire/stun_read.h"
+#include "dataplane/net/net.h"
 #include "dataplane/path/checksum.h"
 #include "dataplane/path/count.h"
 #include "dataplane/path/proof.h"
@@ -114,8 +115,9 @@ static void begin_send(struct dp_worker *w, struct dp_batch *b, struct dp_packet
 }
 
 // An answer to an address that no client can have would be traffic that somebody forged:
-// unspecified, loopback, multicast, broadcast (RFC 1122 section 3.2.1.3, RFC 4291 section 2.7), or
-// ours.
+// unspecified, loopback, multicast, broadcast (RFC 1122 section 3.2.1.3, RFC 4291 section 2.7),
+// ours, of this machine, or all of a network's that it is in. Nor has a sender an Ethernet address
+// of a group: that is where the answer would go while there is no route.
 static bool source_possible(const struct dp_worker *w, const struct dp_packet *p)
 {
 	static const uint8_t zero[15];
@@ -126,10 +128,30 @@ static bool source_possible(const struct dp_worker *w, const struct dp_packet *p
 	if (p->in.family == TP_FAMILY_IPV6 &&
 		(ip[0] == 0xff || (memcmp(ip, zero, sizeof(zero)) == 0 && ip[15] <= 1)))
 		return false;
-	return dp_local_find(w->locals, p->in.family, ip) == DP_LOCAL_NONE;
+	if (*dp_packet_at(p, 6) & RTE_ETHER_GROUP_ADDR)
+		return false;
+	if (dp_local_find(w->locals, p->in.family, ip) != DP_LOCAL_NONE)
+		return false;
+	if (w->dp->net == NULL)
+		return true;
+	struct tp_ip source = {.family = p->in.family};
+	memcpy(source.bytes, ip, sizeof(source.bytes));
+	return dp_net_source_possible(w->dp->net, &source);
 }
 
-// Who answers a request, and whether its five-tuple has an allocation or its source a budget left.
+// Whoever has an allocation takes from nobody else's budget and keeps nobody else from control: its
+// own requests are bounded. Anybody who knows the five-tuple can forge it, so those that show a
+// nonce of ours (proof.h) have a bucket of their own.
+static bool within_budget(
+	const struct dp_worker *w, const struct dp_batch *b, const struct dp_packet *p)
+{
+	if (p->alloc == NULL)
+		return dp_budget_source(w->budget, p->in.family, p->key.ip, b->now_ns);
+	return dp_police_packet(&p->alloc->requests[(p->flags & DP_PACKET_PROVEN) != 0],
+		DP_ALLOC_REQUESTS, b->now_ns);
+}
+
+// Who answers a request, and whether its allocation or its source has a budget left.
 static void request(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p,
 	const uint8_t *bytes, const struct stun_scan *s)
 {
@@ -144,14 +166,13 @@ static void request(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p
 		verdict = DP_VERDICT_CHALLENGE;
 		over = TP_DROP_budget_allocate;
 	}
-	if (p->alloc == NULL && !dp_budget_source(w->budget, p->in.family, p->key.ip, b->now_ns)) {
-		dp_packet_drop(b, p, over);
-		return;
-	}
-	if (p->alloc == NULL && verdict == DP_VERDICT_PUNT && s->integrity &&
+	if (verdict == DP_VERDICT_PUNT && s->integrity &&
 		dp_nonce_proves(w, p, bytes + s->nonce, s->nonce_length))
 		p->flags |= DP_PACKET_PROVEN;
-	dp_packet_next(b, p, verdict);
+	if (within_budget(w, b, p))
+		dp_packet_next(b, p, verdict);
+	else
+		dp_packet_drop(b, p, over);
 }
 
 // A Binding request of RFC 3489 is control's, where it may come at all: nothing of it is read here

@@ -21,7 +21,8 @@ struct stun_scan {
 	bool unknown_required; // a comprehension-required attribute that stun_attr.def does not
 			       // list
 	bool any_required;     // any comprehension-required attribute at all
-	bool integrity;        // MESSAGE-INTEGRITY of either kind
+	bool integrity;        // MESSAGE-INTEGRITY of either kind; what stands behind it is not in
+			       // here, as in stun_find
 	bool fingerprint;      // FINGERPRINT is the last attribute
 };
 
@@ -35,10 +36,12 @@ static const uint64_t stun_scan_known = 0
 #undef STUN_ATTR
 	;
 
+// Behind an integrity attribute nothing counts but the other kind of it and FINGERPRINT (RFC 8489
+// sections 14.5 and 14.6), and neither says more than `integrity` does already.
 static inline void stun_scan_attr(struct stun_scan *s, uint16_t type, uint16_t at, uint16_t length)
 {
 	s->fingerprint = type == STUN_ATTR_FINGERPRINT;
-	if (type >= 0x8000)
+	if (type >= 0x8000 || s->integrity)
 		return;
 	s->any_required = true;
 	if (type == STUN_ATTR_XOR_PEER_ADDRESS) {
@@ -54,7 +57,6 @@ static inline void stun_scan_attr(struct stun_scan *s, uint16_t type, uint16_t a
 	} else if (type == STUN_ATTR_MESSAGE_INTEGRITY ||
 		   type == STUN_ATTR_MESSAGE_INTEGRITY_SHA256) {
 		s->integrity = true;
-		s->unknown_required |= (stun_scan_known >> type & 1) == 0;
 	} else if (type == STUN_ATTR_DONT_FRAGMENT) {
 		s->dont_fragment = true;
 	} else if (type == STUN_ATTR_NONCE) {

@@ -81,9 +81,15 @@ struct dp_flow {
 	uint8_t pad;
 
 	// ---- line 1: what a hit writes (workers) and what the manager keeps with it
-	alignas(RTE_CACHE_LINE_SIZE) _Atomic uint64_t
-		packets;        // w: owner worker, see path/account.h
-	_Atomic uint64_t bytes; // application data
+	alignas(RTE_CACHE_LINE_SIZE) union {
+		struct {
+			_Atomic uint64_t packets; // w: owner worker, see path/account.h
+			_Atomic uint64_t bytes;   // application data
+		};
+		// DP_FLOW_ALLOCATION, which counts nothing: buckets of requests (path/police.h),
+		// [1] those with a nonce of ours. w: workers, relaxed
+		_Atomic uint64_t requests[2];
+	};
 	_Atomic uint64_t
 		up_packets; // DP_FLOW_PERMISSION: Send direction (packets/bytes are downlink)
 	_Atomic uint64_t up_bytes;

@@ -6,6 +6,7 @@
 
 #include "tests/unit/dataplane/path/rig.h"
 // After cmocka's headers.
+#include "common/base/log.h"
 #include "common/wire/chandata.h"
 #include "dataplane/path/state.h"
 #include "tests/fuzz/eal.h"
@@ -247,6 +248,43 @@ static void inject(struct burst *b, struct fuzz_script *s)
 	tp_ring_flush(&b->rig->injects);
 }
 
+// Settings of control, sane or not: what is refused changes nothing.
+static void settings(struct rig *rig, uint8_t what, uint8_t value)
+{
+	static const uint16_t channel_most[] = {
+		CHANDATA_CHANNEL_MAX, CHANDATA_CHANNEL_MAX_RFC5766, 0x3fff, UINT16_MAX};
+	static const uint32_t rates[] = {6, 0, 1, UINT32_MAX};
+	struct tp_cmd cmd = {.type = TP_CMD_SETTINGS, .layout = 1, .alloc = TP_ALLOC_NONE};
+	struct tp_ack ack;
+
+	cmd.settings = (struct tp_cmd_settings){.per_address = rates[what >> 4 & 3],
+		.per_network = rates[what >> 6 & 3],
+		.punts = rates[value & 3],
+		.unproven = rates[value >> 2 & 3],
+		.channel_max = channel_most[value >> 4 & 3],
+		.hop_limit = value,
+		.dscp = value,
+		.log_level = TP_LOG_ERROR};
+	dp_apply_command(rig->dp.apply, &cmd, &ack);
+	FUZZ_CHECK((ack.result == 0) == (value <= CONF_DSCP_COPY && (value >> 4 & 3) < 2));
+	dp_pipeline_begin(rig->w);
+	FUZZ_CHECK(rig->w->channel_max == CHANDATA_CHANNEL_MAX ||
+		   rig->w->channel_max == CHANDATA_CHANNEL_MAX_RFC5766);
+}
+
+// The rates of the third client, from none to more than a word holds.
+static void rates(struct rig *rig, uint64_t bytes, uint64_t packets)
+{
+	struct tp_cmd cmd = rig_cmd(TP_CMD_ALLOC_SET, 5, FOREVER);
+
+	cmd.allocation = (struct tp_cmd_alloc){.client = rig_addr("198.18.1.9", 40000),
+		.listener = rig_addr("198.18.0.2", 3478),
+		.relay = {rig_addr("10.0.0.5", 50002)},
+		.rate_bytes_per_s = bytes,
+		.rate_packets_per_s = packets};
+	rig_command(rig, &cmd);
+}
+
 // Next hops, time, control and the key of nonces, as the management thread changes them.
 static void change_world(struct burst *b, uint8_t what, uint8_t value)
 {
@@ -289,6 +327,13 @@ static void change_world(struct burst *b, uint8_t what, uint8_t value)
 	case 9:
 		rig->w->channel_max = CHANDATA_CHANNEL_MAX_RFC5766;
 		break;
+	case 10:
+		settings(rig, what, value);
+		break;
+	case 11:
+		rates(rig, value & 15 ? UINT64_MAX >> (value & 15) * 4 : 0,
+			value >> 4 ? UINT64_MAX >> (value >> 4) * 4 : 0);
+		break;
 	}
 }
 
@@ -297,12 +342,12 @@ static void begin(struct rig *rig)
 	rig->now_ns += GAP;
 	for (uint8_t i = 0; i < 2; i++)
 		rig_hop(rig, RIG_HOP_IPV4 + i, RIG_HOP_MAC[i], 1500);
-	rig->w->hop_limit = 0;
-	rig->w->channel_max = CHANDATA_CHANNEL_MAX;
 	rig->w->tx[0].multi_segs = false;
 	memset(&rig->dp.nonce_key, 0, sizeof(rig->dp.nonce_key));
 	dp_worker_set_link(rig->w, &rig->link);
-	dp_pipeline_begin(rig->w);
+	rates(rig, 4000, 0);
+	settings(rig, 0, CONF_DSCP_COPY);
+	rig->w->hop_limit = 0;
 }
 
 static void end(struct burst *b)

@@ -9,16 +9,31 @@ static void check_found(
 	const struct stun_message *m, uint16_t type, uint16_t offset, uint16_t length)
 {
 	struct stun_attr a;
+
+	if (stun_find(m, type, &a))
+		FUZZ_CHECK(a.value - m->bytes == offset && a.length == length);
+	else
+		FUZZ_CHECK(offset == 0);
+}
+
+static bool has(const struct stun_message *m, uint16_t type)
+{
+	struct stun_attr a;
+
+	return stun_find(m, type, &a);
+}
+
+// A comprehension-required attribute that counts.
+static bool has_required(const struct stun_message *m)
+{
+	struct stun_attr a, counts;
 	uint16_t at = STUN_HEADER_BYTES;
 
-	// Send indications carry no integrity: every attribute counts, wherever it stands.
 	while (stun_next_attr(m, &at, &a)) {
-		if (a.type != type)
-			continue;
-		FUZZ_CHECK(a.value - m->bytes == offset && a.length == length);
-		return;
+		if (a.type < 0x8000 && stun_find(m, a.type, &counts))
+			return true;
 	}
-	FUZZ_CHECK(offset == 0);
+	return false;
 }
 
 void fuzz_one(const uint8_t *data, size_t size)
@@ -36,6 +51,11 @@ void fuzz_one(const uint8_t *data, size_t size)
 	check_found(&m, STUN_ATTR_XOR_PEER_ADDRESS, s.peer, s.peer_length);
 	check_found(&m, STUN_ATTR_DATA, s.data, s.data_length);
 	check_found(&m, STUN_ATTR_NONCE, s.nonce, s.nonce_length);
+	FUZZ_CHECK(s.dont_fragment == has(&m, STUN_ATTR_DONT_FRAGMENT));
+	FUZZ_CHECK(s.integrity == (has(&m, STUN_ATTR_MESSAGE_INTEGRITY) ||
+					  has(&m, STUN_ATTR_MESSAGE_INTEGRITY_SHA256)));
+	FUZZ_CHECK(s.unknown_required == (stun_unknown_required(&m, NULL, 0) != 0));
+	FUZZ_CHECK(s.any_required == has_required(&m));
 	if (stun_has_fingerprint(&m))
 		FUZZ_CHECK(s.fingerprint);
 	if (s.data != 0)

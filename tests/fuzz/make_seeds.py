@@ -53,6 +53,8 @@ V6 = tuple(bytes.fromhex("fd0001980018") + bytes(9) + bytes([n]) for n in (1, 2)
 def stun_seeds():
     peer4, peer6 = xor_address(V4[0], 5000), xor_address(V6[0], 5000)
     auth = (attr(0x0006, b"user"), attr(0x0014, b"example.org"), attr(0x0015, b"nonce-of-9"), attr(0x0008, bytes(20)))
+    save("stun_read", "behind-integrity", stun(0x0016, attr(0x0012, b"\0\1" + bytes(6)), attr(0x001C, bytes(32)),
+        attr(0x0008, bytes(20)), attr(0x0013, b"data"), attr(0x001A), attr(0x7FF0, b"?"), fingerprint=True))
     save("stun_read", "binding", stun(0x0001))
     save("stun_read", "binding-fingerprint", stun(0x0001, attr(0x8022, b"seed!"), fingerprint=True))
     save("stun_read", "allocate", stun(0x0003, attr(0x0019, b"\x11\0\0\0"), attr(0x001A), attr(0x000D, b"\0\0\2\x58")))

@@ -196,6 +196,10 @@ def pipeline_seeds():
              udp_from(peer, b"down"), udp_from(peer6, b"down"), udp_from(peer_dual, b"down"), udp_from(client, channel(0x4004, b"across")),
              udp_from(client, channel(0x4003, b"late")), udp_from(client, channel(0x4009, b"none")), udp_from(client, channel(0x4001, b"x", 9)),
              udp_from(client, b"\x40"), udp_from(client, channel(0x4001, b"odd") + b"tail!", flags=4), bytes([run]))
+    save_all("settings", change(10 | 0x90, 0x1d), udp_from(client, channel(0x4001, b"marked")), udp_from(stranger, stun(0x0001)),
+             change(10 | 0xf0, 0xff), udp_from(stranger, stun(0x0004)), change(11, 0x11), udp_from(third, channel(0x4001, b"x")),
+             udp_from(peer_of_third, b"x", 200), change(11, 0xff), udp_from(third, channel(0x4001, b"x")), change(11, 0),
+             udp_from(third, channel(0x4001, b"x")), udp_from(third, stun(0x0004)), bytes([run]))
     save_all("hairpin", udp_from(client, channel(0x4002, b"hello")), udp_from(client, send(attr(0x0012, hairpin), data)),
              udp_from(client, send(attr(0x0012, denied), data)), udp_from(third, channel(0x4001, b"x")),
              udp_from(third, send(attr(0x0012, xor_address(ip4("198.18.0.2"), 50001)), data)),

@@ -44,6 +44,12 @@ static uint16_t lookup(const char *text)
 	return dp_net_lookup(f.dp.net, &address);
 }
 
+static bool possible(const char *text)
+{
+	struct tp_ip address = ip(text);
+	return dp_net_source_possible(f.dp.net, &address);
+}
+
 // Reads all events that the kernel has sent by now (they are queued before `ip` ends), and lets a
 // second pass: the dumps of one second are bounded.
 static void process(void)
@@ -123,6 +129,12 @@ static void test_what_stood_there_at_the_start_is_found(void **state)
 	assert_int_equal(mac_of(lookup("198.18.64.9")), 1);
 	assert_int_equal(mac_of(lookup("198.18.0.1")), 1);
 	assert_int_equal(lookup("198.18.0.2"), 0); // our own address
+	assert_false(possible("198.18.0.2"));
+	assert_false(possible("198.18.0.255"));
+	assert_false(possible("fd00:198:18::2"));
+	assert_true(possible("198.18.0.254"));
+	assert_true(possible("fd00:198:18::3"));
+	assert_true(possible("203.0.113.1"));
 	assert_int_equal(lookup("203.0.113.1"), 0);
 	assert_true(comes_up());
 	assert_int_equal(f.dp.ports[0].mtu, 1500);

@@ -201,6 +201,51 @@ static void test_local_table_comes_before_main_and_others_are_ignored(void **sta
 	assert_int_equal(lookup("198.18.9.1"), 0);
 }
 
+static bool no_sender(const char *text)
+{
+	struct tp_ip address = ip(text);
+	return dp_net_route_no_sender(&f.t, &address);
+}
+
+static void local(const char *prefix, uint8_t bits, uint8_t kind)
+{
+	apply(route_message(&f.m, RTM_NEWROUTE, prefix, bits, RT_TABLE_LOCAL, kind, WAN, NULL, 0));
+}
+
+static void test_nothing_is_sent_by_broadcast_or_own_addresses(void **state)
+{
+	add("0.0.0.0", 0, WAN, "198.18.0.1", 0);
+	add("198.18.0.0", 24, WAN, NULL, 0);
+	assert_false(no_sender("198.18.0.255"));
+	local("198.18.0.255", 32, RTN_BROADCAST);
+	local("198.18.0.2", 32, RTN_LOCAL);
+	local("198.18.7.0", 26, RTN_LOCAL);
+	local("fd00:198:18::", 128, RTN_ANYCAST);
+	local("fd00:198:18::2", 128, RTN_LOCAL);
+	assert_true(no_sender("198.18.0.255"));
+	assert_true(no_sender("198.18.0.2"));
+	assert_true(no_sender("198.18.7.63"));
+	assert_true(no_sender("fd00:198:18::"));
+	assert_true(no_sender("fd00:198:18::2"));
+	assert_int_equal(lookup("198.18.0.255"), 0);
+	assert_false(no_sender("198.18.0.254"));
+	assert_false(no_sender("198.18.7.64"));
+	assert_false(no_sender("203.0.113.1"));
+	assert_false(no_sender("fd00:198:18::3"));
+	// The network is gone.
+	apply(route_message(&f.m, RTM_DELROUTE, "198.18.0.255", 32, RT_TABLE_LOCAL, RTN_BROADCAST,
+		WAN, NULL, 0));
+	assert_false(no_sender("198.18.0.255"));
+	assert_int_equal(lookup("198.18.0.255"), on_link(WAN));
+	// What the operator refuses, and defaults, say nothing about senders.
+	apply(route_message(
+		&f.m, RTM_NEWROUTE, "198.18.5.0", 24, RT_TABLE_MAIN, RTN_BLACKHOLE, 0, NULL, 0));
+	assert_false(no_sender("198.18.5.1"));
+	local("::", 0, RTN_LOCAL);
+	assert_false(no_sender("2001:db8::1"));
+	assert_int_equal(lookup("2001:db8::1"), 0);
+}
+
 static void test_multipath_takes_the_first_usable_hop(void **state)
 {
 	struct nlmsghdr *h = route_message(
@@ -520,6 +565,7 @@ int main(void)
 		T(test_lower_metric_wins_and_the_other_returns),
 		T(test_refusing_routes_and_foreign_interfaces_hide_what_is_behind),
 		T(test_local_table_comes_before_main_and_others_are_ignored),
+		T(test_nothing_is_sent_by_broadcast_or_own_addresses),
 		T(test_multipath_takes_the_first_usable_hop),
 		T(test_ipv6_multipath_losing_a_hop_is_read_again),
 		T(test_damaged_messages_change_nothing),

@@ -95,6 +95,27 @@ static void test_one_address_gets_half_of_the_punts(void **state)
 	dp_budget_destroy(b);
 }
 
+// One delegated /56, or a /24 of one owner, is many addresses of one stranger.
+static void test_one_network_leaves_a_quarter_of_the_punts(void **state)
+{
+	static const char *const network[2][4] = {
+		{"198.18.1.1", "198.18.1.2", "198.18.1.3", "198.18.2.1"},
+		{"fd00:198:18:1::1", "fd00:198:18:2::1", "fd00:198:18:3::1", "fd00:198:18:100::1"}};
+	static const uint32_t want[] = {500, 250, 0, 250};
+
+	for (int family = 0; family < 2; family++) {
+		struct dp_budget *b = make_all(&(struct dp_budget_rates){.punts = 1000});
+		for (size_t i = 0; i < RTE_DIM(want); i++) {
+			struct tp_addr from = rig_addr(network[family][i], 1);
+			uint32_t got = 0;
+			for (int n = 0; n < 2000; n++)
+				got += dp_budget_punt(b, from.ip.family, from.ip.bytes, RIG_NOW);
+			assert_in_range(got, want[i] - (want[i] != 0), want[i] + 1);
+		}
+		dp_budget_destroy(b);
+	}
+}
+
 static void test_the_unproven_never_take_from_the_proven(void **state)
 {
 	struct dp_budget *b = make_all(&(struct dp_budget_rates){.punts = 10, .unproven = 3});
@@ -331,7 +352,7 @@ static void test_a_nonce_without_integrity_proves_nothing(void **state)
 	rig_end(rig);
 }
 
-static void test_who_has_an_allocation_is_asked_for_nothing(void **state)
+static void test_who_has_an_allocation_takes_from_none_of_these(void **state)
 {
 	struct rig *rig = make_proving(&(struct dp_budget_rates){.punts = 1, .unproven = 1});
 	uint8_t buffer[600];
@@ -343,6 +364,87 @@ static void test_who_has_an_allocation_is_asked_for_nothing(void **state)
 		rig_receive_frame(rig, &f);
 		assert_int_equal(rig_counter(rig, punted), 1 + i);
 	}
+	rig_end(rig);
+}
+
+// Requests that reached control, the ring emptied behind each.
+static uint32_t flood(struct rig *rig, const struct frame *f, uint32_t times)
+{
+	uint32_t got = 0;
+
+	for (uint32_t i = 0; i < times; i++) {
+		rig_receive_frame(rig, f);
+		while (tp_ring_front(&rig->punts) != NULL) {
+			tp_ring_pop(&rig->punts);
+			got++;
+		}
+	}
+	return got;
+}
+
+static void allocate(struct rig *rig, uint32_t alloc, struct tp_addr client)
+{
+	bool ipv6 = client.ip.family == TP_FAMILY_IPV6;
+
+	rig_allocate(rig, alloc, client, rig_addr(ipv6 ? "fd00:198:18::2" : "198.18.0.2", 3478),
+		rig_addr("198.18.0.2", (uint16_t)(50000 + alloc)), (struct tp_addr){0}, 0);
+}
+
+static void test_an_allocation_floods_only_its_own_budget(void **state)
+{
+	struct rig *rig = make_proving(&(struct dp_budget_rates){.punts = 1, .unproven = 1});
+	struct tp_addr loud = rig_addr("198.18.1.9", 9), quiet = rig_addr("fd00:198:18::11", 9);
+	uint8_t buffer[600];
+
+	allocate(rig, 5, loud);
+	allocate(rig, 6, quiet);
+	struct frame f = with_nonce(loud, loud, keys[0], buffer);
+	uint32_t burst = flood(rig, &f, 1000);
+	assert_in_range(burst, 4, DP_ALLOC_REQUESTS / 4);
+	assert_int_equal(rig_drop(rig, budget_punt), 1000 - burst);
+	// In the second after it is no more than the rate, however much is asked.
+	uint32_t later = 0;
+	for (int i = 0; i < 1000; i++) {
+		rig->now_ns += RIG_SECOND / 1000;
+		later += flood(rig, &f, 10);
+	}
+	assert_in_range(later, DP_ALLOC_REQUESTS - 5, DP_ALLOC_REQUESTS + 5);
+	// Nobody else felt it.
+	f = with_nonce(quiet, quiet, keys[1], buffer);
+	assert_int_equal(flood(rig, &f, 3), 3);
+	f = with_nonce(rig_addr("198.18.1.9", 10), rig_addr("198.18.1.9", 10), keys[0], buffer);
+	assert_int_equal(flood(rig, &f, 1), 1);
+	rig_end(rig);
+}
+
+static void test_a_forged_five_tuple_leaves_its_client_a_way(void **state)
+{
+	struct rig *rig = make_proving(&(struct dp_budget_rates){.punts = 1, .unproven = 1});
+	struct tp_addr client = rig_addr("198.18.1.9", 9);
+	uint8_t forged[600], buffer[600];
+
+	allocate(rig, 5, client);
+	struct frame f = with_nonce(client, rig_addr("198.18.1.9", 8), keys[0], forged);
+	assert_true(flood(rig, &f, 1000) < 1000);
+	struct frame own = with_nonce(client, client, keys[0], buffer);
+	assert_int_equal(flood(rig, &own, 1), 1);
+	rig_end(rig);
+}
+
+static void test_answers_to_an_allocation_are_bounded_too(void **state)
+{
+	struct rig *rig = make_proving(&(struct dp_budget_rates){.punts = 1, .unproven = 1});
+	uint8_t buffer[600];
+	struct frame f = request(STUN_BINDING, 0, "198.18.1.9", 9, buffer);
+
+	allocate(rig, 5, rig_addr("198.18.1.9", 9));
+	flood(rig, &f, 200);
+	uint64_t answered = rig_counter(rig, binding);
+	assert_in_range(answered, 4, DP_ALLOC_REQUESTS / 4);
+	assert_int_equal(rig_drop(rig, budget_binding), 200 - answered);
+	f = request(STUN_ALLOCATE, STUN_ATTR_LIFETIME, "198.18.1.9", 9, buffer);
+	flood(rig, &f, 1);
+	assert_int_equal(rig_drop(rig, budget_allocate), 1);
 	rig_end(rig);
 }
 
@@ -397,13 +499,17 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_the_busiest_is_forgotten_last),
 	cmocka_unit_test(test_what_is_over_is_counted_by_kind),
 	cmocka_unit_test(test_one_address_gets_half_of_the_punts),
+	cmocka_unit_test(test_one_network_leaves_a_quarter_of_the_punts),
 	cmocka_unit_test(test_the_unproven_never_take_from_the_proven),
 	cmocka_unit_test(test_other_rates_hold_at_once),
 	cmocka_unit_test(test_a_million_prefixes_keep_nobody_out),
 	cmocka_unit_test(test_requests_without_our_nonce_have_a_small_budget),
 	cmocka_unit_test(test_a_nonce_proves_over_ipv6_too),
 	cmocka_unit_test(test_a_nonce_without_integrity_proves_nothing),
-	cmocka_unit_test(test_who_has_an_allocation_is_asked_for_nothing),
+	cmocka_unit_test(test_who_has_an_allocation_takes_from_none_of_these),
+	cmocka_unit_test(test_an_allocation_floods_only_its_own_budget),
+	cmocka_unit_test(test_a_forged_five_tuple_leaves_its_client_a_way),
+	cmocka_unit_test(test_answers_to_an_allocation_are_bounded_too),
 	cmocka_unit_test(test_settings_of_control_reach_the_worker),
 };
 RIG_TESTS(tests)

@@ -191,6 +191,12 @@ static void test_nothing_answers_a_source_that_no_client_has(void **state)
 		rig_receive_frame(rig, &f);
 		assert_int_equal(rig_drop(rig, bad_source), 2 * (i + 1));
 	}
+	// While there is no route the answer would go to the sender's Ethernet address.
+	struct frame f = request(rig_addr("198.18.1.1", 40000), rig_addr("198.18.0.2", 3478),
+		STUN_BINDING, buffer, false, 0);
+	memset(f.src_mac, 0xff, sizeof(f.src_mac));
+	rig_receive_frame(rig, &f);
+	assert_int_equal(rig_drop(rig, bad_source), 2 * RTE_DIM(sources) + 1);
 	assert_int_equal(rig->n_out, 0);
 	assert_int_equal(rig_counter(rig, punted), 0);
 	rig_end(rig);

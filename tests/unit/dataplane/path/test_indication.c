@@ -342,6 +342,56 @@ static void test_malformed_stun_is_dropped(void **state)
 	rig_end(s.rig);
 }
 
+// RFC 8489 sections 14.5 and 14.6: behind an integrity attribute others are ignored, whatever they
+// are. An indication has no use for one, but nothing forbids it.
+static void test_what_stands_behind_integrity_does_not_count(void **state)
+{
+	static const struct {
+		uint16_t type;
+		size_t length;
+	} kinds[] = {{STUN_ATTR_MESSAGE_INTEGRITY, 20}, {STUN_ATTR_MESSAGE_INTEGRITY_SHA256, 32}};
+	static const uint8_t mac[32];
+	struct tp_addr other = rig_addr("198.18.2.3", 7000);
+	uint8_t message[256];
+	struct stun_writer w;
+
+	for (size_t i = 0; i < RTE_DIM(kinds); i++) {
+		struct scene s = scene_of(0);
+		rig_permit(s.rig, 3, other.ip, RIG_NOW + 300 * RIG_SECOND);
+		// No data, no peer that counts.
+		begin(&w, message, sizeof(message));
+		stun_write_xor_address(&w, STUN_ATTR_XOR_PEER_ADDRESS, &s.peer);
+		stun_write_attr(&w, kinds[i].type, mac, kinds[i].length);
+		stun_write_attr(&w, STUN_ATTR_DATA, "data", 4);
+		send_writer(&s, &w);
+		begin(&w, message, sizeof(message));
+		stun_write_attr(&w, STUN_ATTR_DATA, "data", 4);
+		stun_write_attr(&w, kinds[i].type, mac, kinds[i].length);
+		stun_write_xor_address(&w, STUN_ATTR_XOR_PEER_ADDRESS, &s.peer);
+		send_writer(&s, &w);
+		assert_int_equal(rig_drop(s.rig, bad_send), 2);
+		assert_int_equal(s.rig->n_out, 0);
+		// Complete in front of it; behind it what would change or refuse it.
+		begin(&w, message, sizeof(message));
+		stun_write_xor_address(&w, STUN_ATTR_XOR_PEER_ADDRESS, &s.peer);
+		stun_write_attr(&w, STUN_ATTR_DATA, "first", 5);
+		stun_write_attr(&w, kinds[i].type, mac, kinds[i].length);
+		stun_write_attr(&w, STUN_ATTR_DONT_FRAGMENT, NULL, 0);
+		stun_write_attr(&w, 0x7ff0, "?", 1);
+		stun_write_xor_address(&w, STUN_ATTR_XOR_PEER_ADDRESS, &other);
+		stun_write_attr(&w, STUN_ATTR_DATA, "second", 6);
+		stun_write_fingerprint(&w);
+		send_writer(&s, &w);
+		struct frame f = rig_only(s.rig);
+		assert_memory_equal(&f.to, &s.peer, sizeof(s.peer));
+		assert_int_equal(f.length, 5);
+		assert_memory_equal(f.payload, "first", 5);
+		assert_int_equal(f.damage, 0);
+		assert_int_equal(f.df, 0);
+		rig_end(s.rig);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_payloads_reach_the_peer_unchanged),
 	cmocka_unit_test(test_payloads_reach_the_client_unchanged),
@@ -356,5 +406,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_dont_fragment_sets_df_on_ipv4),
 	cmocka_unit_test(test_a_wrong_fingerprint_is_refused),
 	cmocka_unit_test(test_malformed_stun_is_dropped),
+	cmocka_unit_test(test_what_stands_behind_integrity_does_not_count),
 };
 RIG_TESTS(tests)
