@@ -38,7 +38,9 @@ static const uint64_t stun_scan_known = 0
 static inline void stun_scan_attr(struct stun_scan *s, uint16_t type, uint16_t at, uint16_t length)
 {
 	s->fingerprint = type == STUN_ATTR_FINGERPRINT;
-	if (type >= 0x8000)
+	// RFC 8489 section 9: what follows MESSAGE-INTEGRITY of either kind is ignored, but for the
+	// other kind, which adds nothing here, and FINGERPRINT.
+	if (type >= 0x8000 || s->integrity)
 		return;
 	s->any_required = true;
 	if (type == STUN_ATTR_XOR_PEER_ADDRESS) {
