@@ -18,6 +18,16 @@ void conf_check_printable(struct conf_check_context *context)
 	}
 }
 
+// RFC 8489 section 14.9: the inside of RFC 3261's realm-value. What it lets stand behind a
+// backslash only is not needed in a name.
+void conf_check_realm(struct conf_check_context *context)
+{
+	conf_check_printable(context);
+	if (strpbrk(json_string_value(context->value), "\"\\"))
+		conf_problem(context->report, context->path,
+			"has a quotation mark or a backslash, which a realm cannot have");
+}
+
 // Speaks of no character: the value is a secret.
 void conf_check_hex(struct conf_check_context *context)
 {

@@ -14,6 +14,7 @@ struct conf_check_context {
 };
 
 void conf_check_printable(struct conf_check_context *context); // no control characters
+void conf_check_realm(struct conf_check_context *context);     // RFC 8489 section 14.9
 void conf_check_hex(struct conf_check_context *context);       // hexadecimal digits only
 void conf_check_word(struct conf_check_context *context);      // letters, digits, . - _
 void conf_check_interface(struct conf_check_context *context); // what the kernel takes as a name

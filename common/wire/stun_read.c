@@ -106,25 +106,33 @@ bool stun_find(const struct stun_message *m, uint16_t type, struct stun_attr *ou
 	return false;
 }
 
-static bool stun_type_in(uint16_t type, const uint16_t *types, size_t count)
+// Types below 0x8000, a bit each: many attributes must not cost the square of their number.
+struct stun_type_set {
+	uint64_t word[0x8000 / 64];
+};
+
+static bool stun_type_add(struct stun_type_set *set, uint16_t type)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (types[i] == type)
-			return true;
-	}
-	return false;
+	uint64_t bit = UINT64_C(1) << (type & 63);
+	bool was = (set->word[type >> 6] & bit) != 0;
+
+	set->word[type >> 6] |= bit;
+	return !was;
 }
 
 size_t stun_unknown_required(const struct stun_message *m, uint16_t *types, size_t max)
 {
 	struct stun_walk walk = {.at = STUN_HEADER_BYTES};
+	struct stun_type_set seen;
 	struct stun_attr a;
 	size_t found = 0;
 
 	while (stun_walk_next(m, &walk, &a)) {
 		if (a.type >= 0x8000 || stun_attr_understood(a.type))
 			continue;
-		if (stun_type_in(a.type, types, found < max ? found : max))
+		if (found == 0)
+			memset(&seen, 0, sizeof(seen)); // few messages come this far
+		if (!stun_type_add(&seen, a.type))
 			continue;
 		if (found < max)
 			types[found] = a.type;

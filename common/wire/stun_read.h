@@ -55,8 +55,8 @@ bool stun_find(const struct stun_message *m, uint16_t type, struct stun_attr *ou
 
 // Collects unknown comprehension-required types (0x0000-0x7FFF, not in stun_attr.def or not
 // understood there), those after MESSAGE-INTEGRITY ignored. Returns how many were found; at most
-// `max` are stored. Each type is stored and counted once; when more than `max` were found, repeats
-// of types that were not stored count again. (RFC 8489 section 6.3.1; `types` may be NULL with 0.)
+// `max` are stored. Each type is stored and counted once. (RFC 8489 section 6.3.1; `types` may be
+// NULL with 0.)
 size_t stun_unknown_required(const struct stun_message *m, uint16_t *types, size_t max);
 
 // Whether the value's length fits stun_attr.def; true for a type that is not there.

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A request's way: read, class and method, replay, authentication (400, 401, 438), unknown
 // attributes (420), method, response. docs/request-path.md tells it in words.
+#include <assert.h>
 #include <errno.h>
 
 #include "common/base/clock.h"
 #include "control/turn/turn_private.h"
 
-#define UNKNOWN_MAX 32 // listed in UNKNOWN-ATTRIBUTES
+// As many attributes as the longest request can have: UNKNOWN-ATTRIBUTES lists each that is
+// unknown.
+#define UNKNOWN_MAX ((CTL_REQUEST_MAX_BYTES - STUN_HEADER_BYTES) / STUN_ATTR_HEADER_BYTES)
+// Two bytes for four: the answer always fits, and is shorter than such a request.
+static_assert(2 * UNKNOWN_MAX + 512 <= CTL_RESPONSE_MAX_BYTES);
 
 struct method {
 	uint16_t stun;
@@ -35,7 +40,7 @@ static bool comprehensible(struct ctl_transaction *t)
 {
 	uint16_t types[UNKNOWN_MAX];
 	size_t found = stun_unknown_required(&t->message, types, UNKNOWN_MAX), n = 0;
-	for (size_t i = 0; i < found && i < UNKNOWN_MAX; i++)
+	for (size_t i = 0; i < found; i++)
 		if (!ctl_discovery_understood(t, types[i]) &&
 			!ctl_third_party_understood(t, types[i]))
 			types[n++] = types[i];

@@ -33,6 +33,13 @@ static bool take_hop(const struct dp_worker *w, struct dp_packet *p)
 	return true;
 }
 
+// A drop that its sender is told of.
+static void refuse(struct dp_batch *b, struct dp_packet *p, enum tp_drop_reason reason)
+{
+	p->reason = (uint8_t)reason;
+	dp_packet_next(b, p, DP_VERDICT_TELL_SENDER);
+}
+
 static void choose(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 {
 	if (!dp_next_hop_resolve(w, p) && !(p->flags & DP_PACKET_REFLECT)) {
@@ -41,7 +48,7 @@ static void choose(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 		return;
 	}
 	if (!take_hop(w, p)) {
-		dp_packet_drop(b, p, TP_DROP_ttl_exceeded);
+		refuse(b, p, TP_DROP_ttl_exceeded);
 		return;
 	}
 	uint32_t bytes = dp_ip_header_bytes(p->out_family) + 8 +
@@ -52,7 +59,7 @@ static void choose(struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 	else if (may_fragment(p) && bytes <= UINT16_MAX)
 		dp_packet_next(b, p, DP_VERDICT_OVERSIZE);
 	else
-		dp_packet_next(b, p, DP_VERDICT_TOO_BIG);
+		refuse(b, p, TP_DROP_too_big);
 }
 
 void dp_step_next_hop(struct dp_worker *w, struct dp_batch *b)

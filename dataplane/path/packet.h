@@ -50,7 +50,7 @@ struct dp_packet {
 	uint8_t hop_limit;
 	uint8_t flags;   // DP_PACKET_*
 	uint8_t verdict; // enum dp_verdict
-	uint8_t reason;  // enum tp_drop_reason with DP_VERDICT_DROP
+	uint8_t reason;  // enum tp_drop_reason with DP_VERDICT_DROP and _TELL_SENDER
 
 	// Decided by the relay steps: how it leaves.
 	uint8_t out_family;

@@ -42,7 +42,7 @@ static void run(struct dp_worker *w, struct dp_batch *b)
 	dp_step_binding(w, b);
 	dp_step_challenge(w, b);
 	dp_step_next_hop(w, b);
-	dp_step_too_big(w, b);
+	dp_step_tell_sender(w, b);
 	dp_step_encap(w, b);
 	dp_step_fragment(w, b);
 	dp_step_punt(w, b);

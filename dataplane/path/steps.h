@@ -33,10 +33,10 @@ void dp_step_binding(struct dp_worker *w, struct dp_batch *b);
 void dp_step_challenge(struct dp_worker *w, struct dp_batch *b);
 // FRAGMENT -> HELD; completed datagrams go to w->whole.
 void dp_step_reassemble(struct dp_worker *w, struct dp_batch *b);
-// FORWARD -> ENCAP, OVERSIZE, TOO_BIG.
+// FORWARD -> ENCAP, OVERSIZE, TELL_SENDER.
 void dp_step_next_hop(struct dp_worker *w, struct dp_batch *b);
-// TOO_BIG -> DROP, and an ICMP error to the sender.
-void dp_step_too_big(struct dp_worker *w, struct dp_batch *b);
+// TELL_SENDER -> DROP, and an ICMP error to the sender (RFC 8656 section 13).
+void dp_step_tell_sender(struct dp_worker *w, struct dp_batch *b);
 // ENCAP -> TX; OVERSIZE stays. Writes prefix, UDP, IP, Ethernet.
 void dp_step_encap(struct dp_worker *w, struct dp_batch *b);
 // OVERSIZE -> HELD: its fragments go to the transmit buffers.

@@ -150,7 +150,9 @@ def test_hostile_names_reach_no_sink():
             assert [k for k, _ in answer.attributes] == [k for k, _ in stranger.attributes]
             for kind, value in stranger.attributes:
                 assert answer.get(kind) == value or kind == turn.NONCE, (name, kind)
-        assert turn.error_of(answer_to(b"u" * 514))[0] == 400
+        # RFC 8489 section 14.3: 763 bytes are a name that is nobody's, more are none.
+        assert turn.error_of(answer_to(b"u" * 763))[0] == 401
+        assert turn.error_of(answer_to(b"u" * 764))[0] == 400
         # A name that is allowed and looks like anything but one.
         client = h.client(user=STRANGE, password="p")
         client.allocate()

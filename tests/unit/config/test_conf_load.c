@@ -253,6 +253,10 @@ static const struct mistake mistakes[] = {
 	{"{'realm':5}", "t.json: realm: must be a string of 1 to 127 characters, is 5\n"},
 	{"{'realm':''}", "t.json: realm: must be a string of 1 to 127 characters, is \"\"\n"},
 	{"{'realm':'a\\tb'}", "t.json: realm: has a control character\n"},
+	{"{'realm':'a\\\"b'}",
+		"t.json: realm: has a quotation mark or a backslash, which a realm cannot have\n"},
+	{"{'realm':'a\\\\b'}",
+		"t.json: realm: has a quotation mark or a backslash, which a realm cannot have\n"},
 	{"{'realm':{},'ports':{}}",
 		"t.json: realm: must be a string of 1 to 127 characters, is an object\n"
 		"t.json: ports: must be a list of 1 to 8 objects, is an object\n"},

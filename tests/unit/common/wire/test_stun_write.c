@@ -63,12 +63,14 @@ static void test_reader_reads_what_was_written(void **state)
 	assert_int_equal(a.length, 6);
 	assert_memory_equal(a.value, "\x7f\xfe\0\3\0\x26\0\0", 8);
 	assert_true(stun_find(&m, STUN_ATTR_XOR_RELAYED_ADDRESS, &a));
+	assert_int_equal(a.value[0], 0);
 	assert_true(stun_read_xor_address(&a, id, &got));
 	assert_true(tp_addr_equal(&got, &v4));
 	assert_true(stun_find(&m, STUN_ATTR_XOR_MAPPED_ADDRESS, &a));
 	assert_true(stun_read_xor_address(&a, id, &got));
 	assert_true(tp_addr_equal(&got, &v6));
 	assert_true(stun_find(&m, STUN_ATTR_MAPPED_ADDRESS, &a));
+	assert_int_equal(a.value[0], 0);
 	assert_true(stun_read_address(&a, &got));
 	assert_true(tp_addr_equal(&got, &v6));
 	assert_true(stun_find(&m, STUN_ATTR_LIFETIME, &a));

@@ -188,6 +188,32 @@ static void unknown_attributes_420(void **state)
 	assert_int_equal(request_code(r), 401);
 }
 
+// As many as a request can hold, each once, authenticated or not.
+static void every_unknown_attribute_is_listed(void **state)
+{
+	struct relay *r = *state;
+	relay_allocate(r);
+	for (int binding = 0; binding < 2; binding++) {
+		struct stun_attr a;
+		uint16_t n = 0;
+		request_begin(r, binding ? STUN_BINDING : STUN_REFRESH);
+		while (r->writer.length + (binding ? 4 : 200) <= CTL_REQUEST_MAX_BYTES)
+			stun_write_attr(&r->writer, (uint16_t)(0x6000 + n++), "", 0);
+		if (!binding)
+			request_sign(r);
+		request_finish(r);
+		r->n_sent = 0;
+		assert_int_equal(request_send(r), 1);
+		assert_int_equal(sent_code(last_sent(r)), 420);
+		assert_true(stun_find(&last_sent(r)->message, STUN_ATTR_UNKNOWN_ATTRIBUTES, &a));
+		assert_true(n > 300);
+		assert_int_equal(a.length, 2 * n);
+		for (uint16_t i = 0; i < n; i++)
+			assert_int_equal(tp_rd16(a.value + 2 * i), 0x6000 + i);
+		assert_true(last_sent(r)->length < r->length);
+	}
+}
+
 static void somebody_elses_allocation_441(void **state)
 {
 	struct relay *r = *state;
@@ -203,6 +229,13 @@ static void somebody_elses_allocation_441(void **state)
 	assert_int_equal(request_code(r), 441);
 	request_allocate(r);
 	assert_int_equal(request_code(r), 437);
+	// RFC 8656 section 7.2: that is step 2, so no REQUESTED-TRANSPORT is needed to learn it;
+	// but an unknown attribute comes before (RFC 8489 section 6.3.1).
+	request_begin(r, STUN_ALLOCATE);
+	assert_int_equal(request_code(r), 437);
+	request_begin(r, STUN_ALLOCATE);
+	stun_write_u32(&r->writer, 0x7001, 1);
+	assert_int_equal(request_code(r), 420);
 }
 
 static void without_allocation_437(void **state)
@@ -213,6 +246,10 @@ static void without_allocation_437(void **state)
 		request_begin(r, turn_methods[i]);
 		assert_int_equal(request_code(r), 437);
 	}
+	// That comes before anything that is wrong with the request.
+	request_begin(r, STUN_REFRESH);
+	stun_write_attr(&r->writer, STUN_ATTR_LIFETIME, "x", 1);
+	assert_int_equal(request_code(r), 437);
 	// An allocation counts for its five-tuple only, transport included.
 	request_allocate(r);
 	assert_int_equal(request_code(r), 0);
@@ -238,6 +275,10 @@ static void allocate_succeeds(void **state)
 	assert_int_equal(relayed.port, record->relay[0].port);
 	assert_true(tp_addr_equal(&mapped, &r->client));
 	assert_int_equal(sent_lifetime(s), 600);
+	struct stun_attr a;
+	assert_false(stun_find(&s->message, STUN_ATTR_RESERVATION_TOKEN, &a));
+	assert_false(
+		stun_find(&s->message, STUN_ATTR_SOFTWARE, &a)); // it is configured to be empty
 	assert_int_equal(r->w.command[0].type, TP_CMD_ALLOC_SET);
 	assert_int_equal(r->w.n_commands, 1);
 }
@@ -282,6 +323,12 @@ static const struct {
 	{"family 3", 440,
 		{{STUN_ATTR_REQUESTED_TRANSPORT, 4, {17}},
 			{STUN_ATTR_REQUESTED_ADDRESS_FAMILY, 4, {3}}}},
+	{"reserved bits of the family set", 0,
+		{{STUN_ATTR_REQUESTED_TRANSPORT, 4, {17}},
+			{STUN_ATTR_REQUESTED_ADDRESS_FAMILY, 4, {1, 0xff, 0xff, 0xff}}}},
+	{"reserved bits of the additional family set", 0,
+		{{STUN_ATTR_REQUESTED_TRANSPORT, 4, {17}},
+			{STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, 4, {2, 0xff, 0xff, 0xff}}}},
 	{"family too long", 400,
 		{{STUN_ATTR_REQUESTED_TRANSPORT, 4, {17}},
 			{STUN_ATTR_REQUESTED_ADDRESS_FAMILY, 8, {1}}}},
@@ -296,6 +343,8 @@ static const struct {
 		{{STUN_ATTR_REQUESTED_TRANSPORT, 4, {17}},
 			{STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, 4, {9}}}},
 	{"even", 0, {{STUN_ATTR_REQUESTED_TRANSPORT, 4, {17}}, {STUN_ATTR_EVEN_PORT, 1, {0}}}},
+	{"even, reserved bits set", 0,
+		{{STUN_ATTR_REQUESTED_TRANSPORT, 4, {17}}, {STUN_ATTR_EVEN_PORT, 1, {0x7f}}}},
 	{"even too long", 400,
 		{{STUN_ATTR_REQUESTED_TRANSPORT, 4, {17}}, {STUN_ATTR_EVEN_PORT, 4, {0}}}},
 	{"pair of two families", 400,
@@ -314,6 +363,29 @@ static const struct {
 	{"token and additional", 400,
 		{{STUN_ATTR_REQUESTED_TRANSPORT, 4, {17}}, {STUN_ATTR_RESERVATION_TOKEN, 8, {1}},
 			{STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, 4, {2}}}},
+	// Two mistakes: the earlier step of section 7.2 answers.
+	{"unknown attribute before all", 420, {{0x7001, 0, {}}}},
+	{"TCP before token and family", 442,
+		{{STUN_ATTR_REQUESTED_TRANSPORT, 4, {6}}, {STUN_ATTR_RESERVATION_TOKEN, 8, {1}},
+			{STUN_ATTR_REQUESTED_ADDRESS_FAMILY, 4, {1}}}},
+	{"no transport before family 3", 400, {{STUN_ATTR_REQUESTED_ADDRESS_FAMILY, 4, {3}}}},
+	{"TCP before family 3", 442,
+		{{STUN_ATTR_REQUESTED_TRANSPORT, 4, {6}},
+			{STUN_ATTR_REQUESTED_ADDRESS_FAMILY, 4, {3}}}},
+	{"token and family before family 3", 400,
+		{{STUN_ATTR_REQUESTED_TRANSPORT, 4, {17}}, {STUN_ATTR_RESERVATION_TOKEN, 8, {1}},
+			{STUN_ATTR_REQUESTED_ADDRESS_FAMILY, 4, {3}}}},
+	{"both family attributes before family 3", 400,
+		{{STUN_ATTR_REQUESTED_TRANSPORT, 4, {17}},
+			{STUN_ATTR_REQUESTED_ADDRESS_FAMILY, 4, {3}},
+			{STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, 4, {2}}}},
+	{"both family attributes before the pair", 400,
+		{{STUN_ATTR_REQUESTED_TRANSPORT, 4, {17}}, {STUN_ATTR_EVEN_PORT, 1, {0x80}},
+			{STUN_ATTR_REQUESTED_ADDRESS_FAMILY, 4, {1}},
+			{STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, 4, {2}}}},
+	{"family 3 before the pair", 440,
+		{{STUN_ATTR_REQUESTED_TRANSPORT, 4, {17}}, {STUN_ATTR_EVEN_PORT, 1, {0x80}},
+			{STUN_ATTR_REQUESTED_ADDRESS_FAMILY, 4, {3}}}},
 	{"malformed lifetime", 400,
 		{{STUN_ATTR_REQUESTED_TRANSPORT, 4, {17}}, {STUN_ATTR_LIFETIME, 8, {}}}},
 };
@@ -803,6 +875,40 @@ static void channels_by_the_table(void **state)
 	assert_int_equal(s.permissions, 3); // 198.19.0.1, .2, 203.0.113.5
 }
 
+// RFC 8656 sections 9 and 12.2: either request refreshes the one permission of an address, for 300
+// seconds from then.
+static void either_request_refreshes_the_permission(void **state)
+{
+	struct relay *r = *state;
+	for (int bind_first = 0; bind_first < 2; bind_first++) {
+		r->client.port++;
+		relay_allocate(r);
+		for (int i = 0; i < 2; i++) {
+			if (i == bind_first) {
+				assert_int_equal(permit(r, "198.19.0.1"), 0);
+			} else {
+				request_begin(r, STUN_CHANNEL_BIND);
+				stun_write_u32(&r->writer, STUN_ATTR_CHANNEL_NUMBER, 0x4000u << 16);
+				request_peer(r, "198.19.0.1", 100);
+				assert_int_equal(request_code(r), 0);
+			}
+			assert_int_equal(world_status(&r->w).permissions, 1);
+			if (i == 0)
+				world_pass(&r->w, 200 * TP_NS_PER_S);
+		}
+		world_pass(&r->w, 300 * TP_NS_PER_S - 1);
+		ctl_store_expire(r->w.store, r->w.now, UINT32_MAX);
+		assert_int_equal(world_status(&r->w).permissions, 1);
+		world_pass(&r->w, 1);
+		ctl_store_expire(r->w.store, r->w.now, UINT32_MAX);
+		assert_int_equal(world_status(&r->w).permissions, 0);
+		assert_int_equal(world_status(&r->w).channels, 1);
+		world_pass(&r->w, 100 * TP_NS_PER_S); // the allocation ends, its channel with it
+		ctl_store_expire(r->w.store, r->w.now, UINT32_MAX);
+		assert_int_equal(world_status(&r->w).channels, 0);
+	}
+}
+
 static void channels_need_number_and_peer(void **state)
 {
 	struct relay *r = *state;
@@ -869,6 +975,7 @@ int main(void)
 		TEST(stale_nonce_438_with_a_fresh_one),
 		TEST(time_limited_credentials_serve),
 		TEST(unknown_attributes_420),
+		TEST(every_unknown_attribute_is_listed),
 		TEST(somebody_elses_allocation_441),
 		TEST(without_allocation_437),
 		TEST(allocate_succeeds),
@@ -890,6 +997,7 @@ int main(void)
 		TEST(denied_peers_403_by_every_method),
 		TEST(quota_of_one_under_reconnect),
 		TEST(channels_by_the_table),
+		TEST(either_request_refreshes_the_permission),
 		TEST(channels_need_number_and_peer),
 		TEST(channel_numbers_come_back),
 		TEST(counters_count),

@@ -79,6 +79,19 @@ static void neither_of_both_families_is_508(void **state)
 	assert_int_equal(allocate(r, 6, 0), 440);
 }
 
+// Step 7: who names no family asks for IPv4.
+static void without_ipv4_440(void **state)
+{
+	struct relay *r = *state;
+	use(r, FOUR, CTL_RELAY_DRAINED);
+	use(r, FOUR, CTL_RELAY_REMOVED);
+	assert_int_equal(allocate(r, 0, 0), 440);
+	assert_int_equal(allocate(r, 4, 0), 440);
+	assert_int_equal(allocate(r, 0, 1), 0);
+	assert_int_equal(address_error(last_sent(r)), 1440);
+	assert_int_equal(allocate(r, 6, 0), 0);
+}
+
 static int refresh(struct relay *r)
 {
 	request_begin(r, STUN_REFRESH);
@@ -203,6 +216,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(drained_is_508_and_removed_is_440),
 		TEST(neither_of_both_families_is_508),
+		TEST(without_ipv4_440),
 		TEST(draining_closes_nothing),
 		TEST(hairpin_ends_with_removal),
 		cmocka_unit_test_setup_teardown(

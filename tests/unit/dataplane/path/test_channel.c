@@ -223,6 +223,10 @@ static void test_malformed_channel_data_is_dropped(void **state)
 		{{0x50, 0x00, 0x00, 0x00}, 4, TP_DROP_bad_first_byte},
 		{{0xff, 0x00, 0x00, 0x00}, 4, TP_DROP_bad_first_byte},
 		{{0x10, 0x00, 0x00, 0x00}, 4, TP_DROP_bad_first_byte},
+		{{0x04, 0x00, 0x00, 0x00}, 4, TP_DROP_bad_first_byte},
+		{{0x7f, 0x00, 0x00, 0x00}, 4, TP_DROP_bad_first_byte},
+		{{0x80, 0x00, 0x00, 0x00}, 4, TP_DROP_bad_first_byte}, // RTP belongs into a channel
+		{{0xbf, 0x00, 0x00, 0x00}, 4, TP_DROP_bad_first_byte},
 		{{22, 0xfe, 0xff}, 3, TP_DROP_dtls_unserved},
 		{{0x00, 0x01}, 2, TP_DROP_bad_stun},
 		{{0}, 0, TP_DROP_bad_first_byte},
@@ -259,6 +263,45 @@ static void test_the_flow_label_is_not_copied(void **state)
 			assert_int_equal(out[1] & 0x0f, 0);
 			assert_int_equal(out[2] | out[3], 0);
 		}
+		rig_end(s.rig);
+	}
+}
+
+// RFC 8656 section 14: the outgoing packet has the options of our own, which are none.
+static void test_ip_options_are_not_copied(void **state)
+{
+	for (size_t i = 0; i < RTE_DIM(ways); i++) {
+		struct scene s = scene(&ways[i]);
+		struct frame in = rig_frame(s.peer, s.relay, "data", 4);
+		uint8_t bytes[ORACLE_MOST];
+		size_t length = oracle_build(&in, bytes), options = 8;
+		bool ipv6 = s.peer.ip.family == TP_FAMILY_IPV6;
+		uint8_t *ip = bytes + 14, *after = ip + (ipv6 ? 40 : 20);
+		memmove(after + options, after, length - (size_t)(after - bytes));
+		memset(after, 0, options);
+		if (ipv6) { // hop-by-hop options, six bytes of padding
+			after[0] = ip[6];
+			after[2] = 1;
+			after[3] = 4;
+			ip[6] = 0;
+			oracle_put16(ip + 4, oracle_get16(ip + 4) + (unsigned int)options);
+		} else { // no operation, eight times
+			memset(after, 1, options);
+			ip[0] = 0x47;
+			oracle_put16(ip + 2, oracle_get16(ip + 2) + (unsigned int)options);
+			oracle_put16(ip + 10, 0);
+			oracle_put16(ip + 10, ~oracle_sum(0, ip, 28) & 0xffff);
+		}
+		rig_receive(s.rig, bytes, length + options);
+		struct frame f = rig_only(s.rig);
+		assert_int_equal(f.damage, 0);
+		assert_int_equal(f.length, 4 + 4);
+		assert_memory_equal(f.payload + 4, "data", 4);
+		const uint8_t *out = s.rig->out[0] + 14;
+		if (s.client.ip.family == TP_FAMILY_IPV6)
+			assert_int_equal(out[6], 17);
+		else
+			assert_int_equal(out[0], 0x45);
 		rig_end(s.rig);
 	}
 }
@@ -587,6 +630,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_what_is_not_bound_is_dropped),
 	cmocka_unit_test(test_malformed_channel_data_is_dropped),
 	cmocka_unit_test(test_the_flow_label_is_not_copied),
+	cmocka_unit_test(test_ip_options_are_not_copied),
 	cmocka_unit_test(test_hop_limit_is_decremented_or_set),
 	cmocka_unit_test(test_dscp_is_copied_or_set),
 	cmocka_unit_test(test_df_is_copied_between_ipv4_only),

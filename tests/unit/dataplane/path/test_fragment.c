@@ -66,6 +66,8 @@ static size_t join(const struct rig *rig, uint8_t *payload, struct frame *last)
 		assert_true(f.fragment);
 		assert_int_equal(f.protocol, 17);
 		assert_true(!f.more || f.length % 8 == 0);
+		// RFC 8656 section 13.2; 14 bytes are Ethernet's.
+		assert_true(f.to.ip.family == TP_FAMILY_IPV4 || rig->out_length[i] - 14 <= 1280);
 		memcpy(udp + f.offset, f.payload, f.length);
 		sum += f.length;
 		if (!f.more)
@@ -325,8 +327,8 @@ static void test_without_df_what_grew_too_big_is_fragmented(void **state)
 	rig_end(s.rig);
 }
 
-// The ICMP error that came out, checked; returns the MTU it names.
-static uint32_t told_mtu(const struct scene *s, const struct frame *about)
+// The ICMP error that came out, checked; returns the 32 bits before what it quotes.
+static uint32_t told(const struct scene *s, const struct frame *about, uint8_t type, uint8_t code)
 {
 	static uint8_t bytes[ORACLE_MOST];
 	struct frame f = rig_only(s->rig);
@@ -336,16 +338,65 @@ static uint32_t told_mtu(const struct scene *s, const struct frame *about)
 	assert_memory_equal(&f.from.ip, &about->to.ip, sizeof(f.from.ip));
 	assert_memory_equal(&f.to.ip, &about->from.ip, sizeof(f.to.ip));
 	assert_memory_equal(f.dst_mac, RIG_SENDER_MAC, 6);
-	assert_int_equal(f.payload[0], ipv6 ? 2 : 3);
-	assert_int_equal(f.payload[1], ipv6 ? 0 : 4);
+	assert_int_equal(f.payload[0], type);
+	assert_int_equal(f.payload[1], code);
 	uint32_t sum = ipv6 ? oracle_l4_sum(&f.from.ip, &f.to.ip, 58, f.payload, f.length)
 			    : oracle_sum(0, f.payload, f.length);
 	assert_int_equal(sum, 0xffff);
 	// It quotes what the sender sent.
 	oracle_build(about, bytes);
-	assert_true(f.length >= 8 + 500);
+	assert_true(f.length >= 8 + 28 + (about->length < 500 ? about->length : 500));
 	assert_memory_equal(f.payload + 8, bytes + 14, f.length - 8);
 	return oracle_get16(f.payload + 4) << 16 | oracle_get16(f.payload + 6);
+}
+
+static uint32_t told_mtu(const struct scene *s, const struct frame *about)
+{
+	bool ipv6 = about->from.ip.family == TP_FAMILY_IPV6;
+	return told(s, about, ipv6 ? 2 : 3, ipv6 ? 0 : 4);
+}
+
+// RFC 8656 section 13: like a router.
+static void test_without_hops_left_the_sender_is_told(void **state)
+{
+	uint8_t message[64];
+
+	for (int way = 0; way < 4; way++) {
+		struct scene s = way == 0   ? scene(IPV4)
+				 : way == 1 ? scene(IPV6)
+				 : way == 2 ? scene(IPV46)
+					    : scene(IPV64);
+		for (uint8_t ttl = 0; ttl < 2; ttl++) {
+			struct frame f = rig_frame(s.peer, s.relay, "data", 4);
+			f.ttl = ttl;
+			rig_receive_frame(s.rig, &f);
+			bool ipv6 = s.peer.ip.family == TP_FAMILY_IPV6;
+			assert_int_equal(told(&s, &f, ipv6 ? 3 : 11, 0), 0);
+			rig_forget(s.rig);
+			f = rig_frame(s.client, s.listener, message,
+				rig_channel_data(
+					message, RIG_CHANNEL, (const uint8_t *)"data", 4, 0));
+			f.ttl = ttl;
+			rig_receive_frame(s.rig, &f);
+			ipv6 = s.client.ip.family == TP_FAMILY_IPV6;
+			assert_int_equal(told(&s, &f, ipv6 ? 3 : 11, 0), 0);
+			rig_forget(s.rig);
+		}
+		assert_int_equal(rig_drop(s.rig, ttl_exceeded), 4);
+		assert_int_equal(rig_counter(s.rig, too_big_sent), 4);
+		assert_int_equal(rig_counter(s.rig, tx), 0);
+		rig_books_close(s.rig);
+		// Within the budget of all such errors.
+		for (int i = 0; i < 1000; i++) {
+			struct frame f = rig_frame(s.peer, s.relay, message, sizeof(message));
+			f.ttl = 1;
+			rig_receive_frame(s.rig, &f);
+			rig_forget(s.rig);
+		}
+		assert_int_equal(rig_drop(s.rig, ttl_exceeded), 1004);
+		assert_in_range(rig_counter(s.rig, too_big_sent), 5, 200);
+		rig_end(s.rig);
+	}
 }
 
 static void test_with_df_the_sender_is_told(void **state)
@@ -480,6 +531,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_large_datagram_passes_in_fragments),
 	cmocka_unit_test(test_a_large_send_indication_passes),
 	cmocka_unit_test(test_without_df_what_grew_too_big_is_fragmented),
+	cmocka_unit_test(test_without_hops_left_the_sender_is_told),
 	cmocka_unit_test(test_with_df_the_sender_is_told),
 	cmocka_unit_test(test_what_came_whole_over_ipv6_is_not_fragmented),
 	cmocka_unit_test(test_every_end_of_a_segment_leaves_room_for_padding),

@@ -87,6 +87,10 @@ static void test_errors_reach_the_client(void **state)
 	receive(&s, 11, 0, 0, &s.relay, &s.peer);
 	assert_told(&s, 11, 0, 0);
 	assert_int_equal(rig_counter(s.rig, icmp_down), 3);
+	// RFC 8656 section 12.5: also when the peer has a channel.
+	rig_bind(s.rig, 3, s.peer, RIG_CHANNEL, RIG_NOW + 300 * RIG_SECOND);
+	receive(&s, 3, 3, 0, &s.relay, &s.peer);
+	assert_told(&s, 3, 3, 0);
 	rig_end(s.rig);
 
 	s = scene(true);

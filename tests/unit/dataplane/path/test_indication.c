@@ -232,6 +232,48 @@ static void test_incomplete_or_strange_indications_are_dropped(void **state)
 	rig_end(s.rig);
 }
 
+// RFC 8489 section 9: FINGERPRINT excepted, nothing counts that follows an integrity. That itself
+// cannot be checked in an indication and does no harm.
+static void test_after_integrity_nothing_counts(void **state)
+{
+	static const uint8_t value[32];
+	struct scene s = scene_of(0);
+	uint8_t message[256];
+	struct stun_writer w;
+
+	for (int sha256 = 0; sha256 < 2; sha256++) {
+		uint16_t type =
+			sha256 ? STUN_ATTR_MESSAGE_INTEGRITY_SHA256 : STUN_ATTR_MESSAGE_INTEGRITY;
+		begin(&w, message, sizeof(message));
+		stun_write_xor_address(&w, STUN_ATTR_XOR_PEER_ADDRESS, &s.peer);
+		stun_write_attr(&w, STUN_ATTR_DATA, "x", 1);
+		stun_write_attr(&w, type, value, sha256 ? 32 : 20);
+		stun_write_attr(&w, 0x7ff0, "?", 1); // not even unknown
+		stun_write_attr(&w, STUN_ATTR_DONT_FRAGMENT, "", 0);
+		stun_write_fingerprint(&w);
+		send_writer(&s, &w);
+		struct frame f = rig_only(s.rig);
+		assert_int_equal(f.length, 1);
+		assert_false(f.df);
+		assert_int_equal(f.damage, 0);
+		rig_forget(s.rig);
+
+		begin(&w, message, sizeof(message));
+		stun_write_xor_address(&w, STUN_ATTR_XOR_PEER_ADDRESS, &s.peer);
+		stun_write_attr(&w, type, value, sha256 ? 32 : 20);
+		stun_write_attr(&w, STUN_ATTR_DATA, "x", 1);
+		send_writer(&s, &w);
+		assert_int_equal(rig_drop(s.rig, bad_send), 1 + sha256);
+		begin(&w, message, sizeof(message));
+		stun_write_attr(&w, type, value, sha256 ? 32 : 20);
+		stun_write_fingerprint(&w);
+		message[w.length - 1] ^= 1;
+		send_writer(&s, &w);
+		assert_int_equal(rig_drop(s.rig, bad_stun), 1 + sha256);
+	}
+	rig_end(s.rig);
+}
+
 static void send_to(struct scene *s, const struct tp_addr *peer)
 {
 	uint8_t message[256];
@@ -400,6 +442,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_damage_before_the_relay_is_still_seen),
 	cmocka_unit_test(test_the_first_of_duplicates_counts),
 	cmocka_unit_test(test_incomplete_or_strange_indications_are_dropped),
+	cmocka_unit_test(test_after_integrity_nothing_counts),
 	cmocka_unit_test(test_nothing_passes_without_permission),
 	cmocka_unit_test(test_any_port_of_a_permitted_peer_is_reached),
 	cmocka_unit_test(test_a_listener_is_no_peer),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A datagram that neither fits nor may be fragmented: its sender learns the MTU by ICMP 3/4
-// (RFC 1191) or Packet Too Big (RFC 4443 section 3.2), within a budget; the datagram is a drop.
+// A datagram that cannot go on is a drop, and its sender is told as by a router (RFC 8656 section
+// 13), within a budget. One that neither fits nor may be fragmented: ICMP 3/4 (RFC 1191) or Packet
+// Too Big (RFC 4443 section 3.2) with the MTU. One whose hop limit is used up: Time Exceeded
+// (RFC 792, RFC 4443 section 3.3).
 #include <netinet/in.h>
 
 #include "dataplane/path/checksum.h"
@@ -32,9 +34,29 @@ static uint32_t sender_mtu(const struct dp_packet *p)
 		mtu, (int64_t)(p->in.family == TP_FAMILY_IPV4 ? IPV4_LEAST_MTU : IPV6_LEAST_MTU));
 }
 
+struct error {
+	uint8_t type, code;
+	uint32_t data; // MTU, or zero
+};
+
+static struct error error_about(const struct dp_packet *p)
+{
+	bool ipv4 = p->in.family == TP_FAMILY_IPV4;
+
+	if (p->reason == TP_DROP_ttl_exceeded)
+		return (struct error){.type = ipv4 ? 11 : 3};
+	return (struct error){ipv4 ? 3 : 2, ipv4 ? 4 : 0, sender_mtu(p)};
+}
+
+static void write_icmp(uint8_t *icmp, struct error e)
+{
+	tp_wr32(icmp, (uint32_t)e.type << 24 | (uint32_t)e.code << 16);
+	tp_wr32(icmp + 4, e.data);
+}
+
 // Source: the address the datagram was sent to. Destination: its sender. `ip` and the ICMP header
 // with the quote behind it are written already but for the checksums.
-static void write_ipv4(uint8_t *ip, const uint8_t *to_us, uint32_t length, uint32_t mtu)
+static void write_ipv4(uint8_t *ip, const uint8_t *to_us, uint32_t length)
 {
 	uint8_t *icmp = ip + 20;
 	uint16_t checksum = 0;
@@ -51,13 +73,11 @@ static void write_ipv4(uint8_t *ip, const uint8_t *to_us, uint32_t length, uint3
 	checksum = tp_checksum(dp_sum_words(ip, 20));
 	memcpy(ip + 10, &checksum, 2);
 
-	tp_wr32(icmp, UINT32_C(3) << 24 | UINT32_C(4) << 16);
-	tp_wr32(icmp + 4, mtu);
 	checksum = tp_checksum(rte_raw_cksum(icmp, length - 20));
 	memcpy(icmp + 2, &checksum, 2);
 }
 
-static void write_ipv6(uint8_t *ip, const uint8_t *to_us, uint32_t length, uint32_t mtu)
+static void write_ipv6(uint8_t *ip, const uint8_t *to_us, uint32_t length)
 {
 	uint8_t *icmp = ip + 40;
 	uint32_t body = length - 40;
@@ -69,8 +89,6 @@ static void write_ipv6(uint8_t *ip, const uint8_t *to_us, uint32_t length, uint3
 	memcpy(ip + 8, to_us + 24, 16);
 	memcpy(ip + 24, to_us + 8, 16);
 
-	tp_wr32(icmp, UINT32_C(2) << 24);
-	tp_wr32(icmp + 4, mtu);
 	uint16_t checksum =
 		tp_checksum((uint64_t)rte_raw_cksum(icmp, body) + dp_sum_words(ip + 8, 32) +
 			    rte_cpu_to_be_16((uint16_t)body) + rte_cpu_to_be_16(IPPROTO_ICMPV6));
@@ -97,10 +115,11 @@ static struct rte_mbuf *make_error(struct dp_worker *w, const struct dp_packet *
 	if (bytes != at + ether + headers)
 		memcpy(at + ether + headers, bytes, quote);
 	const uint8_t *to_us = dp_packet_at(p, p->in.l3_offset);
+	write_icmp(at + ether + headers - ICMP_HEADER_BYTES, error_about(p));
 	if (ipv4)
-		write_ipv4(at + ether, to_us, headers + quote, sender_mtu(p));
+		write_ipv4(at + ether, to_us, headers + quote);
 	else
-		write_ipv6(at + ether, to_us, headers + quote, sender_mtu(p));
+		write_ipv6(at + ether, to_us, headers + quote);
 	return m;
 }
 
@@ -122,15 +141,15 @@ static void tell_sender(struct dp_worker *w, struct dp_batch *b, struct dp_packe
 	dp_tx_append(w, p->out_port, m, DP_FRAME_OWN);
 }
 
-void dp_step_too_big(struct dp_worker *w, struct dp_batch *b)
+void dp_step_tell_sender(struct dp_worker *w, struct dp_batch *b)
 {
-	if (!dp_batch_has(b, DP_VERDICT_TOO_BIG))
+	if (!dp_batch_has(b, DP_VERDICT_TELL_SENDER))
 		return;
 	for (uint16_t i = 0; i < b->n; i++) {
 		struct dp_packet *p = &b->packet[i];
-		if (p->verdict != DP_VERDICT_TOO_BIG)
+		if (p->verdict != DP_VERDICT_TELL_SENDER)
 			continue;
 		tell_sender(w, b, p);
-		dp_packet_drop(b, p, TP_DROP_too_big);
+		dp_packet_drop(b, p, (enum tp_drop_reason)p->reason);
 	}
 }
