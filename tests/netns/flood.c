@@ -3,10 +3,12 @@
 // IPv4 /24, PREFIXES of them in turn, from 11.0.0.0 on. Their kinds change with each frame:
 //   first Allocate, Binding, Allocate with made-up credentials, Refresh without any
 //
-//   flood IFACE DESTINATION-MAC DESTINATION-IP PORT PREFIXES SECONDS FRAMES-A-SECOND [KINDS]
+//   flood IFACE DESTINATION-MAC DESTINATION-IP PORT PREFIXES SECONDS FRAMES-A-SECOND [KINDS
+//   [LEAST]]
 //
 // 0 frames a second: as fast as the interface takes them. KINDS: letters of "abmr", all of them by
-// default. Prints one line of JSON: frames sent, seconds it took.
+// default. LEAST frames are sent, however long that takes, but two minutes at most. Prints one line
+// of JSON: frames sent, seconds it took.
 #include <errno.h>
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -30,6 +32,7 @@
 #define FRAME_BYTES  400
 #define HEADER_BYTES 42 // Ethernet, IPv4, UDP
 #define FIRST_PREFIX (UINT32_C(11) << 16)
+#define MOST_NS      (120 * TP_NS_PER_S)
 
 struct frame {
 	uint8_t bytes[FRAME_BYTES];
@@ -41,7 +44,7 @@ struct flood {
 	struct frame kind[4];
 	unsigned int n_kinds;
 	struct frame out[BATCH];
-	uint64_t next;
+	uint64_t next, least;
 	uint32_t prefixes;
 };
 
@@ -127,7 +130,8 @@ static void run(struct flood *flood, double seconds, uint64_t rate)
 	uint64_t begin_ns = tp_now_ns(), end_ns = begin_ns + (uint64_t)(seconds * 1e9);
 	int rc = 0;
 
-	while (rc == 0 && tp_now_ns() < end_ns) {
+	while (rc == 0 && (tp_now_ns() < end_ns || flood->next < flood->least) &&
+		tp_now_ns() - begin_ns < MOST_NS) {
 		uint64_t due_ns = rate ? begin_ns + flood->next * TP_NS_PER_S / rate : 0;
 		struct timespec due = {.tv_sec = (time_t)(due_ns / TP_NS_PER_S),
 			.tv_nsec = (long)(due_ns % TP_NS_PER_S)};
@@ -153,13 +157,15 @@ int main(int argc, char *argv[])
 		sscanf(argv[2], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3],
 			&mac[4], &mac[5]) != 6 ||
 		inet_pton(AF_INET, argv[3], &ip) != 1 || strlen(kinds) > 4 || !kinds[0]) {
-		fprintf(stderr, "usage: flood IFACE MAC IP PORT PREFIXES SECONDS RATE [KINDS]\n");
+		fprintf(stderr,
+			"usage: flood IFACE MAC IP PORT PREFIXES SECONDS RATE [KINDS [LEAST]]\n");
 		return 2;
 	}
 	for (const char *k = kinds; *k; k++)
 		make_kind(&flood.kind[flood.n_kinds++], *k, mac, ntohl(ip.s_addr),
 			(uint16_t)atoi(argv[4]));
 	flood.prefixes = (uint32_t)strtoul(argv[5], NULL, 10);
+	flood.least = argc > 9 ? strtoull(argv[9], NULL, 10) : 0;
 	to.sll_ifindex = (int)if_nametoindex(argv[1]);
 	flood.fd = socket(AF_PACKET, SOCK_RAW, 0);
 	// Straight to the driver, which drops what is too much.
