@@ -163,8 +163,9 @@ def test_hostile_names_reach_no_sink():
                            "import urllib.request as u;"
                            "print(u.urlopen('http://127.0.0.1:9641/metrics').read().decode())").stdout
         counted = failures(relay)
-        # The last but one and the one before can be names; nobody has them.
-        assert counted["unusable_name"] == len(hostile) - 2, counted
+        # The last but one and the one before can be names; nobody has them. 763 bytes are too many
+        # to be prepared.
+        assert counted["unusable_name"] == len(hostile) - 2 + 1, counted
         assert counted["unknown_user"] == 3, counted
         assert counted["malformed_credentials"] == 1, counted
         for name, value in counted.items():
