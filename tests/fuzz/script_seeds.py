@@ -129,7 +129,7 @@ def netlink_seeds():
     save_all("many", *many)
     rtmsg = struct.pack("<BBBBBBBBI", inet, 0, 0, 0, main_table, 0, 0, 1, 0)
     dictionary("netlink", [b"\7" + struct.pack(">H", size) + struct.pack("<IHHII", size, kind, 0, 1, 0) for size, kind in
-                           ((32, newlink), (32, dellink), (28, newneigh), (28, delneigh), (36, newroute), (36, delroute), (24, deladdr))] +
+                           ((16, newnexthop), (32, newlink), (32, dellink), (28, newneigh), (28, delneigh), (36, newroute), (36, delroute), (24, deladdr))] +
                [rtmsg, oif, gateway, via6, nested(1, v4), nested(1, v6), nested(2, bytes([2, 0, 0, 0, 0, 9]))])
     save_all("too-many", *(event(*(route(newroute, bytes([10, i, n, 0]), 24, oif, u32(6, n)) for n in range(8))) for i in range(18)))
 
@@ -630,5 +630,5 @@ def conf_seeds():
     for path in re.findall(r'^\{"([^"]+)", CONF_', source, re.M):
         opened = "".join('"%s":%s' % (key.rstrip("[]"), "[{" if key.endswith("[]") else "{") for key in path.split(".")[:-1])
         words.append('%s"%s":' % (opened, path.split(".")[-1].rstrip("[]")))
-    words += ["}", "]}", "}]}", "{", "[", ",", "true", "5", '"198.18.0.3"', '"fd00::1"', '"x"'] + re.findall(r'"[a-z0-9_]+"', " ".join(re.findall(r"static const char \*const .*?;", source, re.S)))
+    words += ['"software":"x"', '"log_level":"debug"', '"peers":{}', "}", "]}", "}]}", "{", "[", ",", "true", "5", '"198.18.0.3"', '"fd00::1"', '"x"'] + re.findall(r'"[a-z0-9_]+"', " ".join(re.findall(r"static const char \*const .*?;", source, re.S)))
     dictionary("conf", words)
