@@ -35,7 +35,7 @@ struct fuzz_relay {
 	uint64_t sequence;
 	const uint8_t *request; // under way
 	size_t request_length;
-	uint32_t channels; // bound with success
+	uint32_t allocated; // with success
 	uint8_t draw;
 	uint8_t hold;              // acknowledgements wait for their step
 	uint8_t store_says;        // 0 the key, 1 unknown, 2 it is down, 3 later, 4 two keys
@@ -128,7 +128,7 @@ static void check_response(void *context, const struct ctl_reply_to *reply_to,
 	FUZZ_CHECK(stun_find(&m, STUN_ATTR_ERROR_CODE, &a) == (m.class == STUN_ERROR));
 	while (stun_next_attr(&m, &at, &a))
 		FUZZ_CHECK(stun_attr_length_ok(&a));
-	f->channels += m.class == STUN_SUCCESS && m.method == STUN_CHANNEL_BIND;
+	f->allocated += m.class == STUN_SUCCESS && m.method == STUN_ALLOCATE;
 	if (stun_find(&m, STUN_ATTR_RESERVATION_TOKEN, &a))
 		memcpy(f->token, a.value, sizeof(f->token));
 }
@@ -352,7 +352,8 @@ static void converse(struct fuzz_relay *f, const uint8_t *data, size_t size)
 	if (data[0] & 16) // the end of the process finds what waits
 		return;
 	ctl_turn_detach(f->turn, f->now);
-	answer_late(f, 1);
+	while (f->answer) // each lets the next of those behind it ask
+		answer_late(f, 1);
 	FUZZ_CHECK(ctl_turn_counters(f->turn)->pending == 0);
 	f->room = COMMANDS;
 	f->n_commands = f->n_acked = 0;
@@ -361,7 +362,7 @@ static void converse(struct fuzz_relay *f, const uint8_t *data, size_t size)
 	ctl_store_status(f->store, &status);
 	FUZZ_CHECK(status.allocs_free == ALLOCS && status.peers_free == PEERS);
 	FUZZ_CHECK(status.ports_free[0] == PORTS && status.users == 0);
-	if (f->channels > 0)
+	if (f->allocated > 0)
 		fuzz_canary(data + size);
 }
 

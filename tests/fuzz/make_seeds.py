@@ -171,6 +171,10 @@ def jsonrpc_seeds():
              b'{"jsonrpc":"2.0","id":1e999,"method":"status"}', b'{"jsonrpc":"2.0","id":1,"method":"a\\u0000b"}']
     for line in lines:
         save("jsonrpc", hashlib.sha1(line).hexdigest()[:12], line)
+    source = (ROOT.parent.parent / "control" / "api" / "operation.c").read_text()
+    methods = re.findall(r'\.name = "([a-z.]+)"', source)
+    script_seeds.dictionary("jsonrpc", ['{"jsonrpc":"2.0","id":1,"method":"%s"}' % name for name in methods] +
+                            [',"params":{}', ',"params":{"limit":5}', ',"params":{"id":"00000000000000000000000000000000"}', "198.18.0.2:3478", "[fd00::1]:3478"])
 
 
 def classic(*attrs, kind=1, length=None):

@@ -24,6 +24,17 @@ def make(seeds):
     conf_seeds()
 
 
+def dictionary(target, words):
+    """What libFuzzer puts together; tests/fuzz.sh gives it to the target of that name."""
+    def escaped(word):
+        if isinstance(word, bytes):
+            return "".join("\\x%02X" % byte for byte in word)
+        return word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\x0A")
+
+    (HERE / "dict").mkdir(exist_ok=True)
+    (HERE / "dict" / (target + ".dict")).write_text("".join('"%s"\n' % escaped(w) for w in dict.fromkeys(words)))
+
+
 def nested(kind, body):
     return struct.pack("<HH", 4 + len(body), kind) + body + b"\0" * (-len(body) % 4)
 
@@ -116,6 +127,10 @@ def netlink_seeds():
                            message(deladdr, bytes(8)), message(deladdr, b""), message(newnexthop, bytes(8)), message(99, b"")))
     many = [event(route(newroute, bytes([10, i, 0, 0]), 16, oif)) for i in range(40)]
     save_all("many", *many)
+    rtmsg = struct.pack("<BBBBBBBBI", inet, 0, 0, 0, main_table, 0, 0, 1, 0)
+    dictionary("netlink", [b"\7" + struct.pack(">H", size) + struct.pack("<IHHII", size, kind, 0, 1, 0) for size, kind in
+                           ((16, newnexthop), (32, newlink), (32, dellink), (28, newneigh), (28, delneigh), (36, newroute), (36, delroute), (24, deladdr))] +
+               [rtmsg, oif, gateway, via6, nested(1, v4), nested(1, v6), nested(2, bytes([2, 0, 0, 0, 0, 9]))])
     save_all("too-many", *(event(*(route(newroute, bytes([10, i, n, 0]), 24, oif, u32(6, n)) for n in range(8))) for i in range(18)))
 
 
@@ -453,6 +468,10 @@ def cli_seeds():
     ask("param-wrong", "allocation", "list", "limit=x")
     ask("param-none", "allocation", "list", "limit")
     ask("param-missing", "allocation", "show")
+    source = (HERE.parent.parent / "control" / "cli" / "args.c").read_text()
+    commands = re.findall(r'^\t\{"(\w+)", (?:NULL|"(\w+)"), CTL_OP_', source, re.M)
+    members = [json.dumps(key) + ":" for answer in (allocation, stats, status, status["control"], status["dataplane"]) for key in answer]
+    dictionary("cli", ["\n".join(filter(None, words)) + "\n" for words in commands] + ["--json\n", "-s\n", "-r\n", "limit=", "after=", "id=", "client=", "relayed=", "interval=", "\n{}\n", "\n[]\n", "\n!{}\n", "\n?1\n"] + members)
 
 
 def turn_seeds():
@@ -524,6 +543,7 @@ def turn_seeds():
     talk("full", 0, *(ask(usual, client=n) for n in range(64) if n & 0xC == 0))
     talk("expired", 0, ok, ask(permission, p(0)), ask(channel, a(number, b"\x40\0\0\0"), p(0)), bytes([time | 8, 6]), ask(refresh), bytes([time | 8, 20]), ask(refresh), ask(usual), bytes([time | 8, 250]))
     talk("unknown", 0, ok, ask(refresh, *(a(any_, struct.pack(">HB", 0x7F00 + n, 0)) for n in range(30))), ask(usual, *(a(small, bytes([0x50 + n, 0])) for n in range(20))))
+    talk("deferred-lookups", 0, bytes([store | 24]), ok, *(ask(refresh) for _ in range(3)))
 
 
 def adopt_seeds():
@@ -610,6 +630,5 @@ def conf_seeds():
     for path in re.findall(r'^\{"([^"]+)", CONF_', source, re.M):
         opened = "".join('"%s":%s' % (key.rstrip("[]"), "[{" if key.endswith("[]") else "{") for key in path.split(".")[:-1])
         words.append('%s"%s":' % (opened, path.split(".")[-1].rstrip("[]")))
-    words += ["}", "]}", "}]}", "{", "[", ",", "true", "5", '"198.18.0.3"', '"fd00::1"', '"x"'] + re.findall(r'"[a-z0-9_]+"', " ".join(re.findall(r"static const char \*const .*?;", source, re.S)))
-    (HERE / "dict").mkdir(exist_ok=True)
-    (HERE / "dict" / "conf.dict").write_text("".join('"%s"\n' % w.replace("\\", "\\\\").replace('"', '\\"') for w in dict.fromkeys(words)))
+    words += ['"software":"x"', '"log_level":"debug"', '"peers":{}', "}", "]}", "}]}", "{", "[", ",", "true", "5", '"198.18.0.3"', '"fd00::1"', '"x"'] + re.findall(r'"[a-z0-9_]+"', " ".join(re.findall(r"static const char \*const .*?;", source, re.S)))
+    dictionary("conf", words)
