@@ -3,6 +3,7 @@
 
 import os
 import socket
+import struct
 import time
 
 import harness as h
@@ -278,6 +279,42 @@ def test_dscp_and_hop_limit():
         got = {kind: value[0] for _, kind, value in ancillary}
         assert got[1] == 0xB8, f"DSCP {got}"
         assert got[2] == 32, f"TTL {got}"
+
+
+def test_without_hops_left_the_sender_learns_it():
+    """RFC 8656 section 13: like a router. The kernel of client and peer takes the error for one
+    about its own datagram, so what it quotes is right."""
+    def error_of(sock):
+        got = []
+
+        def there():
+            try:
+                got.append(sock.recvmsg(512, 512, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT))
+            except BlockingIOError:
+                return False
+            return True
+        h.wait_until(there, 3, "an ICMP error")
+        _, ancillary, _, _ = got[0]
+        origin, kind, code = struct.unpack("BBB", ancillary[0][2][4:7])
+        return origin, kind, code
+
+    for client_host, asked, peer_host in PAIRS.values():
+        with h.relay() as relay:
+            client, peer = h.client(client_host), h.udp("peer", peer_host)
+            relayed = client.allocate(asked)
+            client.bind(0x4001, (peer_host, peer.getsockname()[1]))
+            for sock, host in ((client.sock, client_host), (peer, peer_host)):
+                if ":" in host:
+                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 1)
+                    sock.setsockopt(socket.IPPROTO_IPV6, 25, 1)  # IPV6_RECVERR
+                else:
+                    sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+                    sock.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR
+            client.send_channel(0x4001, b"far")
+            peer.sendto(b"far", relayed)
+            for sock, host in ((client.sock, client_host), (peer, peer_host)):
+                assert error_of(sock) == ((3, 3, 0) if ":" in host else (2, 11, 0)), host
+            assert relay.drops("ttl_exceeded") == 2
 
 
 def test_dscp_by_configuration():
