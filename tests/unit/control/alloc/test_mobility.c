@@ -66,7 +66,8 @@ static void dataplane(struct model *m, struct ctl_change *change, bool refuse)
 	struct world *w = &m->w;
 	for (; w->n_acked < w->n_commands; w->n_acked++) {
 		const struct tp_cmd cmd = w->command[w->n_acked];
-		struct tp_cmd *have = &m->alloc[cmd.alloc.index];
+		bool sync = cmd.type == TP_CMD_SYNC_BEGIN || cmd.type == TP_CMD_SYNC_END;
+		struct tp_cmd *have = &m->alloc[sync ? 0 : cmd.alloc.index];
 		struct tp_ack ack = {
 			.sequence = cmd.sequence, .type = cmd.type, .alloc = cmd.alloc};
 		bool ours = change && cmd.sequence == change->last_sequence;
