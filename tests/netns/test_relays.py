@@ -176,7 +176,7 @@ def test_drain_outlives_the_dataplane():
 
 def test_load_is_equal():
     """Four hundred allocations over 66 addresses; every one gets its share."""
-    with h.relay(relay=pool(h.RELAY4, SECOND, PREFIX, h.RELAY6, ports=(50000, 50099))) as relay:
+    with h.relay(relay=pool(h.RELAY4, SECOND, PREFIX, h.RELAY6, ports=(50000, 50199))) as relay:
         clients = [h.client() for _ in range(400)]
         for client in clients:
             client.allocate()
@@ -185,7 +185,7 @@ def test_load_is_equal():
         assert len(rows) == 66 and sum(r["taken"] for r in rows) == 400
         free = [r["free"] for r in rows]
         assert max(free) - min(free) < 0.05 * max(free), sorted(free)
-        assert ports["total"]["ipv4"]["free"] == 66 * 100 - 400
+        assert ports["total"]["ipv4"]["free"] == 66 * 200 - 400
         # Page by page it is the same.
         pages, after = [], 0
         while after is not None:
