@@ -5,6 +5,15 @@
 
 static_assert(DP_BURST <= DP_LOOKUP_BURST);
 
+// The buckets of the allocations (path/within_rate.h), so that those waits overlap too.
+static void prefetch_buckets(const struct dp *dp, struct dp_flow *const flow[], uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (flow[i] != NULL)
+			__builtin_prefetch(&dp->police[flow[i]->alloc.index], 1, 3);
+	}
+}
+
 void dp_step_lookup(struct dp_worker *w, struct dp_batch *b, uint32_t verdicts)
 {
 	const struct dp_flow_key *key[DP_BURST];
@@ -25,4 +34,6 @@ void dp_step_lookup(struct dp_worker *w, struct dp_batch *b, uint32_t verdicts)
 	dp_flow_lookup_bulk(w->flows, key, n, flow);
 	for (uint32_t i = 0; i < n; i++)
 		b->packet[at[i]].flow = flow[i];
+	if (atomic_load_explicit(&w->dp->policing, memory_order_relaxed))
+		prefetch_buckets(w->dp, flow, n);
 }

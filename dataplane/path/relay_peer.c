@@ -39,7 +39,6 @@ void dp_step_channel_down(struct dp_worker *w, struct dp_batch *b)
 
 	if (!dp_batch_has(b, DP_VERDICT_PEER))
 		return;
-	dp_rate_prefetch(w, b, DP_VERDICT_PEER);
 	for (uint16_t i = 0; i < b->n; i++) {
 		struct dp_packet *p = &b->packet[i];
 		if (p->verdict != DP_VERDICT_PEER)

@@ -6,20 +6,6 @@
 #include "dataplane/path/state.h"
 #include "dataplane/table/flow.h"
 
-// Fetches the buckets that the packets of this verdict will need, so that the waits overlap.
-static inline void dp_rate_prefetch(
-	const struct dp_worker *w, const struct dp_batch *b, enum dp_verdict verdict)
-{
-	if (!atomic_load_explicit(&w->dp->policing, memory_order_relaxed))
-		return;
-	for (uint16_t i = 0; i < b->n; i++) {
-		const struct dp_packet *p = &b->packet[i];
-		if (p->verdict == verdict && p->flow != NULL &&
-			atomic_load_explicit(&p->flow->rate, memory_order_relaxed) != 0)
-			__builtin_prefetch(&w->dp->police[p->flow->alloc.index], 1, 3);
-	}
-}
-
 static inline bool dp_rate_take(
 	struct dp_batch *b, struct dp_packet *p, struct dp_police_pair *pair, uint64_t rate)
 {
