@@ -51,6 +51,7 @@ build() {
 	shift
 	if ! meson configure "$dir" >/dev/null 2>&1; then
 		rm -rf "$dir"
+		mkdir -p "$work"
 		meson setup "$dir" -Dfuzzers=true -Db_lundef=false "$@" >"$work/build.log" 2>&1 ||
 			{ cat "$work/build.log" >&2; exit 1; }
 	fi

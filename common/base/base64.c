@@ -52,3 +52,14 @@ bool tp_base64_read(
 	*out_length = n;
 	return true;
 }
+
+void tp_base64_write(const uint8_t *in, size_t bytes, char *out)
+{
+	static const char digit[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	for (size_t i = 0; i < bytes; i += 3) {
+		uint32_t group = (uint32_t)in[i] << 16 | (uint32_t)in[i + 1] << 8 | in[i + 2];
+		for (int shift = 18; shift >= 0; shift -= 6)
+			*out++ = digit[group >> shift & 63];
+	}
+}

@@ -14,3 +14,6 @@
 // to). Reads neither before nor behind the text, which need not be terminated.
 bool tp_base64_read(
 	const void *text, size_t length, uint8_t *out, size_t capacity, size_t *out_length);
+
+// Writes bytes / 3 * 4 characters, without a terminator; `bytes` is a multiple of three.
+void tp_base64_write(const uint8_t *in, size_t bytes, char *out);

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "common/base/base64.h"
 #include "common/base/bytes.h"
 
 #define COOKIE_CONSTANT       "obMatJos2"
@@ -11,46 +12,11 @@
 static_assert(COOKIE_CONSTANT_CHARS + 4 == TP_NONCE_COOKIE_CHARS);
 static_assert(TP_NONCE_COOKIE_CHARS + BODY_BYTES / 3 * 4 == TP_NONCE_CHARS);
 
-// Base64 (RFC 4648 section 4) of whole groups of three bytes: every text has one reading.
-static void write_base64(const uint8_t *bytes, size_t n, char *out)
-{
-	static const char digit[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	for (size_t i = 0; i < n; i += 3) {
-		uint32_t group =
-			(uint32_t)bytes[i] << 16 | (uint32_t)bytes[i + 1] << 8 | bytes[i + 2];
-		for (int shift = 18; shift >= 0; shift -= 6)
-			*out++ = digit[group >> shift & 63];
-	}
-}
-
-static int base64_value(uint8_t c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 // n bytes from n / 3 * 4 characters.
 static bool read_base64(const uint8_t *text, uint8_t *out, size_t n)
 {
-	for (size_t i = 0; i < n; i += 3) {
-		uint32_t group = 0;
-		for (int j = 0; j < 4; j++) {
-			int value = base64_value(*text++);
-			if (value < 0)
-				return false;
-			group = group << 6 | (uint32_t)value;
-		}
-		out[i] = (uint8_t)(group >> 16);
-		out[i + 1] = (uint8_t)(group >> 8);
-		out[i + 2] = (uint8_t)group;
-	}
-	return true;
+	size_t length;
+	return tp_base64_read(text, n / 3 * 4, out, n, &length) && length == n;
 }
 
 static bool read_cookie(const uint8_t *text, size_t len, uint32_t *features)
@@ -85,8 +51,8 @@ void tp_nonce_write(
 	tp_wr32(body + 4, (uint32_t)(tag >> 32));
 	tp_wr32(body + 8, (uint32_t)tag);
 	memcpy(out, COOKIE_CONSTANT, COOKIE_CONSTANT_CHARS);
-	write_base64(bits, sizeof(bits), out + COOKIE_CONSTANT_CHARS);
-	write_base64(body, sizeof(body), out + TP_NONCE_COOKIE_CHARS);
+	tp_base64_write(bits, sizeof(bits), out + COOKIE_CONSTANT_CHARS);
+	tp_base64_write(body, sizeof(body), out + TP_NONCE_COOKIE_CHARS);
 }
 
 bool tp_nonce_read(const void *text, size_t len, struct tp_nonce *nonce, uint64_t *tag)

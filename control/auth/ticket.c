@@ -3,93 +3,80 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <string.h>
 
+#include "common/base/base64.h"
 #include "common/base/bytes.h"
 
-#define HEADER_BYTES 4
-#define NONCE_AT     HEADER_BYTES
-#define KDF_BYTES    12 // of the nonce; the rest is the IV
-#define IV_BYTES     (CTL_TICKET_NONCE_BYTES - KDF_BYTES)
-#define SEALED_AT    (NONCE_AT + CTL_TICKET_NONCE_BYTES)
-#define SEALED_BYTES 36
-#define TAG_AT       (SEALED_AT + SEALED_BYTES)
-#define TAG_BYTES    16
+#define PART_BYTES  12 // the tag, and what is sealed
+#define BYTES       (2 * PART_BYTES)
+#define LABEL_BYTES 24
 
-static_assert(TAG_AT + TAG_BYTES == CTL_TICKET_BYTES);
+static_assert(BYTES / 3 * 4 == CTL_TICKET_CHARS);
 
-static const uint8_t header[HEADER_BYTES] = {1};
-static const char label[] = "turnpike mobility ticket";
+static const char tag_label[LABEL_BYTES] = "turnpike ticket: tag";
+static const char stream_label[LABEL_BYTES] = "turnpike ticket: stream";
 
-static int derive(struct ctl_crypto *crypto, const uint8_t key[CTL_TICKET_KEY_BYTES],
-	const uint8_t *nonce, uint8_t out[32])
+// The first bytes of HMAC-SHA-256 over label and input.
+static int prf(struct ctl_crypto *crypto, const uint8_t key[CTL_TICKET_KEY_BYTES],
+	const char label[LABEL_BYTES], const uint8_t in[PART_BYTES], uint8_t out[PART_BYTES])
 {
-	uint8_t input[sizeof(label) + KDF_BYTES];
+	uint8_t input[LABEL_BYTES + PART_BYTES], digest[32];
 
-	memcpy(input, label, sizeof(label));
-	memcpy(input + sizeof(label), nonce, KDF_BYTES);
-	return ctl_crypto_hmac_sha256(crypto, key, CTL_TICKET_KEY_BYTES, input, sizeof(input), out);
+	memcpy(input, label, LABEL_BYTES);
+	memcpy(input + LABEL_BYTES, in, PART_BYTES);
+	if (ctl_crypto_hmac_sha256(crypto, key, CTL_TICKET_KEY_BYTES, input, sizeof(input), digest))
+		return -EIO;
+	memcpy(out, digest, PART_BYTES);
+	OPENSSL_cleanse(digest, sizeof(digest));
+	return 0;
+}
+
+// Seals and opens: the same again undoes it.
+static int cover(struct ctl_crypto *crypto, const uint8_t key[CTL_TICKET_KEY_BYTES],
+	const uint8_t tag[PART_BYTES], uint8_t text[PART_BYTES])
+{
+	uint8_t stream[PART_BYTES];
+
+	if (prf(crypto, key, stream_label, tag, stream))
+		return -EIO;
+	for (size_t i = 0; i < PART_BYTES; i++)
+		text[i] ^= stream[i];
+	OPENSSL_cleanse(stream, sizeof(stream));
+	return 0;
 }
 
 int ctl_ticket_seal(struct ctl_crypto *crypto, const uint8_t key[CTL_TICKET_KEY_BYTES],
-	const uint8_t nonce[CTL_TICKET_NONCE_BYTES], const struct ctl_ticket *ticket,
-	uint8_t out[CTL_TICKET_BYTES])
+	const struct ctl_ticket *ticket, uint8_t out[CTL_TICKET_CHARS])
 {
-	uint8_t own[32], plain[SEALED_BYTES];
-	int n;
+	uint8_t bytes[BYTES], *tag = bytes, *says = bytes + PART_BYTES;
 
-	memcpy(plain, ticket->uid, 16);
-	tp_wr32(plain + 16, ticket->alloc.index);
-	tp_wr32(plain + 20, ticket->alloc.generation);
-	tp_wr32(plain + 24, ticket->counter);
-	tp_wr64(plain + 28, ticket->issued_wall_s);
-	memcpy(out, header, HEADER_BYTES);
-	memcpy(out + NONCE_AT, nonce, CTL_TICKET_NONCE_BYTES);
-	if (derive(crypto, key, nonce, own))
+	tp_wr32(says, ticket->alloc.index);
+	tp_wr32(says + 4, ticket->alloc.generation);
+	tp_wr32(says + 8, ticket->counter);
+	if (prf(crypto, key, tag_label, says, tag) || cover(crypto, key, tag, says))
 		return -EIO;
-	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	bool ok = ctx &&
-		  EVP_EncryptInit_ex2(ctx, EVP_aes_256_gcm(), own, nonce + KDF_BYTES, NULL) == 1 &&
-		  EVP_EncryptUpdate(ctx, NULL, &n, header, HEADER_BYTES) == 1 &&
-		  EVP_EncryptUpdate(ctx, out + SEALED_AT, &n, plain, SEALED_BYTES) == 1 &&
-		  n == SEALED_BYTES && EVP_EncryptFinal_ex(ctx, out + TAG_AT, &n) == 1 && n == 0 &&
-		  EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, out + TAG_AT) == 1;
-	EVP_CIPHER_CTX_free(ctx);
-	OPENSSL_cleanse(own, sizeof(own));
-	OPENSSL_cleanse(plain, sizeof(plain));
-	return ok ? 0 : -EIO;
+	tp_base64_write(bytes, BYTES, (char *)out);
+	return 0;
 }
 
 bool ctl_ticket_open(struct ctl_crypto *crypto, const uint8_t key[CTL_TICKET_KEY_BYTES],
-	const uint8_t *bytes, size_t len, struct ctl_ticket *out)
+	const uint8_t *text, size_t len, struct ctl_ticket *out)
 {
-	uint8_t own[32], plain[SEALED_BYTES + 16], tag[TAG_BYTES];
-	int n;
+	uint8_t bytes[BYTES], *tag = bytes, *says = bytes + PART_BYTES, expected[PART_BYTES];
+	size_t n;
 
-	if (len != CTL_TICKET_BYTES || memcmp(bytes, header, HEADER_BYTES) != 0)
+	if (len != CTL_TICKET_CHARS || !tp_base64_read(text, len, bytes, sizeof(bytes), &n) ||
+		n != sizeof(bytes))
 		return false;
-	memcpy(tag, bytes + TAG_AT, TAG_BYTES);
-	if (derive(crypto, key, bytes + NONCE_AT, own))
-		return false;
-	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	bool ok = ctx &&
-		  EVP_DecryptInit_ex2(
-			  ctx, EVP_aes_256_gcm(), own, bytes + NONCE_AT + KDF_BYTES, NULL) == 1 &&
-		  EVP_DecryptUpdate(ctx, NULL, &n, header, HEADER_BYTES) == 1 &&
-		  EVP_DecryptUpdate(ctx, plain, &n, bytes + SEALED_AT, SEALED_BYTES) == 1 &&
-		  n == SEALED_BYTES &&
-		  EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) == 1 &&
-		  EVP_DecryptFinal_ex(ctx, plain + SEALED_BYTES, &n) == 1;
-	EVP_CIPHER_CTX_free(ctx);
-	OPENSSL_cleanse(own, sizeof(own));
-	if (ok) {
-		memcpy(out->uid, plain, 16);
-		out->alloc.index = tp_rd32(plain + 16);
-		out->alloc.generation = tp_rd32(plain + 20);
-		out->counter = tp_rd32(plain + 24);
-		out->issued_wall_s = tp_rd64(plain + 28);
-	}
-	OPENSSL_cleanse(plain, sizeof(plain));
+	bool ok = cover(crypto, key, tag, says) == 0 &&
+		  prf(crypto, key, tag_label, says, expected) == 0 &&
+		  CRYPTO_memcmp(tag, expected, PART_BYTES) == 0;
+	if (ok)
+		*out = (struct ctl_ticket){.alloc.index = tp_rd32(says),
+			.alloc.generation = tp_rd32(says + 4),
+			.counter = tp_rd32(says + 8)};
+	OPENSSL_cleanse(bytes, sizeof(bytes));
+	OPENSSL_cleanse(expected, sizeof(expected));
 	return ok;
 }

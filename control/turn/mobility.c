@@ -18,17 +18,11 @@ enum stun_err ctl_mobility_asked(struct ctl_transaction *t, bool *out)
 enum stun_err ctl_mobility_write(struct ctl_transaction *t, const struct tp_alloc_record *r)
 {
 	struct ctl_turn *turn = t->turn;
-	uint8_t nonce[CTL_TICKET_NONCE_BYTES];
-	struct ctl_ticket ticket = {.alloc = r->self,
-		.counter = r->ticket,
-		.issued_wall_s = turn->now.wall_ns / TP_NS_PER_S};
-	memcpy(ticket.uid, r->uid, sizeof(ticket.uid));
-	if (turn->random.bytes(turn->random.context, nonce, sizeof(nonce)))
-		return STUN_ERR_SERVER_ERROR;
+	struct ctl_ticket ticket = {.alloc = r->self, .counter = r->ticket};
 	uint8_t *value =
-		stun_write_reserve(&t->writer, STUN_ATTR_MOBILITY_TICKET, CTL_TICKET_BYTES);
-	if (!value || ctl_ticket_seal(turn->crypto, ctl_store_ticket_key(turn->store), nonce,
-			      &ticket, value))
+		stun_write_reserve(&t->writer, STUN_ATTR_MOBILITY_TICKET, CTL_TICKET_CHARS);
+	if (!value ||
+		ctl_ticket_seal(turn->crypto, ctl_store_ticket_key(turn->store), &ticket, value))
 		return STUN_ERR_SERVER_ERROR;
 	return STUN_OK;
 }
@@ -43,8 +37,7 @@ static enum stun_err find_by_ticket(struct ctl_transaction *t, const struct stun
 		    turn->crypto, ctl_store_ticket_key(turn->store), a->value, a->length, ticket))
 		return STUN_ERR_BAD_REQUEST;
 	*out = ctl_allocation_get(turn->store, ticket->alloc);
-	if (!*out || memcmp((*out)->uid, ticket->uid, sizeof(ticket->uid)) != 0 ||
-		(*out)->deadline_ns <= turn->now.now_ns || !ctl_allocation_mobile(*out))
+	if (!*out || (*out)->deadline_ns <= turn->now.now_ns || !ctl_allocation_mobile(*out))
 		return STUN_ERR_ALLOCATION_MISMATCH;
 	return STUN_OK;
 }

@@ -79,14 +79,18 @@ static void listen_again(struct dp_apply *a, const struct dp_alloc *alloc)
 
 void dp_move_complete(struct dp_apply *a, struct dp_alloc *alloc)
 {
-	if (alloc->pending != 0) {
+	if (alloc->pending == 0) {
+		alloc->astray = !dp_owned_redirect(a, alloc);
+	} else {
 		const struct dp_flow *old = dp_flow_at(a->flows, alloc->flow);
 		alloc->flow = alloc->pending;
 		alloc->pending = 0;
-		// First, so that its places are free for what follows.
+		// First, because the peers' answers to the datagram that ends the move are under
+		// way: taking flows away waits for the workers.
+		bool whole = dp_owned_redirect(a, alloc);
 		dp_owned_remove_client(a, alloc, old);
+		alloc->astray = !whole && !dp_owned_redirect(a, alloc); // now there are places
 	}
-	alloc->astray = !dp_owned_redirect(a, alloc);
 	if (alloc->astray)
 		listen_again(a, alloc);
 }

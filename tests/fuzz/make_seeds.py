@@ -231,14 +231,14 @@ def oauth_seeds():
 
 def ticket_seeds():
     """One that fuzz_ticket.c's key opens (made by ctl_ticket_seal), and what it is not."""
-    good = bytes.fromhex("0100000000000000000000000000000000000000000000000000000004c490253e3be5bfb458c219"
-                         "447867779b443bd649dc36f6bc95159989168e5ea51ed699ed5f3c2e8727b7f96f0de4059901eb63")
+    good = b"mi84R92hKBZYBiv/iJleo1d6ylAG2iFo"
     save("ticket", "sealed", good)
     save("ticket", "short", good[:-1])
     save("ticket", "long", good + b"\0")
-    save("ticket", "format", b"\2" + good[1:])
-    save("ticket", "tag", good[:-1] + bytes((good[-1] ^ 1,)))
-    save("ticket", "zeros", bytes(80))
+    save("ticket", "padded", good[:-1] + b"=")
+    save("ticket", "character", b"-" + good[1:])
+    save("ticket", "tag", b"n" + good[1:])
+    save("ticket", "zeros", bytes(32))
     save("ticket", "says", bytes(range(160)))
 
 

@@ -12,6 +12,7 @@ import turn
 
 PREFIX = "198.18.7.0/26"
 SECOND, SECOND6 = "198.18.0.3", "fd00:198:18::3"
+MOBILITY_TICKET = 0x8030
 
 
 def pool(*addresses, ports=(49152, 65535)):
@@ -345,22 +346,46 @@ def cycle_left(client, peer):
     client.allocate(lifetime=5)
 
 
+def cycle_mobile(client, peer):
+    """Moves twice; the first move is completed by data, the second ends with the allocation."""
+    wanted = (MOBILITY_TICKET, b"")
+    ticket = allocate_with(client, wanted).get(MOBILITY_TICKET)
+    client.bind(0x4001, peer)
+    for end in (False, True):
+        moved = h.client(user=client.user, password=client.password)
+        attributes = [(MOBILITY_TICKET, ticket)]
+        try:
+            answer = moved.request(turn.REFRESH, attributes)
+        except turn.TurnError as e:
+            assert e.code == 508  # the move before it was completed in this moment
+            answer = moved.request(turn.REFRESH, attributes)
+        ticket = answer.get(MOBILITY_TICKET)
+        if end:
+            moved.refresh(0)
+        else:
+            moved.send_channel(0x4001, b"here now")
+        moved.close()
+
+
 CYCLES = [cycle_plain, cycle_even, cycle_pair, cycle_pair_unused, cycle_dual, cycle_ipv6, cycle_bad,
-          cycle_left]
+          cycle_mobile, cycle_left]
 
 
 def test_no_leak():
-    """2,400 cycles of every kind, control killed three times in between: `relay ports` ends as it
+    """2,700 cycles of every kind, control killed three times in between: `relay ports` ends as it
     began."""
     lifetimes = {"port_rest_s": 1, "allocation_default_s": 5, "allocation_max_s": 60}
-    with h.relay(relay=pool(h.RELAY4, PREFIX, h.RELAY6), lifetimes=lifetimes) as relay:
+    with h.relay(relay=pool(h.RELAY4, PREFIX, h.RELAY6), lifetimes=lifetimes,
+                 mobility=True) as relay:
         before = relay.ctl("relay", "ports")
         assert before["total"]["ipv4"]["free"] == 65 * 16384
         peer = h.udp("peer", h.PEER4).getsockname()[:2]
         left = []  # their five-tuples are in use until the deadline
-        for n in range(2400):
-            client = h.client(user="u" if n % 2 else "v", password="p" if n % 2 else "q")
+        for n in range(2700):
+            # A kind has its user: reservations that nobody used are in nobody's way.
             cycle = CYCLES[n % len(CYCLES)]
+            user, password = ("u", "p") if CYCLES.index(cycle) % 2 else ("v", "q")
+            client = h.client(user=user, password=password)
             cycle(client, peer)
             if cycle is cycle_left:
                 left.append(client)

@@ -5,16 +5,14 @@
 #include <stdint.h>
 // cmocka wants the above first.
 #include <cmocka.h>
+#include <ctype.h>
 #include <string.h>
 
 #include "control/auth/ticket.h"
 
 static const uint8_t key[CTL_TICKET_KEY_BYTES] = {1, 2, 3}, other_key[CTL_TICKET_KEY_BYTES] = {1};
-static const uint8_t nonce[CTL_TICKET_NONCE_BYTES] = {7, 8, 9};
-static const struct ctl_ticket ticket = {.uid = "allocation 12345",
-	.alloc = {.index = 0x01020304, .generation = 0x05060708},
-	.counter = 0x090a0b0c,
-	.issued_wall_s = UINT64_C(0x1112131415161718)};
+static const struct ctl_ticket ticket = {
+	.alloc = {.index = 0x01020304, .generation = 0x05060708}, .counter = 0x090a0b0c};
 
 static int setup(void **state)
 {
@@ -29,27 +27,27 @@ static int teardown(void **state)
 
 static void what_was_sealed_is_opened(void **state)
 {
-	uint8_t bytes[CTL_TICKET_BYTES];
+	uint8_t bytes[CTL_TICKET_CHARS];
 	struct ctl_ticket out = {};
-	assert_int_equal(ctl_ticket_seal(*state, key, nonce, &ticket, bytes), 0);
+	assert_int_equal(ctl_ticket_seal(*state, key, &ticket, bytes), 0);
 	assert_true(ctl_ticket_open(*state, key, bytes, sizeof(bytes), &out));
 	assert_memory_equal(&out, &ticket, sizeof(ticket));
 }
 
 static void another_key_does_not_open(void **state)
 {
-	uint8_t bytes[CTL_TICKET_BYTES];
+	uint8_t bytes[CTL_TICKET_CHARS];
 	struct ctl_ticket out = {}, nothing = {};
-	assert_int_equal(ctl_ticket_seal(*state, key, nonce, &ticket, bytes), 0);
+	assert_int_equal(ctl_ticket_seal(*state, key, &ticket, bytes), 0);
 	assert_false(ctl_ticket_open(*state, other_key, bytes, sizeof(bytes), &out));
 	assert_memory_equal(&out, &nothing, sizeof(out));
 }
 
 static void no_bit_can_be_changed(void **state)
 {
-	uint8_t bytes[CTL_TICKET_BYTES];
+	uint8_t bytes[CTL_TICKET_CHARS];
 	struct ctl_ticket out = {}, nothing = {};
-	assert_int_equal(ctl_ticket_seal(*state, key, nonce, &ticket, bytes), 0);
+	assert_int_equal(ctl_ticket_seal(*state, key, &ticket, bytes), 0);
 	for (size_t bit = 0; bit < 8 * sizeof(bytes); bit++) {
 		bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		assert_false(ctl_ticket_open(*state, key, bytes, sizeof(bytes), &out));
@@ -61,33 +59,58 @@ static void no_bit_can_be_changed(void **state)
 
 static void no_other_length_is_read(void **state)
 {
-	uint8_t bytes[CTL_TICKET_BYTES + 1] = {};
+	uint8_t bytes[CTL_TICKET_CHARS + 1] = {};
 	struct ctl_ticket out;
-	assert_int_equal(ctl_ticket_seal(*state, key, nonce, &ticket, bytes), 0);
+	assert_int_equal(ctl_ticket_seal(*state, key, &ticket, bytes), 0);
 	for (size_t len = 0; len <= sizeof(bytes); len++)
 		assert_int_equal(
-			ctl_ticket_open(*state, key, bytes, len, &out), len == CTL_TICKET_BYTES);
+			ctl_ticket_open(*state, key, bytes, len, &out), len == CTL_TICKET_CHARS);
 	assert_false(ctl_ticket_open(*state, key, NULL, 0, &out));
 }
 
-// Section 5: nothing can be gleaned by looking at the ticket.
+// Section 5: nothing can be gleaned by looking at the ticket, nor at one beside the next.
 static void nothing_shows(void **state)
 {
-	uint8_t one[CTL_TICKET_BYTES], two[CTL_TICKET_BYTES];
-	uint8_t next[CTL_TICKET_NONCE_BYTES];
-	memcpy(next, nonce, sizeof(next));
-	for (size_t at = 0; at < sizeof(next);
-		at += 23) { // the half of the key, the half of the IV
-		next[at] ^= 1;
-		assert_int_equal(ctl_ticket_seal(*state, key, nonce, &ticket, one), 0);
-		assert_int_equal(ctl_ticket_seal(*state, key, next, &ticket, two), 0);
+	uint8_t one[CTL_TICKET_CHARS], two[CTL_TICKET_CHARS];
+	struct ctl_ticket next = ticket;
+
+	assert_int_equal(ctl_ticket_seal(*state, key, &ticket, one), 0);
+	for (int which = 0; which < 3; which++) {
+		next = ticket;
+		*(which == 0         ? &next.counter
+			: which == 1 ? &next.alloc.index
+				     : &next.alloc.generation) += 1;
+		assert_int_equal(ctl_ticket_seal(*state, key, &next, two), 0);
 		unsigned int same = 0;
-		for (size_t i = 28; i < CTL_TICKET_BYTES; i++)
+		for (size_t i = 0; i < sizeof(one); i++)
 			same += one[i] == two[i];
 		assert_true(same < 8);
 	}
-	for (size_t i = 28; i + 4 <= 64; i++)
-		assert_memory_not_equal(one + i, ticket.uid, 4);
+}
+
+// So that a request which is answered twice has one ticket.
+static void the_same_is_sealed_alike(void **state)
+{
+	uint8_t one[CTL_TICKET_CHARS], two[CTL_TICKET_CHARS];
+	assert_int_equal(ctl_ticket_seal(*state, key, &ticket, one), 0);
+	assert_int_equal(ctl_ticket_seal(*state, key, &ticket, two), 0);
+	assert_memory_equal(one, two, sizeof(one));
+	assert_int_equal(ctl_ticket_seal(*state, other_key, &ticket, two), 0);
+	assert_memory_not_equal(one, two, sizeof(one));
+}
+
+// What coturn's client can keep: a C string of 32 characters.
+static void it_is_text(void **state)
+{
+	uint8_t text[CTL_TICKET_CHARS];
+	struct ctl_ticket says = ticket;
+	for (uint32_t i = 0; i < 1000; i++) {
+		says.counter = i;
+		assert_int_equal(ctl_ticket_seal(*state, key, &says, text), 0);
+		for (size_t c = 0; c < sizeof(text); c++)
+			assert_true(isalnum(text[c]) || text[c] == '+' || text[c] == '/');
+	}
+	assert_int_equal(sizeof(text), 32);
 }
 
 int main(void)
@@ -98,6 +121,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_bit_can_be_changed, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_other_length_is_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_shows, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_same_is_sealed_alike, setup, teardown),
+		cmocka_unit_test_setup_teardown(it_is_text, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

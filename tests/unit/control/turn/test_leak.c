@@ -5,8 +5,10 @@
 // A new way to make, move or end an allocation gets a row in `cycles`.
 #include <malloc.h>
 
+#include "control/alloc/mobility.h"
 #include "control/alloc/relay_use.h"
 #include "control/alloc/store_private.h"
+#include "control/auth/ticket.h"
 
 #include "tests/unit/control/turn/client.h"
 
@@ -29,9 +31,10 @@ struct leak {
 	struct relay r;
 	struct model_allocation model[RECORDS];
 	bool syncing;
-	int refuse_set, refuse_peer; // results of the next such commands, 0: taken
-	uint64_t random;             // of the choices; the relay's own is another
-	uint32_t codes[1000];        // responses by code, 0: success
+	// Results of the next such commands, 0: taken; refuse_move: a set of what is there already.
+	int refuse_set, refuse_peer, refuse_move;
+	uint64_t random;      // of the choices; the relay's own is another
+	uint32_t codes[1000]; // responses by code, 0: success
 };
 
 static uint32_t chance(struct leak *l, uint32_t below)
@@ -49,6 +52,8 @@ static int model_set(struct leak *l, const struct tp_cmd *cmd)
 	struct model_allocation *m = &l->model[cmd->alloc.index];
 	if (l->refuse_set && !(m->live && m->ref.generation == cmd->alloc.generation))
 		return l->refuse_set;
+	if (l->refuse_move && m->live)
+		return l->refuse_move;
 	for (int i = 0; i < RECORDS; i++)
 		for (int k = 0; k < 4; k++) {
 			const struct tp_addr *have = &l->model[i].relay[k / 2];
@@ -622,6 +627,137 @@ static void drained_meanwhile(struct leak *l)
 	assert_int_equal(ctl_relay_set_use(l->r.w.store, 0, CTL_RELAY_IN_USE), 0);
 }
 
+// ---- RFC 8016.
+
+struct own_ticket {
+	uint8_t text[CTL_TICKET_CHARS];
+};
+
+static int allocate_mobile(struct leak *l, struct own_ticket *t)
+{
+	struct stun_attr a;
+	request_allocate(&l->r);
+	stun_write_attr(&l->r.writer, STUN_ATTR_MOBILITY_TICKET, NULL, 0);
+	int code = ask(l);
+	if (code == 0) {
+		assert_true(stun_find(&last_sent(&l->r)->message, STUN_ATTR_MOBILITY_TICKET, &a));
+		memcpy(t->text, a.value, sizeof(t->text));
+	}
+	return code;
+}
+
+// A Refresh with the ticket; the next ticket takes its place.
+static int resume(struct leak *l, struct own_ticket *t, uint32_t lifetime_s)
+{
+	struct stun_attr a;
+	request_begin(&l->r, STUN_REFRESH);
+	stun_write_u32(&l->r.writer, STUN_ATTR_LIFETIME, lifetime_s);
+	stun_write_attr(&l->r.writer, STUN_ATTR_MOBILITY_TICKET, t->text, sizeof(t->text));
+	int code = ask(l);
+	if (code == 0 && lifetime_s != 0) {
+		assert_true(stun_find(&last_sent(&l->r)->message, STUN_ATTR_MOBILITY_TICKET, &a));
+		memcpy(t->text, a.value, sizeof(t->text));
+	}
+	return code;
+}
+
+static void elsewhere(struct leak *l)
+{
+	l->r.client.port++;
+	challenge(l);
+}
+
+// Some moves, of which some are completed by data; then every kind of end.
+static void mobile(struct leak *l)
+{
+	struct own_ticket t, used;
+	assert_int_equal(allocate_mobile(l, &t), 0);
+	permit(l, "8.8.8.8");
+	bind_channel(l, "8.8.4.4");
+	for (uint32_t n = chance(l, 4); n > 0; n--) {
+		used = t;
+		elsewhere(l);
+		assert_int_equal(resume(l, &t, 600), 0);
+		const struct tp_alloc_record *r = relay_allocation(&l->r);
+		if (chance(l, 2))
+			ctl_allocation_moved(l->r.w.store, r->self, ctl_allocation_moves(r));
+		elsewhere(l);
+		assert_int_equal(resume(l, &used, 600), 400);
+		l->r.client.port--;
+		challenge(l);
+	}
+	switch (chance(l, 6)) {
+	case 0:
+		pass(l, 601);
+		break;
+	case 1:
+		kill_control(l);
+		challenge(l);
+		end(l);
+		break;
+	case 2:
+		replace_dataplane(l);
+		end(l);
+		break;
+	case 3: // by the ticket, from where it never was
+		elsewhere(l);
+		assert_int_equal(resume(l, &t, 0), 0);
+		break;
+	default:
+		end(l);
+	}
+	elsewhere(l);
+	assert_int_equal(resume(l, &t, 600), 437);
+}
+
+static void mobile_refused(struct leak *l)
+{
+	struct own_ticket t;
+	uint16_t home = l->r.client.port;
+	l->refuse_set = -ENOSPC;
+	assert_int_equal(allocate_mobile(l, &t), 508);
+	l->refuse_set = 0;
+	assert_int_equal(allocate_mobile(l, &t), 0);
+	elsewhere(l);
+	l->refuse_move = -ENOSPC;
+	assert_int_equal(resume(l, &t, 600), 508);
+	l->refuse_move = 0;
+	work(l, true);
+	if (chance(l, 2)) {
+		l->r.client.port = home;
+		challenge(l);
+		if (relay_allocation(&l->r))
+			end(l);
+	} else if (resume(l, &t, 600) == 0) {
+		end(l);
+	}
+}
+
+static void mobile_killed_half_way(struct leak *l)
+{
+	struct own_ticket t;
+	assert_int_equal(allocate_mobile(l, &t), 0);
+	elsewhere(l);
+	request_begin(&l->r, STUN_REFRESH);
+	stun_write_attr(&l->r.writer, STUN_ATTR_MOBILITY_TICKET, t.text, sizeof(t.text));
+	request_sign(&l->r);
+	request_finish(&l->r);
+	l->r.n_sent = 0;
+	request_send(&l->r);
+	assert_int_equal(l->r.n_sent, 0);
+	bool taken_back = chance(l, 2); // by a dataplane that went away with the command
+	if (taken_back)
+		replace_dataplane(l);
+	else
+		kill_control(l);
+	challenge(l);
+	assert_int_equal(refresh(l, 600, 0), taken_back ? 437 : 0);
+	if (chance(l, 2))
+		assert_int_equal(resume(l, &t, 0), taken_back ? 0 : 400);
+	else if (!taken_back)
+		end(l);
+}
+
 // User names longer than a record holds.
 static void long_name(struct leak *l)
 {
@@ -675,6 +811,9 @@ static const struct cycle {
 	{"dataplane replaced half way", dataplane_replaced_half_way, 4},
 	{"ports exhausted", ports_exhausted, 8},
 	{"drained meanwhile", drained_meanwhile, 1},
+	{"mobile", mobile, 1},
+	{"mobile, refused", mobile_refused, 1},
+	{"mobile, killed half way", mobile_killed_half_way, 4},
 	{"long name", long_name, 1},
 };
 #define KINDS (sizeof(cycles) / sizeof(cycles[0]))
@@ -739,6 +878,7 @@ static int setup(void **state)
 	struct leak *l = calloc(1, sizeof(*l));
 	l->random = RANDOM;
 	l->r.conf.relay.port_max = PORT_MAX;
+	l->r.conf.mobility = true;
 	l->r.conf.quotas.allocations_per_user = PER_USER;
 	relay_open(&l->r);
 	l->r.hold_acks = true;
