@@ -107,17 +107,3 @@ char *cli_number(int64_t value, char out[CLI_NUMBER_BYTES])
 	*at = '\0';
 	return out;
 }
-
-char *cli_duration(uint64_t seconds, char out[CLI_NUMBER_BYTES])
-{
-	unsigned long long days = seconds / 86400;
-	unsigned int rest = (unsigned int)(seconds % 86400);
-
-	if (days > 0)
-		snprintf(out, CLI_NUMBER_BYTES, "%llud %02u:%02u:%02u", days, rest / 3600,
-			rest / 60 % 60, rest % 60);
-	else
-		snprintf(out, CLI_NUMBER_BYTES, "%u:%02u:%02u", rest / 3600, rest / 60 % 60,
-			rest % 60);
-	return out;
-}

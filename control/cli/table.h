@@ -22,5 +22,3 @@ void cli_table_print(struct cli_table *t, FILE *out, const char *indent);
 #define CLI_NUMBER_BYTES 40
 // "12,345,678"; returns out.
 char *cli_number(int64_t value, char out[CLI_NUMBER_BYTES]);
-// "1d 02:03:04" or "0:03:04".
-char *cli_duration(uint64_t seconds, char out[CLI_NUMBER_BYTES]);
