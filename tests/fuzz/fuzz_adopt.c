@@ -100,7 +100,7 @@ static struct ctl_store *open_store(uint8_t how)
 }
 
 // Three allocations with all that hangs on them: a reserved port, both families with a deadline
-// each, a long name and a session key in another realm.
+// each, a long name and a session key in another realm, that client on the move.
 static void fill(struct ctl_store *store)
 {
 	static const uint8_t long_name[200] = {'u'}, id[12] = {1}, mac_key[20] = {2};
@@ -122,6 +122,7 @@ static void fill(struct ctl_store *store)
 			.mac_key = mac_key,
 			.mac_key_length = i == 2 ? sizeof(mac_key) : 0,
 			.transaction_id = id,
+			.mobile = i == 2,
 			.lifetime_s = 600};
 		ctl_change_init(&change);
 		FUZZ_CHECK(ctl_allocation_create(store, &q, start, &change, token) == 0);
@@ -133,6 +134,15 @@ static void fill(struct ctl_store *store)
 		if (i == 1)
 			FUZZ_CHECK(ctl_allocation_refresh(
 					   store, ref, TP_FAMILY_IPV6, 900, start, &change) == 0);
+		if (i == 2) {
+			const struct ctl_move_request move = {
+				.client = {.ip = tp_ip4(0xc6120102), .port = 4000},
+				.listener = q.listener,
+				.transaction_id = id,
+				.lifetime_s = 600};
+			ctl_change_init(&change);
+			FUZZ_CHECK(ctl_allocation_move(store, ref, &move, start, &change) == 0);
+		}
 	}
 }
 

@@ -553,17 +553,28 @@ def adopt_seeds():
 
     alloc, peer, name_ = 0, 8 * 448, 8 * 448 + 16 * 64
     patch("good")
-    for policy in range(1, 8):
+    for policy in range(1, 16):
         patch("policy-%d" % policy, policy=policy)
-    for what, at, data in (("torn", 0, b"\1"), ("layout", 4, b"\7"), ("state", 6, b"\7"), ("resting", 6, b"\2"), ("identity", 8, b"\7"), ("generation", 12, bytes(4)), ("deadline-past", 48, bytes(8)),
-                           ("deadline-far", 48, b"\xff" * 8), ("client", 72, b"\x09"), ("client-port", 76, bytes(2)), ("client-pad", 78, b"\1"), ("client-rest", 61, b"\1"), ("listener", 80, b"\x09"), ("relay", 104, b"\x09"),
-                           ("relay-port", 124, b"\1"), ("relay-family", 120, b"\x09"), ("second-relay", 144, b"\4"), ("user-length", 266, bytes(2)), ("user-more", 268, bytes(4)), ("user-long", 266, b"\x3c\2"),
-                           ("transport", 332, b"\7"), ("closed", 333, b"\3"), ("closed-one", 333, b"\1")):
-        for index in (1,) if what != "user-more" else (2,):
-            patch("alloc-" + what, (alloc + index * 448 + at, data))
+    ip4, none = b"\xc6\x12", b"\xff" * 4
+    for what, at, data in (("torn", 0, b"\1"), ("layout", 4, b"\7"), ("state", 6, b"\7"), ("resting", 6, b"\2"), ("identity", 8, b"\7"), ("generation", 12, bytes(4)), ("deadline-past", 40, bytes(8)),
+                           ("deadline-far", 40, b"\xff" * 8), ("client", 64, b"\x09"), ("client-port", 68, bytes(2)), ("client-pad", 70, b"\1"), ("client-rest", 53, b"\1"), ("listener", 72, b"\x09"), ("listener-port", 92, b"\7"),
+                           ("relay", 96, b"\x09"), ("relay-port", 116, b"\1"), ("relay-family", 112, b"\x09"), ("second-relay", 136, b"\4"), ("second-relay-bad", 138, b"\1"), ("user-none", 242, bytes(2)), ("user-more", 244, bytes(4)),
+                           ("user-long", 242, b"\x3d\0"), ("user-too-long", 242, none), ("transport", 308, b"\7"), ("closed", 309, b"\3"), ("closed-one", 309, b"\1"), ("key-short", 310, b"\1"), ("key-long", 310, b"\xff"),
+                           ("family-past", 344, struct.pack("<QQ", 1, 1)), ("family-far", 344, b"\xff" * 16), ("family-one", 344, struct.pack("<QQ", 1, 2 * 10**9)), ("family-neither", 344, bytes(16)),
+                           ("realm", 376, b"\7" * 8), ("realm-old", 376, bytes(8)), ("reserved-past", 368, struct.pack("<Q", 1)), ("move-leftover", 392, b"\1"), ("move-unasked", 410, b"\4"),
+                           ("move-lost", 412, none), ("move-family", 410, b"\6"), ("move-port", 408, bytes(2)), ("move-transport", 411, b"\4"), ("move-address", 392, ip4 + b"\1\1"), ("move-ticket", 384, b"\1\0\0\0")):
+        index = 2 if what.startswith(("move-", "user-more", "user-too")) and what not in ("move-leftover", "move-unasked") else 1
+        patch("alloc-" + what, (alloc + index * 448 + at, data))
+    client = ip4 + b"\1\1" + bytes(12) + b"\4\0\0\0" + struct.pack("<HH", 4000, 0)
+    patch("same-five-tuple", (alloc + 448 + 48, client))
+    patch("same-relay", *((alloc + n * 448 + 96, ip4 + b"\0\2" + bytes(12) + b"\4\0\0\0" + struct.pack("<HH", 50004, 0)) for n in (0, 2)))
+    patch("move-taken", (alloc + 2 * 448 + 392, ip4 + b"\1\1" + bytes(12) + struct.pack("<H", 4001)))
     for what, at, data in (("torn", 0, b"\1"), ("layout", 4, b"\7"), ("state", 6, b"\7"), ("kind", 7, b"\7"), ("owner", 8, b"\7"), ("owner-generation", 12, b"\7"), ("channel", 20, b"\1\1"), ("deadline-past", 24, bytes(8)),
-                           ("deadline-far", 24, b"\xff" * 8), ("family", 48, b"\6"), ("port", 52, b"\1\1"), ("pad", 54, b"\1")):
-        patch("peer-" + what, (peer + 64 + at, data))
+                           ("deadline-far", 24, b"\xff" * 8), ("family", 48, b"\6"), ("port", 52, b"\1\1"), ("port-none", 52, bytes(2)), ("pad", 54, b"\1"), ("permission", 7, b"\1")):
+        for n in range(1, 6):
+            patch("peer-%s-%d" % (what, n), (peer + n * 64 + at, data))
+    patch("same-channel", *((peer + n * 64 + 20, b"\0\x40") for n in range(16)))
+    patch("same-peer", *((peer + n * 64 + 7, b"\2" + b"\1" + bytes(3)) for n in range(6)), *((peer + n * 64 + 32, ip4 + b"\0\1" + bytes(12) + b"\4") for n in range(6)))
     for what, at, data in (("torn", 0, b"\1"), ("layout", 4, b"\7"), ("state", 6, b"\7"), ("owner", 8, b"\7")):
         patch("name-" + what, (name_ + at, data))
     patch("same-uid", *((alloc + n * 448 + 16, bytes(16)) for n in range(3)))
