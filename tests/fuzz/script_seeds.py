@@ -420,6 +420,10 @@ def cli_seeds():
               "listeners": [{"address": "198.18.0.2:3478", "udp": True, "not_served": ""}, {"address": "x", "udp": True, "not_served": "tls"}, {"address": "x", "udp": False, "not_served": "tls"}]},
               "dataplane": {"state": "up", "workers": 2, "flows": 1, "hugepages": True, "ports": [{"name": "wan", "link_up": True, "mtu": 1500}, {}]}}
     refused = b'!{"code": -32602, "message": "no \\u001b such"}'
+    relay = {"address": "198.18.0.2", "public": "198.18.0.2", "state": "in_use", "ports": 16, "free": 14, "taken": 1, "resting": 1, "reserved": 0}
+    relays = [relay, {**relay, "public": "203.0.113.2", "state": "drained", "empty": True}, {**relay, "state": "drained"}, {}]
+    total = {"ipv4": {"addresses": 2, "drained": 1, "removed": 0, "ports": 32}, "ipv6": {"addresses": 0}}
+    reloaded = {"file": "/etc/turnpike.json", "live": ["quotas", 5], "restart": [{"option": "realm", "of": "both"}, {}]}
     ask("list", "allocation", "list", answers=[{"allocations": [allocation, {}], "next": 5}, {"allocations": [allocation], "next": None}])
     ask("list-limit", "allocation", "list", "limit=1", answers=[{"allocations": [allocation], "next": 7}])
     ask("list-json", "--json", "allocation", "list", answers=[{"allocations": 5, "next": 5}, {"next": 5}])
@@ -469,6 +473,38 @@ def cli_seeds():
     ask("param-none", "allocation", "list", "limit")
     ask("param-missing", "allocation", "show")
     source = (HERE.parent.parent / "control" / "cli" / "args.c").read_text()
+    ask("list-long", "allocation", "list", answers=[{"allocations": [{**allocation, "mobile": True, "relayed": ["x" * 60] * 5}, {"moving_to": "198.18.1.2:4000"}]}])
+    ask("show-moving", "allocation", "show", "id=" + "0" * 32, answers=[{**allocation, "realm": "example.org", "mobile": True, "moves": 3, "moving_to": "198.18.1.2:4000", "moving_to_listener": "198.18.0.2:3478", "counters_live": True}])
+    ask("help-json", "help", "--json")
+    ask("relay-list", "relay", "list", answers=[{"relays": relays}])
+    ask("relay-list-json", "--json", "relay", "list", answers=[{"relays": 5}])
+    ask("relay-list-refused", "relay", "list", answers=[refused])
+    ask("relay-ports", "relay", "ports", answers=[{"addresses": relays, "next": 5, "total": total}, {"addresses": relays, "next": None, "total": total}])
+    ask("relay-ports-limit", "relay", "ports", "limit=1", answers=[{"addresses": relays, "next": 7}])
+    ask("relay-ports-json", "--json", "relay", "ports", answers=[{"addresses": 5, "next": 5}, {"next": 5}])
+    ask("relay-ports-refused", "relay", "ports", answers=[refused])
+    ask("relay-drain", "relay", "drain", "198.18.0.2", answers=[relay])
+    ask("relay-undrain", "relay", "undrain", "address=198.18.0.2", answers=[relays[1]])
+    ask("relay-remove-json", "--json", "relay", "remove", "address=198.18.0.2", answers=[relays[2]])
+    ask("relay-remove-refused", "relay", "remove", "address=198.18.0.2", answers=[refused])
+    ask("reload", "reload", answers=[reloaded])
+    ask("reload-check", "reload", "check=true", answers=[{**reloaded, "checked_only": True}])
+    ask("reload-json", "--json", "reload", answers=[reloaded])
+    ask("reload-problems", "reload", answers=[b'!{"code": -32005, "message": "a: is wrong\\nb: \\u001b is\\n"}'])
+    ask("reload-nobody", "reload", answers=[b"?1"])
+    budgets = {"requests_per_address": 10, "requests_per_network": 1000, "requests_to_control": 5, "requests_unproven": 4}
+    for in_force in (False, True):
+        conf = {"file": "/etc/turnpike.json", "read": "today", "unauthenticated": {**budgets, "in_force": in_force}}
+        ask("status-budgets-%d" % in_force, "status", answers=[{**status, "control": {**status["control"], "configuration": conf}}])
+    for name, failures, oauth in (("counted", {"unknown_user": 5, "zzz": 1, "algorithm": 0}, {"oauth_accepted": 7, "oauth_tag": 1}), ("none", {"unknown_user": 0}, {})):
+        ask("stats-control-" + name, "stats", "interval=0", answers=[{**stats, "control": {"auth_failures": failures, **oauth}}])
+    ask("status-strange", "status", answers=[b"?1", b"x" * 2456])
+    reply = bytearray(2456)  # struct tp_status_reply
+    struct.pack_into("<QQ", reply, 1048, 0, 8192)  # mbufs
+    struct.pack_into("<4H", reply, 88, 2, 1, 0, 1)  # workers, ports, hugepages, late workers
+    ask("status-starved", "status", answers=[b"?1", bytes(reply)])
+    struct.pack_into("<H", reply, 90, 9)
+    ask("status-many-ports", "status", answers=[b"?1", bytes(reply)])
     commands = re.findall(r'^\t\{"(\w+)", (?:NULL|"(\w+)"), CTL_OP_', source, re.M)
     members = [json.dumps(key) + ":" for answer in (allocation, stats, status, status["control"], status["dataplane"]) for key in answer]
     dictionary("cli", ["\n".join(filter(None, words)) + "\n" for words in commands] + ["--json\n", "-s\n", "-r\n", "limit=", "after=", "id=", "client=", "relayed=", "interval=", "\n{}\n", "\n[]\n", "\n!{}\n", "\n?1\n"] + members)
