@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Seeds of the targets that read their input as a script; make_seeds.py runs it. What the bytes mean
 is said in each target's source."""
+import base64
 import json
 import pathlib
 import re
@@ -419,11 +420,11 @@ def cli_seeds():
     status = {"state": "degraded", "reasons": ["because"], "control": {"state": "up", "pid": 1, "version": "1", "started": "today", "allocations": 1000000,
               "listeners": [{"address": "198.18.0.2:3478", "udp": True, "not_served": ""}, {"address": "x", "udp": True, "not_served": "tls"}, {"address": "x", "udp": False, "not_served": "tls"}]},
               "dataplane": {"state": "up", "workers": 2, "flows": 1, "hugepages": True, "ports": [{"name": "wan", "link_up": True, "mtu": 1500}, {}]}}
-    refused = b'!{"code": -32602, "message": "no \\u001b such"}'
     relay = {"address": "198.18.0.2", "public": "198.18.0.2", "state": "in_use", "ports": 16, "free": 14, "taken": 1, "resting": 1, "reserved": 0}
     relays = [relay, {**relay, "public": "203.0.113.2", "state": "drained", "empty": True}, {**relay, "state": "drained"}, {}]
     total = {"ipv4": {"addresses": 2, "drained": 1, "removed": 0, "ports": 32}, "ipv6": {"addresses": 0}}
     reloaded = {"file": "/etc/turnpike.json", "live": ["quotas", 5], "restart": [{"option": "realm", "of": "both"}, {}]}
+    refused = b'!{"code": -32602, "message": "no \\u001b such"}'
     ask("list", "allocation", "list", answers=[{"allocations": [allocation, {}], "next": 5}, {"allocations": [allocation], "next": None}])
     ask("list-limit", "allocation", "list", "limit=1", answers=[{"allocations": [allocation], "next": 7}])
     ask("list-json", "--json", "allocation", "list", answers=[{"allocations": 5, "next": 5}, {"next": 5}])
@@ -472,7 +473,6 @@ def cli_seeds():
     ask("param-wrong", "allocation", "list", "limit=x")
     ask("param-none", "allocation", "list", "limit")
     ask("param-missing", "allocation", "show")
-    source = (HERE.parent.parent / "control" / "cli" / "args.c").read_text()
     ask("list-long", "allocation", "list", answers=[{"allocations": [{**allocation, "mobile": True, "relayed": ["x" * 60] * 5}, {"moving_to": "198.18.1.2:4000"}]}])
     ask("show-moving", "allocation", "show", "id=" + "0" * 32, answers=[{**allocation, "realm": "example.org", "mobile": True, "moves": 3, "moving_to": "198.18.1.2:4000", "moving_to_listener": "198.18.0.2:3478", "counters_live": True}])
     ask("help-json", "help", "--json")
@@ -505,6 +505,7 @@ def cli_seeds():
     ask("status-starved", "status", answers=[b"?1", bytes(reply)])
     struct.pack_into("<H", reply, 90, 9)
     ask("status-many-ports", "status", answers=[b"?1", bytes(reply)])
+    source = (HERE.parent.parent / "control" / "cli" / "args.c").read_text()
     commands = re.findall(r'^\t\{"(\w+)", (?:NULL|"(\w+)"), CTL_OP_', source, re.M)
     members = [json.dumps(key) + ":" for answer in (allocation, stats, status, status["control"], status["dataplane"]) for key in answer]
     dictionary("cli", ["\n".join(filter(None, words)) + "\n" for words in commands] + ["--json\n", "-s\n", "-r\n", "limit=", "after=", "id=", "client=", "relayed=", "interval=", "\n{}\n", "\n[]\n", "\n!{}\n", "\n?1\n"] + members)
@@ -669,6 +670,48 @@ def conf_seeds():
     members("control-key", 0, b'"\\u0001\\u009f":1')
     members("twice", 0, b'"realm":"x"')
     members("nul", 0, b'"software":"a\\u0000b"')
+    for what, text in (("blank", b"\n \t\r\n"), ("blank-nul", b"\n \0"), ("not-json", b"\n?"), ("no-object", b"\n[]")):
+        save("conf", "document-" + what, text)
+    server = {"address": "198.18.0.9", "port": 3478}
+    members("alternates", 0, {"alternate_servers": {"servers": [server, {"address": "198.18.0.9", "port": 3479, "domain": "b.example.org"}]}})
+    members("alternates-wrong", 0, {"alternate_servers": {"when": "always", "servers": [server, server, {"address": "198.18.0.2"}, {"address": "198.18.0.2", "port": 0}, {"address": "224.0.0.1"}]}})
+    oauth_key = {"kid": "north", "key": base64.b64encode(bytes(32)).decode(), "algorithm": "A256GCM"}
+    oauth = {"server_name": "turn.example.org", "keys": [oauth_key, {**oauth_key, "kid": "union", "key": base64.b64encode(bytes(16)).decode(), "algorithm": "A128GCM", "timestamp": 1700000000, "lifetime": 5}]}
+    members("oauth", 0, {"auth": {"oauth": oauth}})
+    members("oauth-wrong", 0, {"auth": {"oauth": {**oauth, "keys": [oauth_key, oauth_key, {**oauth_key, "kid": "a", "key": "!"}, {**oauth_key, "kid": "b", "algorithm": "A128GCM"},
+                                                                    {**oauth_key, "kid": "c", "key": "AAAA", "lifetime": 5}, {"kid": 5}, {**oauth_key, "kid": "d", "algorithm": "x"}]}}})
+    members("realms-users", listeners, {"listeners": [listener(), {**listener("198.18.0.3"), "realm": "example.net"}], "auth": {"users": [{"name": "a", "password": "b", "realm": "example.net"}, {"name": "a", "password": "b", "realm": "example.com"}]}})
+    members("users-keys", 0, {"realm_": 1, "auth": {"users": [{"name": "a", "key": "g" * 32}, {"name": "b", "key": "0" * 32, "key_sha256": "f" * 64}, {"name": "c", "password": "x", "key_sha256": "f" * 64}, {"name": "d"}, {"name": "e", "key": 5}]}})
+    members("realm-quoted", 1, {"realm": "a\"b"})
+    members("peers-twice", 0, {"peers": {"allow": ["198.18.0.0/15", "198.18.0.0/15"], "deny": ["198.18.0.0/15"]}})
+    members("transports", listeners, {"listeners": [{**listener(), "transports": t} for t in ("udp", [], ["udp", "udp"], ["usp", 5])]})
+    members("booleans", 0, {"ports": 5, "forwarding": 5, "mobility": {"enabled": 5}})
+    members("metrics-port", listeners, {"listeners": [listener("198.18.0.3", 9641, "tcp")], "metrics": {"address": "198.18.0.3"}})
+    members("broadcast", relay, {"relay": {"addresses": [{"prefix": "198.18.0.0/30", "public": "255.255.255.252"}]}})
+    members("discovery-prefix", 0b1100, {"listeners": [listener("198.18.0.1"), listener("198.18.0.3")], "nat_discovery": {"alternate_address": "198.18.0.3"},
+                                         "relay": {"addresses": [{"prefix": "198.18.0.0/30", "public": "203.0.113.0"}]}})
+
+    # Two documents: a daemon runs by the first and is told to read the second. 0x40: the process refuses it.
+    def reload_(name, *documents, refuse=0):
+        save("conf", "reload-" + name, b"\x1e".join(bytes([0x30 | omit | refuse * (n > 0)]) + json.dumps(text)[1:-1].encode() for n, (omit, text) in enumerate(documents)))
+
+    users, quotas = {"auth": {"users": [{"name": "a", "password": "b"}], "rest_secrets": ["s"]}}, {"quotas": {"allocations_per_user": 5}}
+    with_oauth = {"auth": {"oauth": oauth}}
+    reload_("same", (0, users), (0, users))
+    reload_("live", (0, {}), (0, {**users, **quotas}))
+    reload_("back", (0, {**users, **quotas}), (0, {}))
+    reload_("restart", (0, quotas), (1, {"realm": "example.net", "workers": {"idle": "poll"}, "software": "x"}))
+    reload_("refused", (0, {}), (0, quotas), refuse=0x40)
+    reload_("wrong", (0, quotas), (0, {"colour": 1}))
+    reload_("cut", (0, quotas), (15, {}))
+    reload_("oauth-goes", (0, with_oauth), (0, {}))
+    reload_("oauth-comes", (0, {}), (0, with_oauth))
+    reload_("oauth-stays", (0, with_oauth), (0, {"auth": {"oauth": {**oauth, "keys": [oauth_key]}}}))
+    reload_("alternates-go", (0, {"alternate_servers": {"servers": [server]}}), (0, {}))
+    reload_("alternates-come", (0, {}), (0, {"alternate_servers": {"servers": [server]}}))
+    reload_("contradiction", (listeners, {"listeners": [listener("198.18.0.2", 3479)]}),
+            (0, {"alternate_servers": {"servers": [{"address": "198.18.0.2", "port": 3479}]}}))
+    reload_("section", (0, {"nat_discovery": {"alternate_address": "198.18.0.2", "alternate_port": 3479}}), (0, {}))
     members("prefix-list", 0, {"peers": {"allow": ["198.18.0.0/15", "10.0.0.1/8", "x", 5], "deny": ["fd00::/8"]}})
     members("many", 0, {"auth": {"rest_secrets": ["x%d" % n for n in range(17)]}})
     members("quotas", 0, {"quotas": {"allocations_total": 2**63, "allocations_per_user": -1, "bits_per_second_per_allocation": 5}})
