@@ -226,6 +226,13 @@ def oauth_seeds():
     inside("no-lifetime", north, 20, 20, 1700000000, 0)
     inside("last-second", union, 20, 20, 1699999000, 996)
     inside("last", union, 20, 20, 1699999000, 995)
+    # Messages for the session keys: form (whole, SHA-1, cut, another), cut keys taken (16), 32 bytes (32).
+    for form in range(16):
+        for kind, sizes in ((0x0008, (20,) if form < 12 else (20, 16)), (0x001C, (32,) if form < 12 else (32, 16))):
+            for size in sizes:
+                save("oauth", "message-%x-%d-%d" % (form, kind, size), bytes((form << 2,)) + stun(0x0003, attr(0x0006, b"north"), attr(kind, bytes(size)), fingerprint=form % 2 == 0))
+    for kid in (b"", b"north", b"x" * 43, b"x" * 44):
+        save("oauth", "kid-%d" % len(kid), north + kid)
     inside("far", north, 20, 20, 2**48 - 1, 2**32 - 1)
 
 
