@@ -8,6 +8,7 @@
 // After cmocka's headers.
 #include "common/base/log.h"
 #include "common/wire/chandata.h"
+#include "common/wire/nonce.h"
 #include "dataplane/path/state.h"
 #include "tests/fuzz/eal.h"
 
@@ -23,6 +24,7 @@ static struct rte_mbuf *kept[RIG_MBUFS];
 struct burst {
 	struct rig *rig;
 	unsigned int n_kept; // buffers that nobody gets
+	bool changed;        // allocations are not what make_world made
 	struct rte_mbuf *m[DP_BURST];
 	void *fence[DP_BURST];
 	uint16_t n;
@@ -46,27 +48,16 @@ static void allocate(struct rig *rig, uint32_t alloc, struct tp_addr client,
 	rig_command(rig, &cmd);
 }
 
+#define STRANGER "192.0.2.77" // without an allocation; where the first client moves to
+
 // Two clients, the first with relayed addresses of both families; a third behind the hairpin with
-// a small rate. Channels 0x4001 to a peer, 0x4002 to the third client, 0x4003 over.
-static struct rig *make_world(void)
+// a small rate. Channels 0x4001 to a peer, 0x4002 to the third
+// client, 0x4003 over.
+static void make_allocations(struct rig *rig)
 {
-	struct rig *rig = rig_make();
 	struct tp_addr listener = rig_addr("198.18.0.2", 3478), none = {0};
 	struct tp_addr listener6 = rig_addr("fd00:198:18::2", 3478);
 
-	rig->conf.unauthenticated.per_address = 6;
-	rig->conf.unauthenticated.punts = 3;
-	rig->conf.nat_discovery.families[0] =
-		(struct conf_discovery){.address = {listener.ip, rig_addr("198.18.0.3", 0).ip},
-			.public_address = {listener.ip, rig_addr("198.18.0.3", 0).ip},
-			.port = {3478, 3479}};
-	dp_worker_destroy(rig->w);
-	dp_apply_destroy(rig->dp.apply);
-	dp_locals_destroy(rig->dp.locals);
-	rig->dp.locals = dp_locals_create(&rig->conf, SOCKET_ID_ANY);
-	FUZZ_CHECK(dp_apply_create(&rig->dp, &rig->dp.apply) == 0);
-	FUZZ_CHECK(dp_worker_create(&rig->dp, 0, 0, &rig->w) == 0);
-	rig->dp.workers[0] = rig->w;
 	allocate(rig, 3, rig_addr("198.18.1.1", 40000), listener, rig_addr("198.18.0.2", 50001),
 		rig_addr("fd00:198:18::2", 50003), 0);
 	allocate(rig, 4, rig_addr("fd00:198:18::11", 40000), listener6,
@@ -86,6 +77,56 @@ static struct rig *make_world(void)
 	rig_bind(rig, 3, rig_addr("fd00:198:18::99", 6000), 0x4004, FOREVER);
 	rig_bind(rig, 4, rig_addr("fd00:198:18::99", 6000), 0x4001, FOREVER);
 	rig_bind(rig, 5, rig_addr("198.18.2.2", 6000), 0x4001, FOREVER);
+}
+
+// The executor knows no next hop where there is no kernel, so it must not meet those of rig_route,
+// which it would give back.
+static void unroute(struct rig *rig)
+{
+	for (uint32_t i = 1; i <= dp_flow_capacity(rig->dp.flows); i++) {
+		struct dp_flow *flow = dp_flow_at(rig->dp.flows, i);
+		flow->next_hop = flow->peer_next_hop = DP_NEXT_HOP_NONE;
+	}
+}
+
+// A command that may be refused.
+static void try_command(struct rig *rig, const struct tp_cmd *cmd)
+{
+	struct tp_ack ack;
+
+	unroute(rig);
+	dp_apply_command(rig->dp.apply, cmd, &ack);
+	rig_route(rig);
+}
+
+static void drop_allocations(struct rig *rig)
+{
+	for (uint32_t alloc = 3; alloc < 6; alloc++) {
+		struct tp_cmd cmd = rig_cmd(TP_CMD_ALLOC_DELETE, alloc, 0);
+		try_command(rig, &cmd);
+	}
+}
+
+static struct rig *make_world(void)
+{
+	struct rig *rig = rig_make();
+	struct tp_addr listener = rig_addr("198.18.0.2", 3478);
+
+	rig->conf.unauthenticated.per_address = 6;
+	rig->conf.unauthenticated.punts = 3;
+	rig->conf.compatibility.stun = CONF_STUN_RFC3489;
+	rig->conf.nat_discovery.families[0] =
+		(struct conf_discovery){.address = {listener.ip, rig_addr("198.18.0.3", 0).ip},
+			.public_address = {listener.ip, rig_addr("198.18.0.3", 0).ip},
+			.port = {3478, 3479}};
+	dp_worker_destroy(rig->w);
+	dp_apply_destroy(rig->dp.apply);
+	dp_locals_destroy(rig->dp.locals);
+	rig->dp.locals = dp_locals_create(&rig->conf, SOCKET_ID_ANY);
+	FUZZ_CHECK(dp_apply_create(&rig->dp, &rig->dp.apply) == 0);
+	FUZZ_CHECK(dp_worker_create(&rig->dp, 0, 0, &rig->w) == 0);
+	rig->dp.workers[0] = rig->w;
+	make_allocations(rig);
 	return rig;
 }
 
@@ -121,8 +162,7 @@ static struct frame way_of(uint8_t way, uint8_t flags)
 		{"fd00:198:18::99", "fd00:198:18::2", 6000, 50001},
 		{"198.18.1.9", "198.18.0.2", 40000, 3478}, {"198.18.2.2", "10.0.0.5", 6000, 50002},
 		{"fd00:198:18::99", "fd00:198:18::2", 6000, 50003},
-		{"192.0.2.77", "198.18.0.2", 999, 3478},
-		{"2001:db8::77", "fd00:198:18::2", 999, 3478},
+		{STRANGER, "198.18.0.2", 999, 3478}, {"2001:db8::77", "fd00:198:18::2", 999, 3478},
 		{"198.18.2.3", "198.18.0.2", 6000, 50001}, {"224.0.0.1", "198.18.0.2", 6000, 3478},
 		{"198.18.2.2", "198.18.0.2", 0, 50001}, {"198.18.2.2", "198.18.0.2", 6001, 50001},
 		{"198.18.2.2", "198.18.0.2", 6000, 50009}, {"198.18.2.2", "198.18.0.2", 6000, 80},
@@ -139,7 +179,8 @@ static struct frame way_of(uint8_t way, uint8_t flags)
 }
 
 // The payload of a step: its bytes, then as much filling as it asks for.
-#define TIGHT 32 // of the flags
+#define TIGHT  32 // of the flags
+#define PROVEN 64
 
 static size_t take_payload(struct fuzz_script *s, uint8_t out[FRAME_MOST])
 {
@@ -151,6 +192,30 @@ static size_t take_payload(struct fuzz_script *s, uint8_t out[FRAME_MOST])
 	return n + more;
 }
 
+// A request that shows a nonce of ours, made for the way it goes, with a key that control has or
+// had; whether its integrity is right the dataplane does not know. What the script gave goes
+// behind.
+static size_t prove(const struct frame *f, uint8_t payload[FRAME_MOST], size_t length)
+{
+	static const uint8_t transaction_id[STUN_TRANSACTION_ID_BYTES], integrity[20];
+	uint8_t what = length > 0 ? payload[0] : 0, rest[FRAME_MOST];
+	struct tp_siphash_key key = {.bytes = {what >> 4 & 3}};
+	struct tp_nonce nonce = {.client = f->from, .listener = f->to};
+	struct stun_writer w;
+	char text[TP_NONCE_CHARS];
+
+	memcpy(rest, payload, length);
+	tp_nonce_write(&key, &nonce, text);
+	stun_write_begin(&w, payload, FRAME_MOST, STUN_REQUEST, what & 15, transaction_id);
+	stun_write_attr(&w, STUN_ATTR_NONCE, text, sizeof(text) - (what >> 7));
+	if (what & 0x40)
+		stun_write_attr(&w, STUN_ATTR_NONCE, text, sizeof(text));
+	stun_write_attr(&w, STUN_ATTR_MESSAGE_INTEGRITY, integrity, sizeof(integrity));
+	stun_write_attr(&w, STUN_ATTR_SOFTWARE, rest, RTE_MIN(length, (size_t)FRAME_MOST / 2));
+	int whole = stun_write_finish(&w);
+	return whole > 0 ? (size_t)whole : 0;
+}
+
 static void add_udp(struct burst *b, struct fuzz_script *s)
 {
 	uint8_t payload[FRAME_MOST], out[FRAME_MOST + 100];
@@ -158,6 +223,8 @@ static void add_udp(struct burst *b, struct fuzz_script *s)
 	struct frame f = way_of(way, flags);
 
 	f.length = take_payload(s, payload);
+	if (flags & PROVEN)
+		f.length = prove(&f, payload, f.length);
 	f.payload = payload;
 	b->forged |= f.damage != 0;
 	add(b, out, oracle_build(&f, out), flags & TIGHT);
@@ -201,6 +268,20 @@ static void add_fragment(struct burst *b, struct fuzz_script *s)
 
 // ---- the rest of the world
 
+// What the management thread does with the flows that the worker named.
+static void take_moves(struct burst *b)
+{
+	uint32_t flow;
+
+	while (dp_worker_take_move(b->rig->w, &flow)) {
+		struct tp_ack event;
+		unroute(b->rig);
+		if (dp_apply_moved(b->rig->dp.apply, flow, &event))
+			FUZZ_CHECK(event.type == TP_EVENT_MOVED && event.alloc.index == 3);
+		rig_route(b->rig);
+	}
+}
+
 static void run(struct burst *b)
 {
 	struct rig *rig = b->rig;
@@ -218,6 +299,7 @@ static void run(struct burst *b)
 			   f.zero_checksum);
 	}
 	rig_forget(rig);
+	take_moves(b);
 	while (tp_ring_front(&rig->punts) != NULL)
 		tp_ring_pop(&rig->punts);
 	rig_books_close(rig);
@@ -285,12 +367,47 @@ static void rates(struct rig *rig, uint64_t bytes, uint64_t packets)
 	rig_command(rig, &cmd);
 }
 
+// The first client moves to where the stranger is, by 1, or control has it otherwise; what the
+// worker saw in between decides what of that is possible. With 2 the relayed address of IPv6 goes,
+// by 4 the lifetime ends.
+static void move(struct burst *b, uint8_t how)
+{
+	struct tp_cmd cmd = rig_cmd(TP_CMD_ALLOC_SET, 3, how & 4 ? RIG_NOW - 1 : FOREVER);
+
+	cmd.allocation = (struct tp_cmd_alloc){.client = rig_addr("198.18.1.1", 40000),
+		.listener = rig_addr("198.18.0.2", 3478),
+		.relay = {rig_addr("198.18.0.2", 50001)}};
+	if (!(how & 2))
+		cmd.allocation.relay[1] = rig_addr("fd00:198:18::2", 50003);
+	if (how & 1) {
+		cmd.move = 1 + (how >> 3);
+		cmd.allocation.pending = rig_addr(STRANGER, 999);
+		cmd.allocation.pending_listener = cmd.allocation.listener;
+	}
+	try_command(b->rig, &cmd);
+	b->changed = true;
+}
+
+// The third client's allocation, which the first's packets reach by the hairpin, goes, or only what
+// permits them.
+static void end_third(struct burst *b, uint8_t how)
+{
+	struct tp_cmd cmd = rig_cmd(how & 1 ? TP_CMD_ALLOC_DELETE : TP_CMD_PERMISSION_DELETE, 5, 0);
+
+	if (!(how & 1))
+		cmd.permission = rig_addr("198.18.0.2", 0).ip;
+	try_command(b->rig, &cmd);
+	b->changed = true;
+}
+
 // Next hops, time, control and the key of nonces, as the management thread changes them.
 static void change_world(struct burst *b, uint8_t what, uint8_t value)
 {
 	struct rig *rig = b->rig;
 	static const uint16_t mtus[] = {1500, 1280, 576, 68};
-	struct dp_nonce_sign sign = {.wall_offset_ns = UINT64_C(1700000000000000000)};
+	struct dp_nonce_sign sign = {.key = {{value >> 2 & 3}, {value >> 4 & 3}},
+		.keys = value & 3,
+		.wall_offset_ns = UINT64_C(1700000000000000000)};
 	struct dp_next_hop *hop = &rig->dp.next_hops[1 + (value & 1)];
 
 	switch (what & 15) {
@@ -309,7 +426,7 @@ static void change_world(struct burst *b, uint8_t what, uint8_t value)
 		dp_pipeline_begin(rig->w);
 		break;
 	case 4:
-		dp_nonce_publish(&rig->dp.nonce_key, &sign);
+		dp_nonce_publish(&rig->dp.nonce_key, sign.keys < 3 ? &sign : NULL);
 		break;
 	case 5:
 		rig->w->hop_limit = value;
@@ -333,6 +450,12 @@ static void change_world(struct burst *b, uint8_t what, uint8_t value)
 	case 11:
 		rates(rig, value & 15 ? UINT64_MAX >> (value & 15) * 4 : 0,
 			value >> 4 ? UINT64_MAX >> (value >> 4) * 4 : 0);
+		break;
+	case 12:
+		move(b, value);
+		break;
+	case 13:
+		end_third(b, value);
 		break;
 	}
 }
@@ -364,6 +487,10 @@ static void end(struct burst *b)
 	rig->now_ns += GAP;
 	dp_pipeline_tick(rig->w, rig->now_ns);
 	rig_books_close(rig);
+	if (b->changed) {
+		drop_allocations(rig);
+		make_allocations(rig);
+	}
 	FUZZ_CHECK(rig_stats(rig).held == 0);
 	FUZZ_CHECK(rte_mempool_in_use_count(rig->dp.pool) == 0);
 }

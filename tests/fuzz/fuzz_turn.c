@@ -12,8 +12,10 @@
 #include "control/alloc/adopt.h"
 #include "control/alloc/expiry.h"
 #include "control/auth/nonce.h"
+#include "control/auth/ticket.h"
 #include "control/turn/turn.h"
 #include "tests/fuzz/script.h"
+#include "tests/unit/control/auth/oauth_token.h"
 
 #define ALLOCS   8
 #define PEERS    32
@@ -42,10 +44,25 @@ struct fuzz_relay {
 	ctl_user_answer_fn answer; // of a lookup under way
 	void *answer_context;
 	uint8_t token[CTL_RESERVATION_TOKEN_BYTES]; // the last one granted
+	uint8_t ticket[CTL_TICKET_CHARS];           // the same, of mobility
+	size_t session_length;                      // of the last access token's key
+	struct conf *conf;
 };
 
 static const struct ctl_key key = {.bytes = "0123456789abcde", .length = 16};
 static const struct ctl_key other_key = {.bytes = "another", .length = 16};
+// Of the authorization server: what it shares with us, and what it gives to clients.
+static const char long_term_key[] = "0123456789abcdef0123456789abcdef";
+static const uint8_t session_key[CTL_OAUTH_MAC_KEY_MAX] = "session key of the client only";
+
+// It as base64, and a kid that is too long for an identity.
+static struct conf_oauth_key oauth_keys[] = {{.kid = (char[]){"kid1"},
+	.key = (char[]){"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="},
+	.algorithm = CONF_OAUTH_A256GCM}};
+static struct conf_oauth_key long_kid[] = {
+	{.kid = (char[]){"a kid of more than the 43 bytes that an identity has"},
+		.key = (char[]){"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="},
+		.algorithm = CONF_OAUTH_A256GCM}};
 
 static int draw(void *context, void *out, size_t len)
 {
@@ -131,6 +148,10 @@ static void check_response(void *context, const struct ctl_reply_to *reply_to,
 	f->allocated += m.class == STUN_SUCCESS && m.method == STUN_ALLOCATE;
 	if (stun_find(&m, STUN_ATTR_RESERVATION_TOKEN, &a))
 		memcpy(f->token, a.value, sizeof(f->token));
+	if (m.class == STUN_SUCCESS && stun_find(&m, STUN_ATTR_MOBILITY_TICKET, &a)) {
+		FUZZ_CHECK(a.length == sizeof(f->ticket));
+		memcpy(f->ticket, a.value, sizeof(f->ticket));
+	}
 }
 
 static void acknowledge(struct fuzz_relay *f, uint32_t most, int result)
@@ -187,6 +208,31 @@ static void write_peer(struct stun_writer *w, uint8_t which)
 	stun_write_xor_address(w, STUN_ATTR_XOR_PEER_ADDRESS, &peer);
 }
 
+// An access token as the authorization server makes it, or wrong: how long its key is, its
+// lifetime, its age, whether it is for us.
+static void write_access_token(struct fuzz_relay *f, struct stun_writer *w, uint8_t how)
+{
+	uint8_t block[64], token[TOKEN_MOST];
+	uint64_t made_s = f->now.wall_ns / TP_NS_PER_S - (how & 4 ? 100000 : 0);
+
+	f->session_length = how & 1 ? CTL_OAUTH_MAC_KEY_MIN : CTL_OAUTH_MAC_KEY_MAX;
+	size_t n = token_block((uint16_t)f->session_length, session_key, f->session_length,
+		made_s << 16, (how >> 4) * 100u, block);
+	n = token_seal(256, long_term_key, how & 2 ? "turn.example.com" : "turn.example.org", block,
+		n, token);
+	stun_write_attr(w, STUN_ATTR_ACCESS_TOKEN, token, n - (how >> 3 & 1));
+}
+
+// Asks for a ticket, or shows the last one, or one that was damaged.
+static void write_ticket(struct fuzz_relay *f, struct stun_writer *w, uint8_t how)
+{
+	uint8_t ticket[CTL_TICKET_CHARS];
+
+	memcpy(ticket, f->ticket, sizeof(ticket));
+	ticket[how >> 2 & 15] ^= how & 2;
+	stun_write_attr(w, STUN_ATTR_MOBILITY_TICKET, ticket, how & 1 ? sizeof(ticket) : 0);
+}
+
 // One attribute: the choice between the usual ones, or any type, length and value.
 static void write_attr(struct fuzz_relay *f, struct stun_writer *w, struct fuzz_script *s)
 {
@@ -207,8 +253,12 @@ static void write_attr(struct fuzz_relay *f, struct stun_writer *w, struct fuzz_
 		stun_password_algorithms(all);
 		stun_write_attr(w, STUN_ATTR_PASSWORD_ALGORITHMS, all, sizeof(all));
 		stun_write_u32(w, STUN_ATTR_PASSWORD_ALGORITHM, (uint32_t)fuzz_u8(s) << 16);
-	} else if (which < 14) {
+	} else if (which == 11) {
 		write_peer(w, fuzz_u8(s));
+	} else if (which == 12) {
+		write_access_token(f, w, fuzz_u8(s));
+	} else if (which == 13) {
+		write_ticket(f, w, fuzz_u8(s));
 	} else {
 		uint16_t type = which == 14 ? fuzz_u8(s) : fuzz_u16(s);
 		uint8_t length = fuzz_u8(s) % sizeof(value);
@@ -232,8 +282,9 @@ static void write_credentials(struct fuzz_relay *f, struct stun_writer *w, uint8
 		&listener, nonce);
 	// Without both: a name and a realm that are not what they should be.
 	bool other = (wrong & (NO_USER | NO_REALM)) == (NO_USER | NO_REALM);
+	bool bearer = client & 4;
 	if (!(wrong & NO_USER))
-		stun_write_attr(w, STUN_ATTR_USERNAME, "user", 4);
+		stun_write_attr(w, STUN_ATTR_USERNAME, bearer ? "kid1" : "user", 4);
 	else if (other)
 		stun_write_attr(w, STUN_ATTR_USERNAME, "\xcd\xb8", 2); // unassigned
 	if (wrong & HASHED)
@@ -244,9 +295,12 @@ static void write_credentials(struct fuzz_relay *f, struct stun_writer *w, uint8
 		stun_write_attr(w, STUN_ATTR_REALM, "example.com", 11);
 	if (!(wrong & NO_NONCE))
 		stun_write_attr(w, STUN_ATTR_NONCE, nonce, sizeof(nonce));
-	const uint8_t *with = wrong & WRONG_KEY ? other_key.bytes : key.bytes;
-	FUZZ_CHECK((sha256 ? ctl_integrity_sha256_append(f->crypto, w, with, key.length)
-			   : ctl_integrity_append(f->crypto, w, with, key.length)) == 0);
+	const uint8_t *with = wrong & WRONG_KEY ? other_key.bytes
+			      : bearer          ? session_key
+						: key.bytes;
+	size_t n = bearer && !(wrong & WRONG_KEY) ? f->session_length : key.length;
+	FUZZ_CHECK((sha256 ? ctl_integrity_sha256_append(f->crypto, w, with, n)
+			   : ctl_integrity_append(f->crypto, w, with, n)) == 0);
 }
 
 // Bytes: method and number of attributes; client; how it is signed; which transaction; attributes.
@@ -294,6 +348,43 @@ static void pass(struct fuzz_relay *f, uint64_t seconds)
 	ctl_store_expire(f->store, f->now, UINT32_MAX);
 }
 
+// The dataplane says that a datagram came from where the client moves to: true or not.
+static void moved(struct fuzz_relay *f, uint32_t index, uint32_t number)
+{
+	struct ctl_store_status s;
+	struct tp_ack event = {.type = TP_EVENT_MOVED, .moved = number};
+
+	ctl_store_status(f->store, &s);
+	for (uint32_t generation = 1; generation <= s.allocations + 2; generation++) {
+		event.alloc = (struct tp_alloc_ref){.index = index, .generation = generation};
+		ctl_store_ack(f->store, &event, true, f->now);
+	}
+}
+
+// What is not a request: the dataplane goes, the configuration is read anew, a client has moved.
+static void change(struct fuzz_relay *f, uint8_t what)
+{
+	switch (what & 3) {
+	case 0:
+		ctl_turn_detach(f->turn, f->now);
+		f->n_commands = f->n_acked = 0;
+		break;
+	case 1:
+		f->conf->mobility = what >> 2 & 1;
+		FUZZ_CHECK(ctl_turn_renew(f->turn, f->conf) == 0);
+		ctl_turn_set_users(f->turn, &f->users);
+		break;
+	case 2: // a kid too long is refused, and everything stays as it was
+		f->conf->auth.oauth.keys = long_kid;
+		FUZZ_CHECK((ctl_turn_renew(f->turn, f->conf) == 0) ==
+			   (f->conf->auth.oauth.server_name == NULL));
+		f->conf->auth.oauth.keys = oauth_keys;
+		break;
+	default:
+		moved(f, what >> 2, 1);
+	}
+}
+
 static void step(struct fuzz_relay *f, struct fuzz_script *s)
 {
 	uint8_t op = fuzz_u8(s);
@@ -331,8 +422,7 @@ static void step(struct fuzz_relay *f, struct fuzz_script *s)
 		answer_late(f, (op >> 3) % 6);
 		break;
 	default:
-		ctl_turn_detach(f->turn, f->now);
-		f->n_commands = f->n_acked = 0;
+		change(f, op >> 3);
 	}
 	if (f->n_commands > COMMANDS - 2 * CTL_CHANGE_STEPS)
 		acknowledge(f, UINT32_MAX, 0);
@@ -385,18 +475,39 @@ static struct ctl_store_policy make_policy(uint8_t options)
 	return policy;
 }
 
+// Servers to send clients to: always, or when there is no room here; the one with a name is for
+// TLS.
+static void alternates(struct conf *conf, uint8_t options)
+{
+	static const struct conf_alternate servers[] = {
+		{.address = {.bytes = {198, 18, 7, 7}, .family = TP_FAMILY_IPV4},
+			.port = 5349,
+			.domain = "b.example.org"},
+		{.address = {.bytes = {0xfd, [15] = 7}, .family = TP_FAMILY_IPV6},
+			.port = 5349,
+			.domain = "b.example.org"}};
+
+	conf->alternate_servers.when =
+		options & 2 ? CONF_ALTERNATE_WHEN_FULL : CONF_ALTERNATE_ALWAYS;
+	memcpy(conf->alternate_servers.servers, servers, sizeof(servers));
+	conf->alternate_servers.n_servers = options & 1 ? 2 : 1;
+}
+
 // The first byte chooses the configuration, the rest is the script.
 void fuzz_one(const uint8_t *data, size_t size)
 {
 	static _Alignas(64)
-		uint8_t region[TP_REGION_HEADER_BYTES + ALLOCS * sizeof(struct tp_alloc_record) + PEERS * 64 + NAMES * 512];
+		uint8_t region[TP_REGION_HEADER_BYTES + ALLOCS * sizeof(struct tp_alloc_record) +
+			       PEERS * 64 + NAMES * 512];
 	static struct tp_cmd command[COMMANDS];
 	struct fuzz_relay f = {.users = {.lookup = lookup},
 		.now = {.now_ns = TP_NS_PER_S, .wall_ns = 1700000000 * TP_NS_PER_S},
 		.command = command,
+		.session_length = CTL_OAUTH_MAC_KEY_MAX,
 		.room = COMMANDS};
 	uint8_t options = size > 0 ? data[0] : 0;
-	char realm[] = "example.org", software[] = "Turnpike";
+	char realm[] = "example.org", realm2[] = "example.net", software[] = "Turnpike";
+	char server_name[] = "turn.example.org";
 	struct conf conf = {.realm = realm, .realms = {realm}, .n_realms = 1, .n_listeners = 1};
 	conf.listeners[0] = (struct conf_listener){
 		.address = listener.ip, .port = listener.port, .transports = CONF_TRANSPORT_UDP};
@@ -412,6 +523,16 @@ void fuzz_one(const uint8_t *data, size_t size)
 	conf.compatibility.stun = CONF_STUN_RFC3489;
 	conf.lifetimes.allocation_default_s = 600;
 	conf.lifetimes.allocation_max_s = 3600;
+	conf.mobility = options & 32;
+	conf.auth.oauth.server_name = options & 64 ? server_name : NULL;
+	conf.auth.oauth.keys = oauth_keys;
+	conf.auth.oauth.n_keys = 1;
+	if (options & 128) {
+		alternates(&conf, options);
+		conf.realms[conf.n_realms++] = realm2;
+		conf.compatibility.dual_allocation = CONF_DUAL_DRAFT;
+	}
+	f.conf = &conf;
 	struct ctl_store_policy policy = make_policy(options);
 	struct ctl_random random = {.bytes = draw, .context = &f};
 	struct ctl_store_options store = {.region = region,

@@ -8,11 +8,11 @@ import re
 import struct
 
 HERE = pathlib.Path(__file__).resolve().parent
-save = attr = COOKIE = ID = stun = xor_address = checksum = ethernet = ipv4 = udp = V4 = V6 = None  # of make_seeds.py
+save = attr = COOKIE = ID = stun = xor_address = checksum = ethernet = ipv4 = udp = V4 = V6 = classic = None  # of make_seeds.py
 
 
 def make(seeds):
-    for name in ("save", "attr", "COOKIE", "ID", "stun", "xor_address", "checksum", "ethernet", "ipv4", "udp", "V4", "V6"):
+    for name in ("save", "attr", "COOKIE", "ID", "stun", "xor_address", "checksum", "ethernet", "ipv4", "udp", "V4", "V6", "classic"):
         globals()[name] = getattr(seeds, name)
     netlink_seeds()
     state_seeds()
@@ -231,12 +231,12 @@ def pipeline_seeds():
              udp_from(stranger6, stun(1, attr(0x8022, b"x"))), udp_from(stranger, stun(1, attr(0x0003, bytes(4)))), udp_from(multicast, stun(1)),
              udp_from(stranger, stun(1, attr(0x8028, bytes(4)))), udp_from(stranger, stun(0x0101)), udp_from(stranger, stun(0x0011)),
              udp_from(stranger, stun(1) + b"x"), udp_from(stranger, b"\0\1"), udp_from(stranger, b"\x16\xfe"), udp_from(stranger, b"\xff"), udp_from(stranger, b""))
-    save_all("challenge", change(4, 0), udp_from(stranger, stun(3, attr(0x0019, b"\x11\0\0\0"))), udp_from(stranger6, stun(3, attr(0x0019, b"\x11\0\0\0"), fingerprint=True)),
+    save_all("challenge", change(4, 1), udp_from(stranger, stun(3, attr(0x0019, b"\x11\0\0\0"))), udp_from(stranger6, stun(3, attr(0x0019, b"\x11\0\0\0"), fingerprint=True)),
              udp_from(stranger, stun(3, attr(0x0008, bytes(20)))), udp_from(stranger, stun(3, attr(0x7F00))), udp_from(stranger, stun(4)))
     save_all("punt", udp_from(client, stun(4, attr(0x0008, bytes(20)))), udp_from(stranger, stun(3)), udp_from(client, stun(3), 150),
              change(3, 0), udp_from(client, stun(4)), change(3, 1), *(udp_from(client, stun(4)) for _ in range(12)))
     save_all("budget", *(udp_from(stranger, stun(1)) for _ in range(8)), *(udp_from(stranger, stun(4)) for _ in range(3)),
-             change(4, 0), *(udp_from(stranger6, stun(3)) for _ in range(9)), *(udp_from(peer_dual - 6 + 7, stun(1)) for _ in range(3)), change(2, 16), *(udp_from(stranger, stun(4)) for _ in range(6)))
+             change(4, 1), *(udp_from(stranger6, stun(3)) for _ in range(9)), *(udp_from(peer_dual - 6 + 7, stun(1)) for _ in range(3)), change(2, 16), *(udp_from(stranger, stun(4)) for _ in range(6)))
     save_all("too-big", change(0, 6), change(0, 7), udp_from(client, channel(0x4001, b"x", 1241) + bytes(0), 155), udp_from(peer, b"x", 200, 2), udp_from(peer, b"x", 200, 3),
              udp_from(peer6, b"x", 200), udp_from(client6, channel(0x4001, b"x", 1201), 155), udp_from(client, send(attr(0x0012, p4), attr(0x001A), attr(0x0013, bytes(100), 1200)), 140, 2))
     save_all("fragments-out", change(0, 4), udp_from(client, channel(0x4001, b"x", 1201), 150), udp_from(peer, b"x", 220), change(6, 2), udp_from(peer, b"x", 220),
@@ -270,14 +270,31 @@ def pipeline_seeds():
     for left in (0, 1, 2, 3):
         save_all("no-buffers-%d" % left, udp_from(client, stun(1)), udp_from(peer, b"x", 220), change(0, 4), piece(peer, 0, 1, 1, first + bytes(16)), bytes([run]), change(8, 3 + left), piece(peer, 3, 0, 1, bytes(16)), udp_from(peer, b"x", 220), bytes([run]),
                  change(8, left), bytes([inject, 0x10]) + payload(b"x"), udp_from(peer, b"x", 220, 2), bytes([run]))
-    save_all("tight", udp_from(client, stun(1), flags=32), udp_from(client6, stun(1, fingerprint=True), flags=32), udp_from(peer, b"x", flags=32), change(4, 0), udp_from(stranger, stun(3), flags=32),
+    save_all("tight", udp_from(client, stun(1), flags=32), udp_from(client6, stun(1, fingerprint=True), flags=32), udp_from(peer, b"x", flags=32), change(4, 1), udp_from(stranger, stun(3), flags=32),
              udp_from(client, channel(0x4001, b"x"), flags=32), change(9, 0), udp_from(client, channel(0x5001, b"x")), bytes([raw | 0x80]) + payload(ethernet(0x0800, ipv4(udp(b"abc", *V4)))))
     save_all("zero-checksum", udp_from(client, channel(0x4001, b"x"), flags=4), udp_from(client, channel(0x4004, b"x"), flags=4), udp_from(peer, b"x", flags=4), udp_from(unbound, b"x", flags=4))
+
+    def proven(way, method, key=0, data=b"", flags=0, short=0, twice=0):
+        return udp_from(way, bytes([method | key << 4 | short << 7 | twice << 6]) + data, 0, 64 | flags)
+
+    save_all("proof", proven(stranger, 3), change(4, 1), proven(stranger, 3), proven(stranger6, 4), proven(client, 4), proven(client, 4, 1), change(4, 2 | 1 << 4), proven(client, 4, 1), proven(third, 8, 2), proven(client6, 9, 0, b"x" * 90, 32),
+             proven(stranger, 3, short=1), proven(stranger, 3, twice=1), change(4, 3), proven(stranger, 3), proven(stranger, 1), udp_from(stranger, stun(3, attr(0x0015, b"x" * 29), attr(0x0008, bytes(20)))))
+    save_all("proof-budget", change(4, 1), change(10 | 0x50, 64), proven(stranger, 3), change(10 | 0x50, 64 | 2), *(proven(stranger, 3) for _ in range(5)), *(proven(stranger6, 3) for _ in range(5)), change(10 | 0x50, 64 | 8), *(udp_from(stranger, stun(4)) for _ in range(4)))
+    save_all("settings-punts", change(4, 1), change(10 | 0x50, 1), proven(stranger, 3), change(10 | 0x50, 2), *(proven(stranger, 3) for _ in range(5)), change(10 | 0x50, 3), *(proven(stranger6, 3) for _ in range(5)), change(10 | 0x50, 8), *(udp_from(stranger, stun(4)) for _ in range(4)), change(10 | 0x50, 4), udp_from(stranger, stun(4)), change(10 | 0x50, 0), *(proven(n, 3) for n in (stranger, stranger6, client) * 5))
+    save_all("classic", udp_from(stranger, classic()), udp_from(client, classic(attr(0x0003, b"\0\0\0\6"))), udp_from(stranger, classic(kind=2)), udp_from(multicast, classic()), udp_from(stranger6, classic()), *(udp_from(stranger, classic()) for _ in range(8)))
+    save_all("move", change(12, 1), udp_from(client, channel(0x4001, b"x")), udp_from(stranger, channel(0x4001, b"x")), udp_from(stranger, channel(0x4001, b"x")), bytes([run]), udp_from(peer, b"x"), udp_from(client, channel(0x4001, b"x")), udp_from(stranger, channel(0x4004, b"x")), bytes([run]), change(12, 1), change(12, 0))
+    save_all("move-by-send", change(12, 1), udp_from(stranger, send(attr(0x0012, p4), data)), udp_from(stranger, send(attr(0x0012, p6), data)), udp_from(stranger, stun(4)), bytes([run]), udp_from(peer, b"x"), udp_from(client, send(attr(0x0012, p4), data)))
+    save_all("move-cancelled", change(12, 1), change(12, 0), udp_from(stranger, channel(0x4001, b"x")), change(12, 9), udp_from(stranger, stun(4)), udp_from(peer, b"x"), change(12, 6), udp_from(client, send(attr(0x0012, p4), data)), udp_from(client, stun(4)), udp_from(peer, b"x"))
+    save_all("one-family", change(12, 2), udp_from(client, send(attr(0x0012, p6), data)), udp_from(client, channel(0x4004, b"x")), udp_from(peer_dual, b"x"), udp_from(client6, send(attr(0x0012, p4), data)), udp_from(client, send(attr(0x0012, hairpin), data)))
+    save_all("hairpin-gone", change(13, 0), udp_from(client, channel(0x4002, b"x")), change(13, 1), udp_from(client, channel(0x4002, b"x")), udp_from(client, send(attr(0x0012, hairpin), data)), udp_from(third, channel(0x4001, b"x")))
+    save_all("police-packets", change(11, 0xf0), *(udp_from(third, channel(0x4001, b"x")) for _ in range(20)), *(udp_from(peer_of_third, b"x") for _ in range(20)), change(11, 0xff), *(udp_from(third, send(attr(0x0012, p4), data)) for _ in range(20)))
+    save_all("too-long", piece(client, 0, 1, 1, struct.pack(">HHHH", 40000, 3478, 2552, 0) + struct.pack(">HHI", 4, 2524, COOKIE) + ID + attr(0x8022, b"", 2520)[:4], 156), piece(client, 160, 0, 1, b"", 159),
+             *(piece(peer, n, 1, n & 7, bytes(8)) for n in range(64)), bytes([run]), change(2, 255))
 
 
 def apply_seeds():
     """Commands of fuzz_apply.c: type, allocation and generation, deadline, then what the type wants."""
-    begin, end, alloc_set, alloc_delete, permission_set, permission_delete, channel_set, channel_delete, counters, routes = 1, 2, 3, 4, 5, 6, 7, 8, 9, 15
+    begin, end, alloc_set, alloc_delete, permission_set, permission_delete, channel_set, channel_delete, counters, settings, fill, arrive, routes = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15
     relay, behind, public, relay6, client, other, client6, listener6, listener = range(9)
     none, at_3478, port0 = 0x40, 0x80, 0x40
 
@@ -313,11 +330,47 @@ def apply_seeds():
     save_all("hairpin", allocation(), allocation(1, 1, client_=other, first=behind), permission(permission_set, public), channel(channel_set, public), channel(channel_set, behind, number=0x4006),
              permission(permission_set, 0, 1), channel(channel_set, 0, at_3478, 1), channel(channel_set, 0, 1, 1), channel(channel_set, listener, at_3478, 1), permission(permission_set, listener, 1))
     save_all("refused", allocation(client_=9, listener_=client), allocation(listener_=10), allocation(listener_port=1), allocation(first=client), allocation(first=listener), allocation(port=at_3478), allocation(second=behind),
-             allocation(second=0xC0), allocation(client_=none), allocation(first=none), allocation(client_=client6), allocation(0, 0), bytes([alloc_set, 0x40 | 4, 3]), allocation(1, 1, listener_=8, first=relay),
+             allocation(second=0xC0), allocation(client_=none), allocation(first=none), allocation(client_=client6), allocation(0, 0), bytes([alloc_set, 0x40 | 4]) + allocation()[2:], allocation(1, 1, listener_=8, first=relay),
              allocation(), allocation(1, 1), allocation(client_=other), allocation(0, 2), allocation(0, 1), channel(channel_set, 11), channel(channel_set, other, port0), channel(channel_set, other, number=0x3FFF),
-             permission(permission_set, none), permission(permission_set, other, 2), channel(channel_set, other, index=2), permission(permission_delete, none), simple(0), bytes([0x43, 4, 0]), simple(14))
+             permission(permission_set, none), permission(permission_set, other, 2), channel(channel_set, other, index=2), permission(permission_delete, none), simple(0), bytes([0x43, 4, 0]), simple(12))
     save_all("raw", b"\x80" + bytes(8) + struct.pack("<HHIIIQ", 3, 1, 0, 0, 1, 2**63) + bytes(160))
     save_all("full", *(allocation(n & 3, 1, client_=0x80) + b"" for n in range(3)), live, *(permission(permission_set, 0x80) for _ in range(3)))
+    def move(to, port=3, number=1, to_listener=listener, index=0, of=client):
+        whole = allocation(index, client_=of)
+        return bytes([whole[0] | 0x10]) + whole[1:] + bytes([to, port, to_listener, at_3478, number])
+
+    def come(which, index=0):
+        return simple(arrive) + bytes([which]) + (struct.pack(">H", index) if which & 0x80 else b"")
+
+    def many(n, index=0):
+        return simple(fill, index) + bytes([n])
+
+    def families(v4, v6, second=None, deadline=3):
+        whole = allocation(second=second, deadline=deadline)
+        return bytes([whole[0] | 0x20]) + whole[1:] + bytes([v4, v6])
+
+    save_all("settings", *(simple(settings) + bytes(values) for values in ((5, 0, 64), (0, 1, 0), (9, 4, 63), (1, 2, 0), (1, 3, 0), (1, 8, 0), (1, 12, 0), (1, 0, 65), (31, 0, 5))))
+    dual = allocation(second=relay6) + b"".join(permission(permission_set, n) + channel(channel_set, n, number=0x4000 + n) for n in (other, 11))
+    save_all("close-family", dual, bytes([routes, 1, 0]), allocation(), allocation(second=relay6), permission(permission_set, 11), simple(alloc_delete))
+    save_all("close-permissions", allocation(second=relay6), permission(permission_set, 11), permission(permission_set, other), allocation(second=none), simple(counters))
+    save_all("close-first", dual, allocation(first=relay6), simple(counters), allocation(first=relay6), permission(permission_set, 11))
+    save_all("close-while-moving", dual, move(10), allocation(), dual, move(10), come(0), allocation(client_=10))
+    save_all("families", families(1, 2, relay6), permission(permission_set, 11), permission(permission_set, other), channel(channel_set, 11), families(3, 1, relay6), families(0, 0, relay6), families(2, 2), families(2, 2, deadline=1))
+    save_all("move", live, move(10), channel(channel_set, 10, number=0x4007), permission(permission_set, other, deadline=1), channel(channel_set, other, deadline=2), move(10), come(0), come(0), come(1), move(10), allocation(client_=10), simple(counters))
+    save_all("move-by-channel", live, channel(channel_set, 10, number=0x4007), move(10), come(1), move(client, 2, 2, 0, of=10), come(0), come(1), come(2), come(3), come(0x80, 1), come(0x80, 0), come(0x80, 60000), simple(alloc_delete))
+    save_all("move-cancelled", live, move(10), come(0x40), allocation(), come(0), move(10), move(10, number=2), move(10, port=4), come(0x40), simple(alloc_delete), come(0))
+    save_all("move-anew", move(10), channel(channel_set, other), permission(permission_set, other), channel(channel_delete, other), come(0), move(10, number=3), channel(channel_set, other), simple(begin), live, simple(end))
+    save_all("move-refused", live, allocation(1, 1, client_=other, first=behind), move(other, 2, to_listener=0), move(none), move(10, to_listener=client), move(client6, to_listener=listener6), move(10, to_listener=listener6), move(10, of=11),
+             move(other, 2, to_listener=0, index=1), move(10, port=port0), come(0), move(client6, to_listener=listener6, of=other), simple(alloc_delete), simple(alloc_delete, 1))
+    save_all("move-new-refused", allocation(1, 1, client_=other, first=behind), move(other, 2, to_listener=0), simple(counters))
+    save_all("move-to-ipv6", live, bytes([routes, 1, 0]), move(client6, to_listener=listener6), come(1), bytes([routes, 0, 0]), move(client, 2, 2, 0, of=client6), come(0), simple(alloc_delete))
+    full = many(255) + many(255) + many(255)
+    save_all("full-table", live, full, permission(permission_set, 10), channel(channel_set, 10, number=0x4008), allocation(1, 1, client_=other, first=behind), move(10), simple(alloc_delete))
+    for free in range(1, 5):
+        gone = b"".join(permission(permission_delete, n) for n in (0, 1, 10, 9)[:free])
+        begun = allocation() + b"".join(permission(permission_set, n) for n in (0, 1, 10, 9)) + permission(permission_set, other) + channel(channel_set, other) + channel(channel_set, 2, number=0x4009)
+        save_all("full-but-%d" % free, begun, full, gone, channel(channel_set, 10, number=0x4008), simple(counters), allocation(1, 1, client_=other, first=behind), channel(channel_set, other, index=1, number=0x4001))
+        save_all("full-move-%d" % free, begun, full, gone, move(10), many(255), channel(channel_set, 10, number=0x4008), come(0), come(0), come(1), come(2), simple(alloc_delete))
     save_all("routes", live, bytes([routes, 1, 0]), bytes([routes, 0, 0]), allocation(1, 1, client_=other, first=behind), bytes([routes, 1, 0]), bytes([routes, 0, 0]))
 
 
@@ -515,7 +568,7 @@ def turn_seeds():
     """Conversations of fuzz_turn.c."""
     raw, request_, _, ack, time, hold, store, detach = range(8)
     allocate, refresh, permission, channel, binding, unknown, indication, usual = range(8)
-    transport, family, additional, even, dont, lifetime, number, change, port, token, algorithms, peer, _, _, small, any_ = range(16)
+    transport, family, additional, even, dont, lifetime, number, change, port, token, algorithms, peer, access, ticket, small, any_ = range(16)
     no_user, no_realm, no_nonce, old, wrong, hashed, fingerprint, indicate = (1 << n for n in range(8))
     udp17, v4, v6 = b"\x11\0\0\0", b"\1\0\0\0", b"\2\0\0\0"
     serial = [0]
@@ -580,6 +633,40 @@ def turn_seeds():
     talk("full", 0, *(ask(usual, client=n) for n in range(64) if n & 0xC == 0))
     talk("expired", 0, ok, ask(permission, p(0)), ask(channel, a(number, b"\x40\0\0\0"), p(0)), bytes([time | 8, 6]), ask(refresh), bytes([time | 8, 20]), ask(refresh), ask(usual), bytes([time | 8, 250]))
     talk("unknown", 0, ok, ask(refresh, *(a(any_, struct.pack(">HB", 0x7F00 + n, 0)) for n in range(30))), ask(usual, *(a(small, bytes([0x50 + n, 0])) for n in range(20))))
+    bearer, mobile, third, sends_away = 4, 32, 64, 128
+    renew, refuse, moved = 1 << 3, 2 << 3, 3 << 3
+
+    def shows(made, *more, method=usual, client=bearer, **rest):
+        return ask(method, a(access, bytes([made])), *more, client=client, **rest)
+
+    def mob(how):
+        return a(ticket, bytes([how]))
+
+    talk("third-party", third, ask(usual), shows(0xF0), ask(permission, p(0), client=bearer), ask(channel, a(number, b"\x40\0\0\0"), p(0), client=bearer), shows(0x50, method=refresh), ask(refresh, client=bearer), ask(permission, p(0)),
+         ask(permission, p(1), client=bearer, how=wrong), shows(0xF1, method=refresh), shows(0x51, client=bearer | 1), ask(permission, p(0), client=bearer | 1), shows(0xF0, method=refresh, client=bearer | 1), shows(0xF0, client=bearer | 0x42), shows(0xF1, client=bearer | 3), ok)
+    talk("third-party-wrong", third, shows(0xF2), shows(0xF4), shows(0xF8), shows(0), shows(0x10), shows(0xF0, how=no_user), shows(0xF0, client=0), shows(0xF0, how=wrong), shows(0xF0, how=old), shows(0xF0, how=no_realm), shows(0xF0, how=no_user | no_realm), shows(0xF0, client=bearer | 8),
+         bytes([detach | refuse, detach | renew]), shows(0xF0), shows(0xF0, client=1), ask(permission, p(0), client=bearer))
+    talk("third-party-off", 0, shows(0xF0), ok, shows(0xF0, method=refresh, client=0), bytes([detach | refuse]))
+    talk("third-party-short", third, shows(0x10), shows(0x20, a(lifetime, u32(3000))), bytes([time, 150]), shows(0xF0, method=refresh), bytes([time, 50]), ask(permission, p(0), client=bearer), shows(0x20, a(lifetime, u32(0)), method=refresh))
+    talk("mobile", mobile, ask(usual, mob(0)), ask(refresh, mob(0)), ask(refresh, mob(1), client=1, ident=5), ask(refresh, mob(1), client=1, ident=5), bytes([time, 50]), ask(refresh, mob(1), client=1, ident=5), bytes([detach | moved]), ask(permission, p(0), client=1), ask(refresh, mob(1), client=2),
+         bytes([detach | moved | 1 << 5]), ask(refresh, mob(1), client=0), ask(refresh, a(lifetime, u32(0)), client=0), ask(refresh, a(lifetime, u32(0)), client=2))
+    talk("mobile-repeated", mobile, ask(usual, mob(0), ident=1), ask(refresh, mob(1), ident=5, client=1), *(ask(refresh, client=0, ident=n) for n in range(20, 32)), ask(refresh, mob(1), client=1, ident=5),
+         held, ask(refresh, mob(1), ident=6, client=2), *(ask(refresh, client=0, ident=n) for n in range(40, 52)), bytes([ack | 0xC0]), ask(refresh, mob(1), client=2, ident=6))
+    talk("mobile-wrong", mobile, ok, ask(refresh, mob(1)), ask(usual, mob(1), client=1), ask(usual, mob(0), client=1), ask(refresh, mob(1), client=0), ask(refresh, mob(3), client=2), ask(refresh, mob(1), client=1), ask(refresh, mob(1), client=2, how=wrong), bytes([detach | renew]), ask(refresh, mob(1), client=2),
+         ask(usual, mob(0), client=3), bytes([detach | renew | 4 << 3]), ask(refresh, mob(1), a(lifetime, u32(0)), client=2), ask(refresh, mob(1), client=3), ask(usual, client=1), ask(refresh, a(any_, struct.pack(">HB", 0x8030, 5) + bytes(5)), client=1))
+    talk("mobile-held", mobile, ask(usual, mob(0)), held, ask(refresh, mob(1), client=1), ask(refresh, mob(1), client=2), bytes([ack | 16]), bytes([ack | 0xC0]), ask(refresh, mob(1), client=3), bytes([detach]), ask(refresh, mob(1), client=2), bytes([ack | 0xC0]))
+    talk("mobile-later", mobile | 1, ask(usual, mob(0), a(additional, v6)), ask(refresh, mob(1), a(family, v6), client=1), bytes([time, 50]), ask(refresh, mob(1), a(family, v6), client=1), bytes([time | 8, 100]), ask(refresh, mob(1), client=2))
+    talk("mobile-no-room", mobile, ask(usual, mob(0)), bytes([hold | 16]), ask(refresh, mob(1), client=1), ask(refresh, mob(1), client=2), bytes([hold]), ask(refresh, mob(1), client=3))
+    talk("mobile-third-party", mobile | third, shows(0xF0, mob(0)), shows(0xF0, mob(1), method=refresh, client=bearer | 1), ask(refresh, mob(1), client=2), shows(0xF1, mob(1), method=refresh, client=bearer | 3), bytes([detach | moved]), shows(0xF1, mob(1), method=refresh, client=bearer | 2))
+    for n in (0, 1):
+        talk("alternate-%d" % n, sends_away | n, ok, ask(usual, client=0x60), ask(usual, client=0x20), ask(usual, a(token), client=1), ask(usual, a(additional, v6), client=2), ask(usual, a(any_, struct.pack(">HB", 0x8032, 0)), client=2), ask(refresh))
+        talk("alternate-full-%d" % n, sends_away | 2 | n, *(ask(usual, client=c) for c in (0, 1, 2, 3, 0x60, 0x70)), ask(refresh), ask(usual, a(token), client=2))
+    talk("draft-dual", sends_away | 3, ask(usual, a(any_, struct.pack(">HB", 0x8032, 4) + b"\2\0\0\0")), ask(usual, a(additional, v6), client=1))
+    change_ = attr(0x0003, b"\0\0\0\6")
+    talk("classic", 0, datagram(classic()), datagram(classic(change_)), datagram(classic(attr(0x0003, b"\0\0\0\2"))), datagram(classic(attr(0x0003, b"\0\0\0\4"))), datagram(classic(attr(0x0002, bytes(8)))), datagram(classic(attr(0x0008, bytes(20)))),
+         datagram(classic(attr(0x0041), attr(0x0042), attr(0x0043))), datagram(classic(), 0x10), datagram(classic(kind=2)), datagram(classic(attr(0x0006, b"name"), attr(0x8022, b"softwares"))))
+    talk("families", 1, ask(usual, a(additional, v6)), ask(refresh, a(family, v6), a(lifetime, u32(60))), ask(refresh, a(family, v4), a(lifetime, u32(900))), ask(permission, p(0), p(2)), bytes([time, 100]), ask(permission, p(2)), ask(refresh, a(family, v6)), ask(refresh, a(family, v4), a(lifetime, u32(0))),
+         ask(refresh, a(family, v4), a(lifetime, u32(0))), ask(permission, p(0)), ask(refresh, a(family, v6)), ask(refresh))
     talk("deferred-lookups", 0, bytes([store | 24]), ok, *(ask(refresh) for _ in range(3)))
 
 
