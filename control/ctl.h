@@ -19,6 +19,8 @@ struct ctl_dataplane;  // dpcmd/client.h
 struct ctl_api;        // api/server.h
 struct ctl_metrics;    // api/metrics.h
 struct ctl_session;    // loop/session.h
+struct ctl_upgrade;    // loop/upgrade.h
+struct ctl_takeover;   // loop/takeover.h
 
 struct ctl {
 	struct conf *conf;     // what control runs by; a reload puts another one in its place
@@ -26,9 +28,14 @@ struct ctl {
 	struct event_base *base;
 	uint64_t started_wall_ns;
 	bool stop, reload_due; // w: signal events
+	bool failed;           // stop is no orderly end
+	char *program;         // as it was called
+	int lock;              // of the run directory
 
 	struct ctl_dataplane *dataplane;
 	struct ctl_session *session; // attachment, store, TURN
 	struct ctl_api *api;
-	struct ctl_metrics *metrics; // NULL when off
+	struct ctl_metrics *metrics;   // NULL when off
+	struct ctl_upgrade *upgrade;   // NULL: none is under way
+	struct ctl_takeover *takeover; // NULL: this is no process of its own
 };

@@ -22,34 +22,31 @@
 #include "control/loop/loop.h"
 #include "control/loop/match.h"
 #include "control/loop/session.h"
+#include "control/loop/takeover.h"
+#include "control/loop/upgrade.h"
 
 #define WRITE_TIMEOUT_S 10 // an operator's tool that reads nothing for so long is cut off
 #define IDLE_TIMEOUT_S  60 // and one that asks nothing
 
-static int take_lock(const struct conf *conf)
+// The run directory is ours alone: by its lock, or because the control before hands over.
+static int own_directory(struct ctl *ctl)
 {
+	const char *directory = ctl->conf->run_directory;
 	pid_t holder;
-	int fd = ctl_lock_take(conf->run_directory, &holder);
 
+	if (ctl->takeover->link >= 0) {
+		int rc = ctl_takeover_wait(ctl->takeover, directory);
+		ctl->lock = ctl->takeover->lock;
+		ctl->takeover->lock = 0;
+		return rc;
+	}
+	int fd = ctl_lock_take(directory, &holder);
 	if (fd == -EBUSY)
-		tp_error("another turnpike-control (pid %d) works in %s", holder,
-			conf->run_directory);
+		tp_error("another turnpike-control (pid %d) works in %s", holder, directory);
 	else if (fd < 0)
-		tp_error("run directory %s: %s", conf->run_directory, strerror(-fd));
-	return fd;
-}
-
-static int create_dataplane(struct ctl *ctl)
-{
-	struct ctl_dataplane_options options = {.base = ctl->base,
-		.attached = ctl_session_attached,
-		.detached = ctl_session_detached,
-		.context = ctl->session};
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/dataplane.sock", ctl->conf->run_directory);
-	options.path = path;
-	return ctl_dataplane_create(&options, &ctl->dataplane);
+		tp_error("run directory %s: %s", directory, strerror(-fd));
+	ctl->lock = fd < 0 ? 0 : fd;
+	return fd < 0 ? fd : 0;
 }
 
 static int create_api(struct ctl *ctl)
@@ -58,11 +55,13 @@ static int create_api(struct ctl *ctl)
 		.run = ctl_operations_run(),
 		.context = ctl,
 		.write_timeout = {.tv_sec = WRITE_TIMEOUT_S},
-		.idle_timeout = {.tv_sec = IDLE_TIMEOUT_S}};
+		.idle_timeout = {.tv_sec = IDLE_TIMEOUT_S},
+		.listener = ctl->takeover->api};
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/control.sock", ctl->conf->run_directory);
 	options.path = path;
+	ctl->takeover->api = 0;
 	return ctl_api_create(&options, &ctl->api);
 }
 
@@ -73,7 +72,8 @@ static int create_metrics(struct ctl *ctl)
 
 	if (ctl->conf->metrics.address.family == TP_FAMILY_NONE)
 		return 0;
-	rc = ctl_metrics_create(ctl, &ctl->metrics);
+	rc = ctl_metrics_create(ctl, ctl->takeover->metrics, &ctl->metrics);
+	ctl->takeover->metrics = 0;
 	if (rc)
 		tp_error("metrics: cannot listen on %s port %u: %s",
 			tp_ip_format(&ctl->conf->metrics.address, text), ctl->conf->metrics.port,
@@ -88,6 +88,7 @@ static int explain(const char *what, int rc)
 	return rc;
 }
 
+// What takes long comes before the control before, if there is one, stops to serve.
 static int start(struct ctl *ctl)
 {
 	int rc;
@@ -97,23 +98,31 @@ static int start(struct ctl *ctl)
 		return explain("event loop", -ENOMEM);
 	rc = explain("users and peers", ctl_session_create(ctl, &ctl->session));
 	if (rc == 0)
+		rc = own_directory(ctl);
+	if (rc == 0)
 		rc = explain("control socket", create_api(ctl));
 	if (rc == 0)
 		rc = create_metrics(ctl);
 	if (rc == 0)
-		rc = explain("dataplane's socket", create_dataplane(ctl));
+		rc = explain("dataplane's socket", ctl_loop_dial(ctl));
+	if (rc == 0 && !ctl->takeover->attached)
+		ctl_takeover_ready(ctl->takeover);
 	return rc;
 }
 
 // Whoever still waits for an answer gets one before the socket that it goes to is closed.
 static void end(struct ctl *ctl)
 {
+	ctl_upgrade_free(ctl);
 	ctl_dataplane_destroy(ctl->dataplane);
 	ctl_session_destroy(ctl->session);
 	ctl_metrics_destroy(ctl->metrics);
 	ctl_api_destroy(ctl->api);
+	ctl_takeover_close(ctl->takeover);
 	if (ctl->base)
 		event_base_free(ctl->base);
+	if (ctl->lock > 0)
+		close(ctl->lock);
 }
 
 int main(int argc, char *argv[])
@@ -123,9 +132,11 @@ int main(int argc, char *argv[])
 		.out = stdout,
 		.errors = stderr,
 		.prepare = ctl_auth_prepare};
-	struct ctl ctl = {.started_wall_ns = tp_wall_ns()};
+	struct ctl_takeover takeover;
+	struct ctl ctl = {
+		.started_wall_ns = tp_wall_ns(), .program = argv[0], .takeover = &takeover};
 	struct conf *conf;
-	int lock, rc;
+	int rc;
 
 	rc = conf_main(&program, argc, argv, &conf);
 	if (rc != CONF_MAIN_RUN)
@@ -134,16 +145,12 @@ int main(int argc, char *argv[])
 	signal(SIGPIPE, SIG_IGN);
 	ctl.conf = conf;
 	ctl.conf_wall_ns = ctl.started_wall_ns;
-	lock = take_lock(conf);
-	rc = lock < 0 ? lock : 0;
-	if (rc == 0) {
-		ctl_match_warn_transports(conf);
-		rc = start(&ctl);
-		if (rc == 0)
-			rc = ctl_loop_run(&ctl);
-		end(&ctl);
-		close(lock);
-	}
+	ctl_takeover_asked(&takeover);
+	ctl_match_warn_transports(conf);
+	rc = start(&ctl);
+	if (rc == 0)
+		rc = ctl_loop_run(&ctl);
+	end(&ctl);
 	conf_free(ctl.conf);
 	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
 }

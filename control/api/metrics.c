@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <event2/listener.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "control/api/metrics_text.h"
 #include "control/dpcmd/client.h"
@@ -18,6 +21,8 @@
 struct ctl_metrics {
 	struct ctl *ctl;
 	struct evhttp *http;
+	struct evhttp_bound_socket *socket;
+	bool paused;
 	unsigned int under_way;
 };
 
@@ -75,7 +80,7 @@ static void scrape_answer(void *context, const struct tp_status_reply *reply)
 static void on_scrape(struct evhttp_request *request, void *arg)
 {
 	struct ctl_metrics *m = arg;
-	struct scrape *s = m->under_way < MAX_UNDER_WAY ? malloc(sizeof(*s)) : NULL;
+	struct scrape *s = !m->paused && m->under_way < MAX_UNDER_WAY ? malloc(sizeof(*s)) : NULL;
 
 	if (!s) {
 		evhttp_send_error(request, HTTP_SERVUNAVAIL, NULL);
@@ -86,10 +91,41 @@ static void on_scrape(struct evhttp_request *request, void *arg)
 	ctl_dataplane_status(m->ctl->dataplane, scrape_answer, s);
 }
 
-int ctl_metrics_create(struct ctl *ctl, struct ctl_metrics **out)
+// Whether the socket of the control before stands where the configuration wants one.
+static bool stands_at(int listener, const struct conf *conf)
+{
+	struct sockaddr_storage sa = {0};
+	socklen_t length = sizeof(sa);
+	struct tp_addr addr;
+
+	return getsockname(listener, (struct sockaddr *)&sa, &length) == 0 &&
+	       tp_addr_from_sockaddr(&sa, &addr) == 0 && addr.port == conf->metrics.port &&
+	       tp_ip_equal(&addr.ip, &conf->metrics.address);
+}
+
+static int listen_at(struct ctl_metrics *m, int listener)
+{
+	const struct conf *conf = m->ctl->conf;
+	char address[TP_ADDR_STRLEN];
+
+	if (listener > 0 && stands_at(listener, conf)) {
+		m->socket = evhttp_accept_socket_with_handle(m->http, listener);
+		if (!m->socket)
+			close(listener);
+		return m->socket ? 0 : -ENOMEM;
+	}
+	if (listener > 0)
+		close(listener);
+	tp_ip_format(&conf->metrics.address, address);
+	errno = 0;
+	m->socket = evhttp_bind_socket_with_handle(m->http, address, conf->metrics.port);
+	return m->socket ? 0 : errno ? -errno : -EADDRNOTAVAIL;
+}
+
+int ctl_metrics_create(struct ctl *ctl, int listener, struct ctl_metrics **out)
 {
 	struct ctl_metrics *m = calloc(1, sizeof(*m));
-	char address[TP_ADDR_STRLEN];
+	int rc;
 
 	if (!m)
 		return -ENOMEM;
@@ -104,10 +140,8 @@ int ctl_metrics_create(struct ctl *ctl, struct ctl_metrics **out)
 	evhttp_set_max_body_size(m->http, 0);
 	evhttp_set_timeout(m->http, CLIENT_TIMEOUT_S);
 	evhttp_set_cb(m->http, "/metrics", on_scrape, m);
-	tp_ip_format(&ctl->conf->metrics.address, address);
-	errno = 0;
-	if (evhttp_bind_socket(m->http, address, ctl->conf->metrics.port) < 0) {
-		int rc = errno ? -errno : -EADDRNOTAVAIL;
+	rc = listen_at(m, listener);
+	if (rc) {
 		ctl_metrics_destroy(m);
 		return rc;
 	}
@@ -122,4 +156,25 @@ void ctl_metrics_destroy(struct ctl_metrics *m)
 	if (m->http)
 		evhttp_free(m->http);
 	free(m);
+}
+
+int ctl_metrics_listener(const struct ctl_metrics *m)
+{
+	return evhttp_bound_socket_get_fd(m->socket);
+}
+
+void ctl_metrics_pause(struct ctl_metrics *m)
+{
+	if (!m)
+		return;
+	m->paused = true;
+	evconnlistener_disable(evhttp_bound_socket_get_listener(m->socket));
+}
+
+void ctl_metrics_resume(struct ctl_metrics *m)
+{
+	if (!m)
+		return;
+	m->paused = false;
+	evconnlistener_enable(evhttp_bound_socket_get_listener(m->socket));
 }

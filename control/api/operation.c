@@ -60,6 +60,8 @@ static const struct ctl_operation operations[] = {
 		.help = "reads the configuration file again and applies what changes live",
 		.param = {{"check", CTL_PARAM_BOOLEAN, 0, 0,
 			"true: says what would change, changes nothing"}}},
+	[CTL_OP_UPGRADE_CONTROL] = {.name = "upgrade.control",
+		.help = "starts turnpike-control anew from its file and hands over to it"},
 };
 
 const struct ctl_operation *ctl_operation_at(unsigned int id)

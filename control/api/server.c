@@ -38,6 +38,8 @@ struct ctl_api {
 	char *path;
 	int fd;
 	struct event *acceptable;
+	const char *paused;                      // why; NULL: it is not
+	bool disowned;                           // the socket is another process's
 	TAILQ_HEAD(client_list, client) clients; // by their last request, longest ago first
 	unsigned int n_clients;
 };
@@ -119,6 +121,12 @@ static void run_line(struct client *c, const char *line, size_t length)
 		return;
 	}
 	touch(c);
+	if (c->api->paused) {
+		client_send(c, ctl_rpc_error(request.id, CTL_RPC_UNAVAILABLE, c->api->paused));
+		ctl_rpc_request_fini(&request);
+		free(call);
+		return;
+	}
 	call->client = c;
 	call->id = json_incref(request.id);
 	c->under_way++;
@@ -317,10 +325,12 @@ int ctl_api_create(const struct ctl_api_options *options, struct ctl_api **out)
 	if (!api)
 		return -ENOMEM;
 	api->options = *options;
-	api->fd = -1;
+	api->fd = options->listener > 0 ? options->listener : -1;
 	TAILQ_INIT(&api->clients);
 	api->path = strdup(options->path);
-	rc = api->path ? listen_on(api) : -ENOMEM;
+	rc = api->path ? 0 : -ENOMEM;
+	if (rc == 0 && api->fd < 0)
+		rc = listen_on(api);
 	if (rc == 0) {
 		api->acceptable =
 			event_new(options->base, api->fd, EV_READ | EV_PERSIST, on_accept, api);
@@ -349,8 +359,43 @@ void ctl_api_destroy(struct ctl_api *api)
 	}
 	if (api->fd >= 0) {
 		close(api->fd);
-		unlink(api->path);
+		if (!api->disowned)
+			unlink(api->path);
 	}
 	free(api->path);
 	free(api);
+}
+
+int ctl_api_listener(const struct ctl_api *api)
+{
+	return api->fd;
+}
+
+void ctl_api_pause(struct ctl_api *api, const char *why)
+{
+	api->paused = why;
+	event_del(api->acceptable);
+}
+
+void ctl_api_resume(struct ctl_api *api)
+{
+	api->paused = NULL;
+	event_add(api->acceptable, NULL);
+}
+
+void ctl_api_disown(struct ctl_api *api)
+{
+	api->disowned = true;
+}
+
+bool ctl_api_quiet(const struct ctl_api *api)
+{
+	const struct client *c;
+
+	TAILQ_FOREACH(c, &api->clients, entry) {
+		if (c->under_way > 0 ||
+			(c->stream && evbuffer_get_length(bufferevent_get_output(c->stream)) > 0))
+			return false;
+	}
+	return true;
 }

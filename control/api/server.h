@@ -24,6 +24,7 @@ struct ctl_api_options {
 	void *context;
 	struct timeval write_timeout; // a client that reads nothing for so long is cut off
 	struct timeval idle_timeout; // one that asks nothing and waits for nothing for so long, too
+	int listener;                // of the control before, at that path; taken. 0: makes one
 };
 
 #define CTL_API_MAX_CLIENTS   32           // one more: the longest silent one has to go
@@ -34,6 +35,16 @@ struct ctl_api_options {
 int ctl_api_create(const struct ctl_api_options *options, struct ctl_api **out);
 // Closes all clients and removes the socket. Calls under way must have been answered.
 void ctl_api_destroy(struct ctl_api *api);
+
+// For handing over. Paused, nobody is accepted and whoever is connected is refused with `why`, a
+// literal.
+int ctl_api_listener(const struct ctl_api *api);
+void ctl_api_pause(struct ctl_api *api, const char *why);
+void ctl_api_resume(struct ctl_api *api);
+// The socket is another process's: _destroy leaves it.
+void ctl_api_disown(struct ctl_api *api);
+// Nobody waits for an answer, written or to come.
+bool ctl_api_quiet(const struct ctl_api *api);
 
 // Takes `result`.
 void ctl_call_reply(struct ctl_call *call, json_t *result);

@@ -20,6 +20,7 @@ static const struct cli_command commands[] = {
 	{"relay", "undrain", CTL_OP_RELAY_UNDRAIN, NULL, cli_relay_change},
 	{"relay", "remove", CTL_OP_RELAY_REMOVE, NULL, cli_relay_change},
 	{"reload", NULL, CTL_OP_RELOAD, NULL, cli_reload},
+	{"upgrade", "control", CTL_OP_UPGRADE_CONTROL, NULL, cli_upgrade_control},
 	{"help", NULL, CTL_OP_HELP, NULL, cli_help},
 };
 

@@ -123,7 +123,13 @@ static int read_answer(const char *line, size_t length, json_t **result)
 
 int cli_ask_control(const char *path, const char *method, json_t *params, json_t **result)
 {
-	uint64_t give_up_ns = tp_now_ns() + CLI_TIMEOUT_MS * TP_NS_PER_MS;
+	return cli_ask_control_within(path, CLI_TIMEOUT_MS, method, params, result);
+}
+
+int cli_ask_control_within(const char *path, unsigned int timeout_ms, const char *method,
+	json_t *params, json_t **result)
+{
+	uint64_t give_up_ns = tp_now_ns() + timeout_ms * TP_NS_PER_MS;
 	char *question, *line = NULL;
 	size_t length;
 	int fd, rc;

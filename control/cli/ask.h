@@ -10,6 +10,9 @@
 // One call. 0 with *result, owned by the caller; -EREMOTEIO: refused, the error object is in
 // *result; -EPROTO: what came is no answer; -ETIMEDOUT and -errno of connect: nobody answered.
 int cli_ask_control(const char *path, const char *method, json_t *params, json_t **result);
+// The same for what takes control longer than CLI_TIMEOUT_MS.
+int cli_ask_control_within(const char *path, unsigned int timeout_ms, const char *method,
+	json_t *params, json_t **result);
 
 // 0, -EPROTO, -ETIMEDOUT, -errno of connect.
 int cli_ask_dataplane(const char *path, struct tp_status_reply *out);

@@ -58,4 +58,5 @@ enum cli_exit cli_relay_list(const struct cli_args *args);
 enum cli_exit cli_relay_ports(const struct cli_args *args);
 enum cli_exit cli_relay_change(const struct cli_args *args); // drain, undrain, remove
 enum cli_exit cli_reload(const struct cli_args *args);
+enum cli_exit cli_upgrade_control(const struct cli_args *args);
 enum cli_exit cli_help(const struct cli_args *args);

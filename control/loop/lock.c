@@ -19,7 +19,7 @@ static pid_t read_holder(int fd)
 	return n > 0 ? (pid_t)strtol(text, NULL, 10) : 0;
 }
 
-static int write_holder(int fd)
+int ctl_lock_inherit(int fd)
 {
 	char text[24];
 	int n = snprintf(text, sizeof(text), "%d\n", getpid());
@@ -48,7 +48,7 @@ int ctl_lock_take(const char *run_directory, pid_t *holder)
 		close(fd);
 		return rc;
 	}
-	rc = write_holder(fd);
+	rc = ctl_lock_inherit(fd);
 	if (rc) {
 		close(fd);
 		return rc;

@@ -8,3 +8,7 @@
 // returned descriptor is open. -EBUSY: another process holds it, *holder is its pid (0: unknown);
 // else -errno.
 int ctl_lock_take(const char *run_directory, pid_t *holder);
+
+// Writes our pid into a lock that came from another control, which holds it no longer or goes on
+// holding it with us. 0 or -errno.
+int ctl_lock_inherit(int fd);

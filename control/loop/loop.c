@@ -2,14 +2,19 @@
 #include "control/loop/loop.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/notify.h"
+#include "control/dpcmd/client.h"
 #include "control/loop/reload.h"
 #include "control/loop/session.h"
+#include "control/loop/takeover.h"
+#include "control/loop/upgrade.h"
 
 static void on_end(evutil_socket_t number, short events, void *arg)
 {
@@ -82,6 +87,19 @@ static void arm(struct event *timer, uint64_t deadline_ns)
 	evtimer_add(timer, &tv);
 }
 
+int ctl_loop_dial(struct ctl *ctl)
+{
+	struct ctl_dataplane_options options = {.base = ctl->base,
+		.attached = ctl_session_attached,
+		.detached = ctl_session_detached,
+		.context = ctl->session};
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/dataplane.sock", ctl->conf->run_directory);
+	options.path = path;
+	return ctl_dataplane_create(&options, &ctl->dataplane);
+}
+
 int ctl_loop_run(struct ctl *ctl)
 {
 	struct loop_events events;
@@ -89,6 +107,7 @@ int ctl_loop_run(struct ctl *ctl)
 
 	while (rc == 0 && !ctl->stop) {
 		reload(ctl);
+		ctl_upgrade_step(ctl);
 		bool more = ctl_session_work(ctl->session);
 		bool block = !more && ctl_session_sleep(ctl->session);
 
@@ -101,7 +120,9 @@ int ctl_loop_run(struct ctl *ctl)
 		if (block)
 			ctl_session_wake(ctl->session);
 	}
-	if (rc == 0)
+	if (rc == 0 && ctl->failed)
+		rc = -EIO;
+	if (rc == 0 && !ctl_upgrade_done(ctl))
 		tp_notify_service_manager("STOPPING=1");
 	events_free(&events);
 	return rc;

@@ -10,6 +10,7 @@
 #include "control/alloc/expiry.h"
 #include "control/dpcmd/client.h"
 #include "control/loop/match.h"
+#include "control/loop/takeover.h"
 #include "control/turn/policy.h"
 #include "control/turn/turn.h"
 
@@ -38,6 +39,7 @@ static void synchronised(struct ctl_session *s, const struct tp_ack *ack)
 	s->in_step = true;
 	tp_notice("ready: the dataplane is in step, %llu left-over objects deleted",
 		(unsigned long long)ack->deleted);
+	ctl_takeover_ready(s->ctl->takeover);
 	tp_notify_service_manager("READY=1\nSTATUS=attached");
 }
 
@@ -80,7 +82,7 @@ static bool take_acks(struct ctl_session *s)
 // Requests wait until the replay is on its way: a permission must not overtake its allocation.
 static bool accepts_requests(const struct ctl_session *s)
 {
-	return s->sync.end_sequence != 0 &&
+	return !s->held && s->sync.end_sequence != 0 &&
 	       ctl_command_queue_room(&s->commands) >= ROOM_FOR_REQUEST(s->attachment.command.size);
 }
 
@@ -205,6 +207,16 @@ uint64_t ctl_session_deadline(const struct ctl_session *s)
 			deadline = expiry;
 	}
 	return deadline;
+}
+
+void ctl_session_hold(struct ctl_session *s, bool held)
+{
+	s->held = held;
+}
+
+bool ctl_session_quiet(const struct ctl_session *s)
+{
+	return !s->attached || !s->turn || ctl_turn_counters(s->turn)->pending == 0;
 }
 
 // ---- for the operator

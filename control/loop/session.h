@@ -38,6 +38,11 @@ void ctl_session_wake(struct ctl_session *s);
 // When _work must run again at the latest (CLOCK_MONOTONIC).
 uint64_t ctl_session_deadline(const struct ctl_session *s);
 
+// Held: requests stay where the workers put them. What is under way ends, then the session is
+// quiet.
+void ctl_session_hold(struct ctl_session *s, bool held);
+bool ctl_session_quiet(const struct ctl_session *s);
+
 // For control/api. The store is NULL until the first attachment, and stays while detached.
 struct ctl_store *ctl_session_store(struct ctl_session *s);
 const struct ctl_turn *ctl_session_turn(const struct ctl_session *s);

@@ -27,6 +27,7 @@ struct ctl_session {
 	struct ctl_punt_in punt_in;
 	struct ctl_sync sync;
 	bool in_step;
+	bool held;         // no requests are taken
 	bool settings_due; // the dataplane was not told yet
 	uint64_t settings_sequence;
 	bool settings_in_force;

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// `upgrade control`: who is in charge now.
+#include <stdio.h>
+
+#include "control/cli/ask.h"
+#include "control/cli/json.h"
+#include "control/cli/table.h"
+
+#define TIMEOUT_MS 60000 // starting, ending its requests, adopting
+
+enum cli_exit cli_upgrade_control(const struct cli_args *args)
+{
+	json_t *result = NULL;
+	struct cli_table t;
+	char line[100];
+	int rc = cli_ask_control_within(
+		args->control_socket, TIMEOUT_MS, "upgrade.control", args->params, &result);
+
+	if (rc)
+		return cli_explain(rc, result, args->control_socket);
+	if (args->json) {
+		cli_print_json(result);
+		return CLI_OK;
+	}
+	cli_table_init(&t, "ll");
+	snprintf(line, sizeof(line), "%lld", (long long)cli_integer(result, "pid"));
+	cli_table_row(&t, "control is now pid", line);
+	cli_table_row(&t, "version", cli_text(result, "version"));
+	snprintf(line, sizeof(line), "%.1f ms",
+		json_number_value(json_object_get(result, "handover_ms")));
+	cli_table_row(&t, "requests waited", line);
+	cli_table_print(&t, stdout, "");
+	json_decref(result);
+	return CLI_OK;
+}
