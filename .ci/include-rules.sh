@@ -26,6 +26,7 @@ function library_allowed(header, file) {
 	if (header ~ /^rte_/) return file ~ /^(dataplane|bench)\//
 	if (header ~ /^bpf\/bpf_(helpers|endian|core_read|tracing)\.h$/ && file ~ /^bpf\//) return 1
 	if (header ~ /^(bpf|xdp)\//) return file ~ /^dataplane\/setup\//
+	if (header ~ /^seccomp/) return file ~ /^common\/privilege\//
 	if (header ~ /^libmnl\//) return file ~ /^dataplane\//
 	if (header ~ /^(unistr|uninorm|unictype|unigbrk)\.h$/) return file ~ /^control\/auth\//
 	if (header ~ /^openssl\//) return file ~ /^control\/(auth|stream)\//

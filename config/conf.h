@@ -70,6 +70,12 @@ enum conf_access_tokens {
 	CONF_TOKENS_COTURN, // also session keys cut to 16 bytes
 };
 
+enum conf_seccomp {
+	CONF_SECCOMP_KILL,
+	CONF_SECCOMP_LOG,
+	CONF_SECCOMP_OFF,
+};
+
 enum conf_transport { // bits
 	CONF_TRANSPORT_UDP = 1,
 	CONF_TRANSPORT_TCP = 2,
@@ -161,6 +167,12 @@ struct conf {
 		CONF_LOG_INFO,
 		CONF_LOG_DEBUG
 	} log_level;
+
+	struct {
+		char *user, *group; // NULL when not given
+		enum conf_seccomp seccomp;
+		bool core_dumps;
+	} privileges;
 
 	struct conf_port ports[CONF_MAX_PORTS];
 	size_t n_ports;

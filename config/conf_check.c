@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/abi/abi.h"
+#include "common/privilege/account.h"
 #include "config/conf_check.h"
 #include "config/conf_load.h"
 
@@ -167,9 +168,13 @@ void conf_check(struct conf *conf, unsigned int cores, struct conf_report *repor
 static void check_readable(const char *path, const char *file, struct conf_report *report)
 {
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char self[TP_ACCOUNT_TEXT];
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0 && errno == EACCES)
+		conf_problem(report, path, "%s cannot be read: %s (by %s)", file, strerror(EACCES),
+			tp_account_self(self));
+	else if (fd < 0 || fstat(fd, &st) < 0)
 		conf_problem(report, path, "%s cannot be read: %s", file, strerror(errno));
 	else if (!S_ISREG(st.st_mode))
 		conf_problem(report, path, "%s is not a file", file);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/base/hash.h"
+#include "common/privilege/account.h"
 #include "config/conf_document.h"
 
 #define LOAD_MAX_BYTES (16U << 20)
@@ -278,7 +279,7 @@ static int load(const char *path, bool waits, struct conf **out, FILE *errors)
 {
 	struct conf_report report = {.file = path, .errors = errors};
 	struct conf_source source = {.name = path, .cores = load_cores(), .files = true};
-	char *text = NULL;
+	char *text = NULL, self[TP_ACCOUNT_TEXT];
 	int fd, rc;
 
 	*out = NULL;
@@ -290,6 +291,9 @@ static int load(const char *path, bool waits, struct conf **out, FILE *errors)
 		conf_problem(&report, "", "is larger than %u MiB", LOAD_MAX_BYTES >> 20);
 	else if (rc == -EINVAL)
 		conf_problem(&report, "", "is not a file");
+	else if (rc == -EACCES)
+		conf_problem(&report, "", "cannot be read: %s (by %s)", strerror(-rc),
+			tp_account_self(self));
 	else if (rc)
 		conf_problem(&report, "", "cannot be read: %s", strerror(-rc));
 	if (rc)
@@ -354,6 +358,8 @@ void conf_free(struct conf *conf)
 	free(conf->realm);
 	free(conf->software);
 	free(conf->run_directory);
+	free(conf->privileges.user);
+	free(conf->privileges.group);
 	free(conf->path);
 	free(conf);
 }

@@ -42,6 +42,8 @@ static const char *const idle_modes[] = {
 	[CONF_IDLE_POLL] = "poll", [CONF_IDLE_BACKOFF] = "backoff", NULL};
 static const char *const transports[] = {"udp", "tcp", "tls", "dtls", NULL};
 static const char *const log_levels[] = {"error", "warning", "notice", "info", "debug", NULL};
+static const char *const seccomp_modes[] = {[CONF_SECCOMP_KILL] = "kill",
+	[CONF_SECCOMP_LOG] = "log", [CONF_SECCOMP_OFF] = "off", NULL};
 static const char *const oauth_algorithms[] = {"A256GCM", "A128GCM", NULL};
 static const char *const relay_forms[] = {"address", "prefix", NULL};
 static const char *const user_forms[] = {"password", "key", NULL};
@@ -61,6 +63,18 @@ static const struct conf_option schema[] = {
 	.help = "Directory of the sockets and locks of one appliance. Two appliances on a machine have one each."},
 {"log_level", CONF_CHOICE, LIVE, .min = CONF_LOG_ERROR, TOP(log_level), .choices = log_levels, .default_json = "\"info\"",
 	.help = "The most verbose messages written to stderr."},
+
+{"privileges", CONF_OBJECT, .default_json = "{}", .help = "What daemons keep of what they were started with. Whatever is said here, they keep only the capabilities that they need: the dataplane NET_ADMIN, NET_RAW, BPF, PERFMON and IPC_LOCK, control none, or NET_BIND_SERVICE where metrics.port is below 1024."},
+{"privileges.user", CONF_STRING, RESTART_BOTH, .min = 1, .max = 32, TOP(privileges.user), .check = conf_check_word,
+	.default_note = "turnpike where this user exists, else root",
+	.help = "User that daemons started as root become. It must be able to read this document and the files that it names, for a reload: mode 0640, owner root, and the user's group."},
+{"privileges.group", CONF_STRING, RESTART_BOTH, .min = 1, .max = 32, TOP(privileges.group), .check = conf_check_word,
+	.default_note = "the user's own group",
+	.help = "Group that they take, and that the sockets in run_directory belong to: who is in it may use turnpikectl."},
+{"privileges.seccomp", CONF_CHOICE, RESTART_BOTH, .min = CONF_SECCOMP_KILL, TOP(privileges.seccomp), .choices = seccomp_modes, .default_json = "\"kill\"",
+	.help = "What becomes of a daemon that makes a system call it has no use for: kill ends it by SIGSYS, log writes a line to the kernel's log and lets it go on, off filters nothing."},
+{"privileges.core_dumps", CONF_BOOLEAN, RESTART_CONTROL, TOP(privileges.core_dumps), .default_json = "false",
+	.help = "Whether turnpike-control may leave core files and be looked at by debuggers of its user; its memory holds passwords. The dataplane, which forgets them, always may."},
 
 {"ports", CONF_LIST, RESTART_DATAPLANE, .required = true, .min = 1, .max = CONF_MAX_PORTS, INLINE(ports, n_ports),
 	.help = "The ports that the dataplane drives."},

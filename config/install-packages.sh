@@ -6,7 +6,7 @@ set -euo pipefail
 
 packages=(
 	gcc clang llvm meson ninja-build pkg-config bpftool
-	dpdk libdpdk-dev libbpf-dev libxdp-dev libmnl-dev libssl-dev libevent-dev libjansson-dev libunistring-dev libcmocka-dev
+	dpdk libdpdk-dev libbpf-dev libxdp-dev libmnl-dev libseccomp-dev libssl-dev libevent-dev libjansson-dev libunistring-dev libcmocka-dev
 	linux-libc-dev libc6-dev
 	coturn ethtool iproute2 procps kmod python3
 )

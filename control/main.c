@@ -21,6 +21,7 @@
 #include "control/loop/lock.h"
 #include "control/loop/loop.h"
 #include "control/loop/match.h"
+#include "control/loop/privileges.h"
 #include "control/loop/session.h"
 #include "control/loop/takeover.h"
 #include "control/loop/upgrade.h"
@@ -147,7 +148,11 @@ int main(int argc, char *argv[])
 	ctl.conf_wall_ns = ctl.started_wall_ns;
 	ctl_takeover_asked(&takeover);
 	ctl_match_warn_transports(conf);
-	rc = start(&ctl);
+	rc = ctl_privileges_drop(conf);
+	if (rc == 0)
+		rc = start(&ctl);
+	if (rc == 0)
+		rc = ctl_privileges_filter(conf);
 	if (rc == 0)
 		rc = ctl_loop_run(&ctl);
 	end(&ctl);

@@ -16,6 +16,7 @@
 #include "dataplane/path/nonce_key.h"
 #include "dataplane/path/police.h"
 #include "dataplane/path/settings.h"
+#include "dataplane/setup/xdp.h"
 #include "dataplane/table/flow_table.h"
 #include "dataplane/table/locals.h"
 #include "dataplane/table/next_hop.h"
@@ -82,5 +83,6 @@ struct dp {
 	struct dp_steer *steer;
 	struct dp_apply *apply;
 	struct dp_manage *manage;
+	struct dp_xdp_seen xdp_seen[TP_MAX_PORTS]; // before privileges went; by place in the config
 	int lock_fd; // flock on RUN_DIRECTORY/dataplane.lock
 };

@@ -156,6 +156,8 @@ static int relay(struct dp *dp)
 	rc = workers_start(dp);
 	if (rc == 0)
 		rc = dp_steer_open(dp);
+	if (rc == 0)
+		rc = dp_privileges_filter(dp);
 	if (rc == 0) {
 		say_ready(dp);
 		rc = dp_manage_run(dp->manage);
@@ -204,6 +206,8 @@ static int run(const struct conf *conf)
 	dp->lock_fd = -1;
 	dp->started_wall_ns = tp_wall_ns();
 	rc = tp_random_bytes(&dp->instance, sizeof(dp->instance));
+	if (rc == 0)
+		rc = dp_privileges_drop(dp);
 	if (rc == 0)
 		rc = dp_lock_open(dp);
 	if (rc == 0)

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static pid_t read_holder(int fd)
@@ -35,11 +34,9 @@ int ctl_lock_take(const char *run_directory, pid_t *holder)
 	int fd, rc;
 
 	*holder = 0;
-	if (mkdir(run_directory, 0755) < 0 && errno != EEXIST)
-		return -errno;
 	if (snprintf(path, sizeof(path), "%s/control.lock", run_directory) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660);
 	if (fd < 0)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {

@@ -9,19 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
-
-static int lock_directory(const char *path)
-{
-	if (mkdir(path, 0750) == 0 || errno == EEXIST)
-		return 0;
-	int rc = -errno;
-	tp_error("run_directory %s cannot be made: %s", path, strerror(errno));
-	return rc;
-}
 
 // The holder wrote its pid into the file; 0 when it has not come that far.
 static int lock_holder(int fd)
@@ -61,10 +51,8 @@ int dp_lock_open(struct dp *dp)
 	int rc;
 
 	dp->lock_fd = -1;
-	if ((rc = lock_directory(dp->conf->run_directory)) < 0)
-		return rc;
 	snprintf(path, sizeof(path), "%s/dataplane.lock", dp->conf->run_directory);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660);
 	if (fd < 0) {
 		rc = -errno;
 		tp_error("%s cannot be opened: %s", path, strerror(errno));

@@ -143,8 +143,8 @@ int dp_port_af_xdp_create(
 	steer->claim_fd = rc;
 	const struct dp_trace *trace =
 		dp_traces_find(&dp->steer->traces, conf->interface, interface->index, false);
-	if ((rc = dp_xdp_remove_stale(
-		     conf->interface, interface->index, trace ? trace->xdp_id : 0)) < 0)
+	if ((rc = dp_xdp_remove_stale(conf->interface, interface->index, trace ? trace->xdp_id : 0,
+		     &dp->xdp_seen[port->index])) < 0)
 		return rc;
 	snprintf(vdev, 32, "net_af_xdp%u", port->index);
 	snprintf(arguments, sizeof(arguments),

@@ -6,7 +6,14 @@
 
 #include "dataplane/dp.h"
 
-// flock on RUN_DIRECTORY/dataplane.lock (creates the directory, 0750): -EBUSY names the holder's
+// While the process is what it was started as, and has one thread: makes the run directory and hands
+// it over, looks at what only root is shown (whose XDP programs and sockets stand in the way), then
+// gives up user and capabilities (privileges.*, docs/architecture.md).
+int dp_privileges_drop(struct dp *dp);
+// The filter of system calls, for all threads: when nothing but work and the end is left to do.
+int dp_privileges_filter(const struct dp *dp);
+
+// flock on RUN_DIRECTORY/dataplane.lock, in a directory that is there: -EBUSY names the holder's
 // pid.
 int dp_lock_open(struct dp *dp);
 void dp_lock_close(struct dp *dp);
@@ -28,7 +35,7 @@ int dp_ports_open(struct dp *dp);
 void dp_ports_close(struct dp *dp);
 
 // Steering: fills listener, range and local maps of every port, attaches the guards, merges the
-// relay range into ip_local_reserved_ports, names sockets that already hold ports of it.
+// relay range into ip_local_reserved_ports.
 int dp_steer_open(struct dp *dp);
 // Orderly stop: programs, guards and reserved ports are put back as found.
 void dp_steer_close(struct dp *dp);

@@ -8,7 +8,6 @@
 
 #include "common/base/log.h"
 #include "dataplane/setup/guard.h"
-#include "dataplane/setup/port_holders.h"
 #include "dataplane/setup/reserved_ports.h"
 #include "dataplane/setup/setup.h"
 #include "dataplane/setup/xdp.h"
@@ -118,8 +117,6 @@ int dp_steer_open(struct dp *dp)
 
 	if (!steer_has_kernel_side(dp))
 		return 0;
-	if ((rc = dp_port_holders_check(dp->conf)) < 0)
-		return rc;
 	steer_forget_others(dp);
 	if ((rc = steer_reserve_ports(dp)) < 0)
 		return rc;

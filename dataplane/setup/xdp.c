@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <assert.h>
 #include <errno.h>
 #include <linux/if_link.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@ int dp_xdp_attached(uint32_t ifindex, uint32_t *prog_id)
 // Name of a loaded program; reading it by id takes CAP_SYS_ADMIN. 0 or -errno.
 static int xdp_name(uint32_t prog_id, char out[BPF_OBJ_NAME_LEN])
 {
+	static_assert(DP_XDP_NAME_BYTES == BPF_OBJ_NAME_LEN);
 	struct bpf_prog_info info = {0};
 	uint32_t len = sizeof(info);
 	int fd = bpf_prog_get_fd_by_id(prog_id);
@@ -59,9 +61,19 @@ int dp_xdp_detach(uint32_t ifindex, uint32_t prog_id)
 	return bpf_xdp_detach((int)ifindex, 0, NULL);
 }
 
-int dp_xdp_remove_stale(const char *interface, uint32_t ifindex, uint32_t recorded_id)
+struct dp_xdp_seen dp_xdp_look(uint32_t ifindex)
 {
-	char name[BPF_OBJ_NAME_LEN] = "?";
+	struct dp_xdp_seen seen = {0};
+
+	if (dp_xdp_attached(ifindex, &seen.id) < 0 || xdp_name(seen.id, seen.name) < 0)
+		seen.id = 0;
+	return seen;
+}
+
+int dp_xdp_remove_stale(const char *interface, uint32_t ifindex, uint32_t recorded_id,
+	const struct dp_xdp_seen *seen)
+{
+	const char *name = "?";
 	uint32_t id;
 	int rc = dp_xdp_attached(ifindex, &id);
 
@@ -71,7 +83,9 @@ int dp_xdp_remove_stale(const char *interface, uint32_t ifindex, uint32_t record
 	}
 	if (!id)
 		return 0;
-	int named = xdp_name(id, name);
+	int named = seen->id == id ? 0 : -EPERM;
+	if (named == 0)
+		name = seen->name;
 	if (id != recorded_id &&
 		(named < 0 || strncmp(name, TP_STEER_PREFIX, strlen(TP_STEER_PREFIX)) != 0)) {
 		tp_error("%s already has the XDP program '%s' (id %u), which is not ours: detach "

@@ -4,13 +4,26 @@
 
 #include <stdint.h>
 
+#define DP_XDP_NAME_BYTES 16
+
+// A program as it was seen while the process could still read names; id 0: none.
+struct dp_xdp_seen {
+	uint32_t id;
+	char name[DP_XDP_NAME_BYTES];
+};
+
 // Id of the program attached to the interface in any mode, 0 for none. 0 or -errno.
 int dp_xdp_attached(uint32_t ifindex, uint32_t *prog_id);
 
+// Id and name of the program on an interface. Reading the name takes CAP_SYS_ADMIN: none is seen
+// without it.
+struct dp_xdp_seen dp_xdp_look(uint32_t ifindex);
+
 // Detaches what a crashed run left. `recorded_id` is the program that run wrote down (0: none): it
-// tells ours where reading names takes a capability this process lacks. -EBUSY and a message when
+// tells ours where the name was not to be had; `seen` tells ours by name. -EBUSY and a message when
 // the program is anybody else's.
-int dp_xdp_remove_stale(const char *interface, uint32_t ifindex, uint32_t recorded_id);
+int dp_xdp_remove_stale(const char *interface, uint32_t ifindex, uint32_t recorded_id,
+	const struct dp_xdp_seen *seen);
 
 // Detaches the program with that id and no other. 0 (also when it is not there) or -errno.
 int dp_xdp_detach(uint32_t ifindex, uint32_t prog_id);

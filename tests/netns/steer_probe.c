@@ -186,9 +186,9 @@ int main(int argc, char **argv)
 
 	p.dp.conf = &p.conf;
 	p.dp.lock_fd = -1;
-	if ((rc = dp_lock_open(&p.dp)) == 0 && (rc = dp_eal_open(&p.dp)) == 0 &&
-		(rc = dp_pool_open(&p.dp)) == 0 && (rc = dp_ports_open(&p.dp)) == 0 &&
-		(rc = dp_steer_open(&p.dp)) == 0)
+	if ((rc = dp_privileges_drop(&p.dp)) == 0 && (rc = dp_lock_open(&p.dp)) == 0 &&
+		(rc = dp_eal_open(&p.dp)) == 0 && (rc = dp_pool_open(&p.dp)) == 0 &&
+		(rc = dp_ports_open(&p.dp)) == 0 && (rc = dp_steer_open(&p.dp)) == 0)
 		probe_run(&p);
 	dp_steer_close(&p.dp);
 	dp_ports_close(&p.dp);

@@ -55,15 +55,12 @@ static void it_is_free_when_the_holder_ended(void **state)
 	close(fd);
 }
 
-static void a_missing_directory_is_made(void **state)
+static void a_missing_directory_is_an_error(void **state)
 {
 	pid_t holder;
-	int fd;
 
 	assert_int_equal(rmdir(*state), 0);
-	fd = ctl_lock_take(*state, &holder);
-	assert_true(fd >= 0);
-	close(fd);
+	assert_int_equal(ctl_lock_take(*state, &holder), -ENOENT);
 }
 
 static void a_directory_that_cannot_be_is_an_error(void **state)
@@ -92,7 +89,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_second_one_is_told_the_holder),
 		TEST(it_is_free_when_the_holder_ended),
-		TEST(a_missing_directory_is_made),
+		TEST(a_missing_directory_is_an_error),
 		TEST(a_directory_that_cannot_be_is_an_error),
 		TEST(a_symbolic_link_is_refused),
 	};

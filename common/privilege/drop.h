@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Gives up what a daemon does not need: its user, its capabilities, the way back. Called once by
+// each daemon before it makes its first thread: all of it belongs to a thread and is inherited.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/privilege/account.h"
+
+struct tp_drop {
+	uint64_t keep;       // capabilities, TP_CAP(...)
+	bool never_readable; // no core file, no debugger of the same user: memory holds secrets
+};
+
+// Supplementary groups of the account, its group and user; effective and permitted capabilities
+// `keep`, those of them that are there; inheritable, ambient and bounding sets empty; no new
+// privileges by execve(); umask 0007. Asks the kernel afterwards whether all of it is so. 0 or
+// -errno, logged; on an error the process must end.
+int tp_privilege_drop(const struct tp_account *account, const struct tp_drop *drop);
