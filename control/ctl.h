@@ -19,6 +19,7 @@ struct ctl_dataplane;  // dpcmd/client.h
 struct ctl_api;        // api/server.h
 struct ctl_metrics;    // api/metrics.h
 struct ctl_session;    // loop/session.h
+struct ctl_watch;      // loop/watch.h
 
 struct ctl {
 	struct conf *conf;     // what control runs by; a reload puts another one in its place
@@ -29,6 +30,7 @@ struct ctl {
 
 	struct ctl_dataplane *dataplane;
 	struct ctl_session *session; // attachment, store, TURN
+	struct ctl_watch *watch;     // while the loop runs
 	struct ctl_api *api;
 	struct ctl_metrics *metrics; // NULL when off
 };

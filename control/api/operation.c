@@ -60,6 +60,9 @@ static const struct ctl_operation operations[] = {
 		.help = "reads the configuration file again and applies what changes live",
 		.param = {{"check", CTL_PARAM_BOOLEAN, 0, 0,
 			"true: says what would change, changes nothing"}}},
+	[CTL_OP_HEALTH] = {.name = "health",
+		.help = "has every worker relay a packet, asks control; names what hangs or is "
+			"dead"},
 };
 
 const struct ctl_operation *ctl_operation_at(unsigned int id)

@@ -20,6 +20,9 @@ void ctl_op_relay_drain(void *context, struct ctl_call *call, const json_t *para
 void ctl_op_relay_undrain(void *context, struct ctl_call *call, const json_t *params);
 void ctl_op_relay_remove(void *context, struct ctl_call *call, const json_t *params);
 void ctl_op_reload(void *context, struct ctl_call *call, const json_t *params);
+void ctl_op_health(void *context, struct ctl_call *call, const json_t *params);
 
+// What control knows of heartbeats, part of `status` and `health`; the caller owns it.
+json_t *ctl_op_beats(struct ctl *ctl);
 // Totals of control's own work, part of `stats`; the caller owns it.
 json_t *ctl_op_control_stats(struct ctl *ctl);

@@ -10,6 +10,7 @@
 #include "common/base/notify.h"
 #include "control/loop/reload.h"
 #include "control/loop/session.h"
+#include "control/loop/watch.h"
 
 static void on_end(evutil_socket_t number, short events, void *arg)
 {
@@ -87,6 +88,8 @@ int ctl_loop_run(struct ctl *ctl)
 	struct loop_events events;
 	int rc = events_create(ctl, &events);
 
+	if (rc == 0)
+		rc = ctl_watch_create(ctl, &ctl->watch);
 	while (rc == 0 && !ctl->stop) {
 		reload(ctl);
 		bool more = ctl_session_work(ctl->session);
@@ -103,6 +106,8 @@ int ctl_loop_run(struct ctl *ctl)
 	}
 	if (rc == 0)
 		tp_notify_service_manager("STOPPING=1");
+	ctl_watch_destroy(ctl->watch);
+	ctl->watch = NULL;
 	events_free(&events);
 	return rc;
 }
