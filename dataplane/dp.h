@@ -78,6 +78,7 @@ struct dp {
 
 	struct dp_locals *locals;
 	struct dp_flow_table *flows;
+	struct dp_flow *probe_flow; // path/probe.h; NULL: none, probes fail
 	struct dp_next_hop *next_hops; // DP_NEXT_HOP_MAX entries
 	struct dp_net *net;
 	struct dp_steer *steer;

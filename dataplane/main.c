@@ -21,6 +21,7 @@
 #include "dataplane/cmd/apply.h"
 #include "dataplane/manage/manage.h"
 #include "dataplane/net/net.h"
+#include "dataplane/path/probe.h"
 #include "dataplane/path/worker.h"
 #include "dataplane/setup/setup.h"
 
@@ -182,6 +183,8 @@ static int run_in_eal(struct dp *dp)
 		rc = dp_net_create(dp, &dp->net);
 	if (rc == 0)
 		rc = dp_apply_create(dp, &dp->apply);
+	if (rc == 0)
+		rc = dp_probe_open(dp) < 0 ? tables_failed("the flow of probes") : 0;
 	if (rc == 0)
 		rc = workers_open(dp);
 	if (rc == 0)

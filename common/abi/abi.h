@@ -35,6 +35,8 @@ enum tp_message_type {
 	TP_MSG_REFUSED = 3,  // dataplane -> client, then it closes
 	TP_MSG_STATUS = 4,   // client -> dataplane, any number, needs no attachment
 	TP_MSG_STATUS_REPLY = 5,
+	TP_MSG_PROBE = 6, // as TP_MSG_STATUS; struct tp_probe of health.h
+	TP_MSG_PROBE_REPLY = 7,
 };
 
 enum tp_role {

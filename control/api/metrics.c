@@ -43,10 +43,13 @@ static int print_all(
 		.relays = store ? relays : NULL,
 		.turn = turn ? ctl_turn_counters(turn) : NULL,
 		.io = ctl_session_io(ctl->session)};
+	struct ctl_watch_view watch;
 	FILE *out = open_memstream(text, bytes);
 
 	if (!out)
 		return -ENOMEM;
+	ctl_watch_look(ctl->watch, tp_now_ns(), &watch);
+	input.watch = &watch;
 	if (store) {
 		ctl_store_status(store, &status);
 		ctl_relay_total(store, relays);

@@ -195,6 +195,23 @@ static void print_turn(FILE *out, const struct ctl_turn_counters *t)
 	single(out, "requests_pending", "gauge", "requests that wait", t->pending);
 }
 
+static void print_beats(FILE *out, const struct ctl_watch_view *v)
+{
+	single(out, "manager_hangs_total", "counter",
+		"times that the dataplane's management thread did not beat", v->hangs);
+	if (!v->beats)
+		return;
+	head(out, "manager_beat_age_seconds", "gauge",
+		"since the last beat of the dataplane's management thread");
+	fprintf(out, "turnpike_manager_beat_age_seconds %u.%03u\n", v->manager_ms / 1000,
+		v->manager_ms % 1000);
+	head(out, "worker_beat_age_seconds", "gauge",
+		"since the worker last passed its loop, as the management thread saw it");
+	for (uint16_t i = 0; i < v->workers; i++)
+		fprintf(out, "turnpike_worker_beat_age_seconds{worker=\"%u\"} %u.%03u\n", i,
+			v->worker_ms[i] / 1000, v->worker_ms[i] % 1000);
+}
+
 void ctl_metrics_print(FILE *out, const struct ctl_metrics_input *input)
 {
 	single(out, "up", "gauge", "1 when the dataplane answered", input->dataplane != NULL);
@@ -209,6 +226,8 @@ void ctl_metrics_print(FILE *out, const struct ctl_metrics_input *input)
 		print_relays(out, input->relays);
 	if (input->turn)
 		print_turn(out, input->turn);
+	if (input->watch)
+		print_beats(out, input->watch);
 	if (input->io) {
 		single(out, "control_received_total", "counter", "requests taken from the workers",
 			input->io->received);

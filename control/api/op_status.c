@@ -87,6 +87,7 @@ static json_t *control_json(struct ctl *ctl)
 	json_object_set_new(o, "dataplane", json_string(ctl_dataplane_state_text(ctl->dataplane)));
 	json_object_set_new(o, "listeners", listeners_json(ctl->conf));
 	json_object_set_new(o, "configuration", configuration_json(ctl));
+	json_object_set_new(o, "beats", ctl_op_beats(ctl));
 	set_store(o, ctl_session_store(ctl->session));
 	return o;
 }

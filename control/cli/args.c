@@ -8,20 +8,25 @@
 
 #define DEFAULT_RUN_DIRECTORY "/run/turnpike"
 
+#define OWN_INTERVAL "interval", "seconds between two samples, 1; 0: totals only"
+#define OWN_TIMEOUT  "timeout", "seconds within which all have to answer, 1 (0.1 to 10)"
+#define OWN_NONE     NULL, NULL
+
 static const struct cli_command commands[] = {
-	{"status", NULL, CTL_OP_STATUS, NULL, cli_status},
-	{"stats", NULL, CTL_OP_STATS, "seconds between two samples, 1; 0: totals only", cli_stats},
-	{"allocation", "list", CTL_OP_ALLOCATION_LIST, NULL, cli_allocation_list},
-	{"allocation", "show", CTL_OP_ALLOCATION_SHOW, NULL, cli_allocation_show},
-	{"allocation", "close", CTL_OP_ALLOCATION_CLOSE, NULL, cli_allocation_close},
-	{"relay", "list", CTL_OP_RELAY_LIST, NULL, cli_relay_list},
-	{"relay", "ports", CTL_OP_RELAY_PORTS, NULL, cli_relay_ports},
-	{"relay", "drain", CTL_OP_RELAY_DRAIN, NULL, cli_relay_change},
-	{"relay", "undrain", CTL_OP_RELAY_UNDRAIN, NULL, cli_relay_change},
-	{"relay", "remove", CTL_OP_RELAY_REMOVE, NULL, cli_relay_change},
-	{"reload", NULL, CTL_OP_RELOAD, NULL, cli_reload},
-	{"upgrade", "control", CTL_OP_UPGRADE_CONTROL, NULL, cli_upgrade_control},
-	{"help", NULL, CTL_OP_HELP, NULL, cli_help},
+	{"status", NULL, CTL_OP_STATUS, OWN_NONE, cli_status},
+	{"stats", NULL, CTL_OP_STATS, OWN_INTERVAL, cli_stats},
+	{"allocation", "list", CTL_OP_ALLOCATION_LIST, OWN_NONE, cli_allocation_list},
+	{"allocation", "show", CTL_OP_ALLOCATION_SHOW, OWN_NONE, cli_allocation_show},
+	{"allocation", "close", CTL_OP_ALLOCATION_CLOSE, OWN_NONE, cli_allocation_close},
+	{"relay", "list", CTL_OP_RELAY_LIST, OWN_NONE, cli_relay_list},
+	{"relay", "ports", CTL_OP_RELAY_PORTS, OWN_NONE, cli_relay_ports},
+	{"relay", "drain", CTL_OP_RELAY_DRAIN, OWN_NONE, cli_relay_change},
+	{"relay", "undrain", CTL_OP_RELAY_UNDRAIN, OWN_NONE, cli_relay_change},
+	{"relay", "remove", CTL_OP_RELAY_REMOVE, OWN_NONE, cli_relay_change},
+	{"reload", NULL, CTL_OP_RELOAD, OWN_NONE, cli_reload},
+	{"upgrade", "control", CTL_OP_UPGRADE_CONTROL, OWN_NONE, cli_upgrade_control},
+	{"health", NULL, CTL_OP_HEALTH, OWN_TIMEOUT, cli_health},
+	{"help", NULL, CTL_OP_HELP, OWN_NONE, cli_help},
 };
 
 const struct cli_command *cli_command_at(unsigned int i)
@@ -42,14 +47,15 @@ void cli_usage(FILE *out)
 		for (const struct ctl_param *p = op->param; p->type != CTL_PARAM_NONE; p++)
 			fprintf(out, "      %-9s %s\n", p->name, p->help);
 		if (c->own_help)
-			fprintf(out, "      %-9s %s\n", "interval", c->own_help);
+			fprintf(out, "      %-9s %s\n", c->own, c->own_help);
 	}
 	fprintf(out, "\n-s SOCKET         control socket, " DEFAULT_RUN_DIRECTORY "/control.sock\n"
 		     "-r RUN_DIRECTORY  where control.sock and dataplane.sock are\n"
 		     "--json            one JSON document instead of text\n\n"
 		     "exit: 0 ok, 1 refused or not found, 2 usage, 3 no answer, 4 live figures "
 		     "missing\n"
-		     "      status: 0 healthy, 1 degraded, 2 down\n");
+		     "      status: 0 healthy, 1 degraded, 2 down\n"
+		     "      health: 0 all relay and answer, 2 something hangs or is dead\n");
 }
 
 __attribute__((format(printf, 2, 3))) static enum cli_exit usage_error(
@@ -97,16 +103,24 @@ static int set_paths(struct cli_args *args, const char *socket, const char *dire
 		slash ? (size_t)(slash - socket) : 1, "dataplane.sock");
 }
 
-static enum cli_exit read_interval(struct cli_args *args, const char *text, FILE *errors)
+static enum cli_exit read_seconds(
+	double *out, const char *key, const char *text, double min, double max, FILE *errors)
 {
 	char *end;
 
-	args->interval_s = strtod(text, &end);
-	if (end == text || *end || !(args->interval_s >= 0) ||
-		args->interval_s > CLI_MAX_INTERVAL_S)
-		return usage_error(
-			errors, "interval: expected seconds from 0 to %d", CLI_MAX_INTERVAL_S);
+	*out = strtod(text, &end);
+	if (end == text || *end || !(*out >= min) || *out > max)
+		return usage_error(errors, "%s: expected seconds from %g to %g", key, min, max);
 	return CLI_OK;
+}
+
+// A parameter that control never sees.
+static enum cli_exit read_own(struct cli_args *args, const char *text, FILE *errors)
+{
+	if (strcmp(args->command->own, "timeout") == 0)
+		return read_seconds(&args->timeout_s, "timeout", text, CLI_MIN_TIMEOUT_S,
+			CLI_MAX_TIMEOUT_S, errors);
+	return read_seconds(&args->interval_s, "interval", text, 0, CLI_MAX_INTERVAL_S, errors);
 }
 
 // Then its name may be left out.
@@ -130,8 +144,8 @@ static enum cli_exit read_param(struct cli_args *args, const char *word, FILE *e
 		return usage_error(errors, "\"%.100s\" is no key=value", word);
 	else
 		snprintf(key, sizeof(key), "%.*s", (int)(equals - word), word);
-	if (args->command->own_help && strcmp(key, "interval") == 0)
-		return read_interval(args, text, errors);
+	if (args->command->own && strcmp(key, args->command->own) == 0)
+		return read_own(args, text, errors);
 	param = ctl_operation_param(op, key);
 	if (!param)
 		return usage_error(errors, "%s has no parameter \"%s\"", op->name, key);
@@ -225,7 +239,7 @@ enum cli_exit cli_args_parse(int argc, char *const argv[], struct cli_args *out,
 	enum cli_exit rc;
 	int n_words = 0;
 
-	*out = (struct cli_args){.interval_s = 1, .params = json_object()};
+	*out = (struct cli_args){.interval_s = 1, .timeout_s = 1, .params = json_object()};
 	rc = words ? read_options(argc, argv, &options, words, &n_words, errors) : CLI_USAGE;
 	if (rc == CLI_OK)
 		rc = read_words(

@@ -123,13 +123,13 @@ static int read_answer(const char *line, size_t length, json_t **result)
 
 int cli_ask_control(const char *path, const char *method, json_t *params, json_t **result)
 {
-	return cli_ask_control_within(path, CLI_TIMEOUT_MS, method, params, result);
+	return cli_ask_control_until(
+		path, method, params, tp_now_ns() + CLI_TIMEOUT_MS * TP_NS_PER_MS, result);
 }
 
-int cli_ask_control_within(const char *path, unsigned int timeout_ms, const char *method,
-	json_t *params, json_t **result)
+int cli_ask_control_until(
+	const char *path, const char *method, json_t *params, uint64_t give_up_ns, json_t **result)
 {
-	uint64_t give_up_ns = tp_now_ns() + timeout_ms * TP_NS_PER_MS;
 	char *question, *line = NULL;
 	size_t length;
 	int fd, rc;
@@ -152,7 +152,7 @@ int cli_ask_control_within(const char *path, unsigned int timeout_ms, const char
 	return rc;
 }
 
-static int send_question(int fd)
+static int send_question(int fd, const void *question, size_t bytes)
 {
 	struct tp_hello hello = {.header = {.magic = TP_ABI_MAGIC,
 					 .major = TP_ABI_MAJOR,
@@ -161,22 +161,25 @@ static int send_question(int fd)
 					 .length_bytes = sizeof(hello)},
 		.role = TP_ROLE_STATUS,
 		.pid = (uint32_t)getpid()};
-	struct tp_message_header question = hello.header;
 	int rc;
 
 	tp_sizes_fill(hello.sizes);
-	question.type = TP_MSG_STATUS;
-	question.length_bytes = sizeof(question);
 	rc = tp_message_send(fd, &hello, sizeof(hello), NULL, 0);
-	return rc ? rc : tp_message_send(fd, &question, sizeof(question), NULL, 0);
+	return rc ? rc : tp_message_send(fd, question, bytes, NULL, 0);
 }
 
-static int receive_status(int fd, struct tp_status_reply *out, uint64_t give_up_ns)
+static struct tp_message_header header_of(enum tp_message_type type, size_t bytes)
 {
-	union {
-		struct tp_status_reply reply;
-		uint8_t bytes[32768];
-	} buffer;
+	return (struct tp_message_header){.magic = TP_ABI_MAGIC,
+		.major = TP_ABI_MAJOR,
+		.minor = TP_ABI_MINOR,
+		.type = (uint16_t)type,
+		.length_bytes = (uint32_t)bytes};
+}
+
+// The length of the answer or -errno.
+static ssize_t receive_answer(int fd, void *out, size_t bytes, uint64_t give_up_ns)
+{
 	ssize_t n;
 	int rc;
 
@@ -184,26 +187,72 @@ static int receive_status(int fd, struct tp_status_reply *out, uint64_t give_up_
 		rc = wait_for(fd, POLLIN, give_up_ns);
 		if (rc)
 			return rc;
-		n = tp_message_receive(fd, &buffer, sizeof(buffer), NULL, 0, NULL);
+		n = tp_message_receive(fd, out, bytes, NULL, 0, NULL);
 	} while (n == -EAGAIN);
-	if (n <= 0)
-		return n < 0 ? (int)n : -ECONNRESET;
-	return ctl_status_read(&buffer, (size_t)n, out);
+	return n == 0 ? -ECONNRESET : n;
 }
 
 int cli_ask_dataplane(const char *path, struct tp_status_reply *out)
 {
+	const struct tp_message_header question = header_of(TP_MSG_STATUS, sizeof(question));
 	uint64_t give_up_ns = tp_now_ns() + CLI_DATAPLANE_TIMEOUT_MS * TP_NS_PER_MS;
+	union {
+		struct tp_status_reply reply;
+		uint8_t bytes[32768];
+	} buffer;
 	int fd = dial(path, SOCK_SEQPACKET);
-	int rc;
+	ssize_t n;
 
 	if (fd < 0)
 		return fd;
-	rc = send_question(fd);
-	if (rc == 0)
-		rc = receive_status(fd, out, give_up_ns);
+	n = send_question(fd, &question, sizeof(question));
+	if (n == 0)
+		n = receive_answer(fd, &buffer, sizeof(buffer), give_up_ns);
 	close(fd);
-	return rc;
+	return n < 0 ? (int)n : ctl_status_read(&buffer, (size_t)n, out);
+}
+
+// Of any minor version: what a shorter one lacks is zero.
+static int read_probe(const void *message, size_t bytes, struct tp_probe_reply *out)
+{
+	struct tp_message_header header;
+
+	if (bytes < sizeof(header))
+		return -EPROTO;
+	memcpy(&header, message, sizeof(header));
+	if (header.magic != TP_ABI_MAGIC || header.major != TP_ABI_MAJOR ||
+		header.length_bytes != bytes)
+		return -EPROTO;
+	if (header.type == TP_MSG_REFUSED)
+		return -EOPNOTSUPP; // of an earlier version
+	if (header.type != TP_MSG_PROBE_REPLY)
+		return -EPROTO;
+	memset(out, 0, sizeof(*out));
+	memcpy(out, message, bytes < sizeof(*out) ? bytes : sizeof(*out));
+	return out->workers <= TP_MAX_WORKERS ? 0 : -EPROTO;
+}
+
+int cli_ask_probe(const char *path, uint32_t timeout_ms, uint64_t give_up_ns,
+	struct tp_probe_reply *out, uint32_t *pid)
+{
+	const struct tp_probe question = {
+		.header = header_of(TP_MSG_PROBE, sizeof(question)), .timeout_ms = timeout_ms};
+	struct ucred cred;
+	socklen_t cred_bytes = sizeof(cred);
+	uint8_t buffer[4096];
+	int fd = dial(path, SOCK_SEQPACKET);
+	ssize_t n;
+
+	*pid = 0;
+	if (fd < 0)
+		return fd;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_bytes) == 0)
+		*pid = (uint32_t)cred.pid;
+	n = send_question(fd, &question, sizeof(question));
+	if (n == 0)
+		n = receive_answer(fd, buffer, sizeof(buffer), give_up_ns);
+	close(fd);
+	return n < 0 ? (int)n : read_probe(buffer, (size_t)n, out);
 }
 
 enum cli_exit cli_explain(int rc, json_t *error, const char *path)

@@ -13,21 +13,24 @@
 enum cli_exit {
 	CLI_OK = 0,
 	CLI_REFUSED = 1,   // refused or not found; `status`: degraded
-	CLI_USAGE = 2,     // `status`: down
+	CLI_USAGE = 2,     // `status`: down; `health`: something hangs or is dead
 	CLI_NO_ANSWER = 3, // nobody answered
 	CLI_DEGRADED = 4,  // answered, but live figures are missing
 };
 
 #define CLI_PATH_BYTES     256
 #define CLI_MAX_INTERVAL_S 3600
+#define CLI_MIN_TIMEOUT_S  0.1
+#define CLI_MAX_TIMEOUT_S  10
 
 struct cli_args;
 
 struct cli_command {
 	const char *noun;
-	const char *verb;     // NULL: none
-	int operation;        // enum ctl_operation_id; its parameters are ours
-	const char *own_help; // of the parameter `interval`, or NULL: there is none
+	const char *verb; // NULL: none
+	int operation;    // enum ctl_operation_id; its parameters are ours
+	const char *own;  // a parameter that control never sees, or NULL: there is none
+	const char *own_help;
 	enum cli_exit (*run)(const struct cli_args *args);
 };
 
@@ -36,8 +39,9 @@ struct cli_args {
 	bool json;
 	char control_socket[CLI_PATH_BYTES];
 	char dataplane_socket[CLI_PATH_BYTES];
-	double interval_s;
-	json_t *params; // an object
+	double interval_s; // of `stats`
+	double timeout_s;  // of `health`
+	json_t *params;    // an object
 };
 
 // NULL beyond the last one.
@@ -59,4 +63,5 @@ enum cli_exit cli_relay_ports(const struct cli_args *args);
 enum cli_exit cli_relay_change(const struct cli_args *args); // drain, undrain, remove
 enum cli_exit cli_reload(const struct cli_args *args);
 enum cli_exit cli_upgrade_control(const struct cli_args *args);
+enum cli_exit cli_health(const struct cli_args *args);
 enum cli_exit cli_help(const struct cli_args *args);

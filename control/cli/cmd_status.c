@@ -80,6 +80,27 @@ static void print_dataplane(const json_t *dataplane, struct cli_table *t)
 	}
 }
 
+// As control sees it.
+static void print_beats(const json_t *control, struct cli_table *t)
+{
+	const json_t *beats = json_object_get(control, "beats");
+	json_t *ms;
+	char line[200];
+	size_t i, n;
+
+	if (!json_is_integer(json_object_get(beats, "manager_ms")))
+		return;
+	n = (size_t)snprintf(line, sizeof(line), "manager %lld ms ago%s; workers",
+		(long long)cli_integer(beats, "manager_ms"),
+		cli_true(beats, "manager_hung") ? " (hangs)" : "");
+	json_array_foreach(json_object_get(beats, "worker_ms"), i, ms) {
+		if (n < sizeof(line))
+			n += (size_t)snprintf(line + n, sizeof(line) - n, "%s %lld", i ? "," : "",
+				(long long)json_integer_value(ms));
+	}
+	cli_table_row(t, "beats", line);
+}
+
 static void print_listeners(const json_t *control, struct cli_table *t)
 {
 	json_t *listener;
@@ -108,6 +129,7 @@ static void print_status(const json_t *status)
 		cli_table_row(&t, "because", json_string_value(reason));
 	print_control(json_object_get(status, "control"), &t);
 	print_dataplane(json_object_get(status, "dataplane"), &t);
+	print_beats(json_object_get(status, "control"), &t);
 	print_listeners(json_object_get(status, "control"), &t);
 	cli_table_print(&t, stdout, "");
 }

@@ -2,6 +2,7 @@
 // `upgrade control`: who is in charge now.
 #include <stdio.h>
 
+#include "common/base/clock.h"
 #include "control/cli/ask.h"
 #include "control/cli/json.h"
 #include "control/cli/table.h"
@@ -13,8 +14,8 @@ enum cli_exit cli_upgrade_control(const struct cli_args *args)
 	json_t *result = NULL;
 	struct cli_table t;
 	char line[100];
-	int rc = cli_ask_control_within(
-		args->control_socket, TIMEOUT_MS, "upgrade.control", args->params, &result);
+	int rc = cli_ask_control_until(args->control_socket, "upgrade.control", args->params,
+		tp_now_ns() + TIMEOUT_MS * TP_NS_PER_MS, &result);
 
 	if (rc)
 		return cli_explain(rc, result, args->control_socket);

@@ -15,6 +15,7 @@
 #include "control/loop/session.h"
 #include "control/loop/takeover.h"
 #include "control/loop/upgrade.h"
+#include "control/loop/watch.h"
 
 static void on_end(evutil_socket_t number, short events, void *arg)
 {
@@ -105,6 +106,8 @@ int ctl_loop_run(struct ctl *ctl)
 	struct loop_events events;
 	int rc = events_create(ctl, &events);
 
+	if (rc == 0)
+		rc = ctl_watch_create(ctl, &ctl->watch);
 	while (rc == 0 && !ctl->stop) {
 		reload(ctl);
 		ctl_upgrade_step(ctl);
@@ -124,6 +127,8 @@ int ctl_loop_run(struct ctl *ctl)
 		rc = -EIO;
 	if (rc == 0 && !ctl_upgrade_done(ctl))
 		tp_notify_service_manager("STOPPING=1");
+	ctl_watch_destroy(ctl->watch);
+	ctl->watch = NULL;
 	events_free(&events);
 	return rc;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/abi/health.h"
 #include "common/base/log.h"
 #include "common/base/notify.h"
 #include "control/alloc/expiry.h"
@@ -270,6 +271,16 @@ bool ctl_session_is_attached(const struct ctl_session *s)
 bool ctl_session_in_step(const struct ctl_session *s)
 {
 	return s->in_step;
+}
+
+struct tp_region_beats *ctl_session_beats(struct ctl_session *s)
+{
+	return s->attached ? tp_region_beats(s->region.base) : NULL;
+}
+
+uint16_t ctl_session_workers(const struct ctl_session *s)
+{
+	return s->attached ? s->attachment.said.workers : 0;
 }
 
 const struct ctl_adoption *ctl_session_adoption(const struct ctl_session *s)

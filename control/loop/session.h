@@ -50,6 +50,9 @@ const struct ctl_io_counters *ctl_session_io(const struct ctl_session *s);
 bool ctl_session_is_attached(const struct ctl_session *s);
 // Attached, and the dataplane has acknowledged the replay.
 bool ctl_session_in_step(const struct ctl_session *s);
+// Where both processes beat (common/abi/health.h); NULL while detached.
+struct tp_region_beats *ctl_session_beats(struct ctl_session *s);
+uint16_t ctl_session_workers(const struct ctl_session *s); // of the dataplane, 0 while detached
 const struct ctl_adoption *ctl_session_adoption(const struct ctl_session *s);
 
 // Asks the dataplane for an allocation's counters; the record's snapshot is fresh when `done` is

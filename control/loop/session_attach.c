@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/abi/health.h"
 #include "common/base/log.h"
 #include "control/loop/match.h"
 #include "control/loop/session_impl.h"
@@ -184,6 +185,8 @@ int ctl_session_attached(void *session, struct ctl_attachment *attachment)
 	s->attachment = *attachment;
 	s->attached = true;
 	s->in_step = false;
+	// The first beat; the others are loop/watch.c's.
+	atomic_store_explicit(&ctl_session_beats(s)->control_ns, tp_now_ns(), memory_order_relaxed);
 	ctl_command_queue_attach(&s->commands, &s->attachment.command, s->attachment.ack.size);
 	ctl_store_resync_due(s->store); // the one that starts here serves
 	ctl_sync_start(&s->sync);

@@ -108,6 +108,6 @@ void dp_apply_status(const struct dp_apply *a, struct tp_status_reply *out)
 	out->allocations = a->n_allocations;
 	out->permissions = a->n_permissions;
 	out->channels = a->n_channels;
-	out->flows = dp_flow_count(a->flows);
+	out->flows = dp_flow_count(a->flows) - (a->dp->probe_flow != NULL); // nobody's
 	out->flow_capacity = dp_flow_capacity(a->flows);
 }

@@ -167,6 +167,7 @@ int dp_manage_attach(struct dp_manage *m, struct manage_client *client)
 		return rc;
 	describe(m, &message);
 	dp_manage_region_head(m);
+	dp_manage_beat_attach(m);
 	rc = dp_manage_watch(m, a->command.event_fd, MANAGE_EVENT_COMMAND, 0);
 	if (rc == 0)
 		rc = send_attached(m, client, a, &message);

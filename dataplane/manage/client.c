@@ -19,6 +19,7 @@ void dp_manage_client_close(struct dp_manage *m, struct manage_client *client)
 		return;
 	if (client == m->control)
 		dp_manage_detach(m);
+	dp_manage_probe_forget(m, client);
 	close(client->fd);
 	*client = (struct manage_client){.fd = -1};
 }
@@ -168,6 +169,9 @@ static void handle_message(
 		refuse(m, client, TP_REFUSED_MAJOR, TP_ABI_MAJOR);
 	else if (client->state != MANAGE_CLIENT_GREETING && header.type == TP_MSG_STATUS)
 		answer_status(m, client);
+	else if (client->state != MANAGE_CLIENT_GREETING && header.type == TP_MSG_PROBE &&
+		 dp_manage_probe(m, client, bytes, length, tp_now_ns()))
+		return;
 	else if (client->state != MANAGE_CLIENT_GREETING || header.type != TP_MSG_HELLO)
 		refuse(m, client, TP_REFUSED_ROLE, 0);
 	else if (length < sizeof(hello))

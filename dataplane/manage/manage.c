@@ -30,10 +30,11 @@ int dp_manage_watch(struct dp_manage *m, int fd, enum manage_event kind, uint32_
 
 static int open_timer(struct dp_manage *m)
 {
-	const struct itimerspec second = {.it_interval.tv_sec = 1, .it_value.tv_sec = 1};
+	const struct itimerspec quarter = {
+		.it_interval.tv_nsec = TP_BEAT_EVERY_NS, .it_value.tv_nsec = TP_BEAT_EVERY_NS};
 
 	m->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (m->timer_fd < 0 || timerfd_settime(m->timer_fd, 0, &second, NULL) < 0)
+	if (m->timer_fd < 0 || timerfd_settime(m->timer_fd, 0, &quarter, NULL) < 0)
 		return -errno;
 	return dp_manage_watch(m, m->timer_fd, MANAGE_EVENT_TIMER, 0);
 }
@@ -88,6 +89,8 @@ int dp_manage_create(struct dp *dp, struct dp_manage **out)
 	if (rc == 0)
 		rc = dp_manage_region_create(m);
 	if (rc == 0)
+		dp_manage_beat(m, tp_now_ns());
+	if (rc == 0)
 		rc = dp_manage_listen(m);
 	if (rc < 0) {
 		dp_manage_destroy(m);
@@ -118,17 +121,22 @@ void dp_manage_destroy(struct dp_manage *m)
 
 void dp_manage_tick(struct dp_manage *m, uint64_t now_ns)
 {
-	uint16_t late = dp_manage_workers_late(m, now_ns);
-
 	m->ticks++;
 	dp_manage_nonce_key(m);
 	dp_manage_clients_tick(m);
 	if (m->dp->net)
 		dp_net_tick(m->dp->net, now_ns);
-	if (late > m->workers_late)
-		tp_warning("%u of %u workers have not passed their loop for a second", late,
-			m->dp->n_workers);
-	m->workers_late = late;
+}
+
+// Missed beats are not made up for, missed ticks are, by one.
+static void quarter(struct dp_manage *m, uint64_t expirations, uint64_t now_ns)
+{
+	dp_manage_beat(m, now_ns);
+	m->quarters += expirations > 4 ? 4 : (uint32_t)expirations;
+	if (m->quarters < 4)
+		return;
+	m->quarters = 0;
+	dp_manage_tick(m, now_ns);
 }
 
 // Routes moved: brings the flows after them, a slice a turn. A move during that starts over at the
@@ -154,6 +162,8 @@ static int turn_timeout(struct dp_manage *m, int timeout_ms)
 {
 	if (m->resolving)
 		timeout_ms = 0;
+	if (m->n_probing > 0)
+		timeout_ms = min_timeout(timeout_ms, dp_manage_probes_timeout(m, tp_now_ns()));
 	if (m->moves_left)
 		timeout_ms = min_timeout(timeout_ms, ACKS_FULL_MS);
 	if (m->retired)
@@ -186,7 +196,7 @@ static int handle_event(struct dp_manage *m, const struct epoll_event *event)
 	switch ((enum manage_event)(event->data.u64 >> 32)) {
 	case MANAGE_EVENT_TIMER:
 		if (read(m->timer_fd, &expirations, sizeof(expirations)) > 0)
-			dp_manage_tick(m, tp_now_ns());
+			quarter(m, expirations, tp_now_ns());
 		return 0;
 	case MANAGE_EVENT_SIGNAL:
 		return handle_signal(m);
@@ -230,6 +240,8 @@ int dp_manage_turn(struct dp_manage *m, int timeout_ms)
 	}
 	if (accepting)
 		dp_manage_accept(m);
+	if (m->n_probing > 0)
+		dp_manage_probes(m, tp_now_ns());
 	dp_manage_moves(m);
 	dp_manage_commands(m);
 	resolve(m);

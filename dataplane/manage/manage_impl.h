@@ -5,7 +5,9 @@
 #include <sys/epoll.h>
 
 #include "common/abi/cmd.h"
+#include "common/abi/health.h"
 #include "common/abi/shm_map.h"
+#include "common/base/beat.h"
 #include "dataplane/manage/manage.h"
 #include "dataplane/path/moves.h"
 
@@ -32,6 +34,8 @@ struct manage_client {
 	uint32_t pid; // as the kernel knows it, not as the client says
 	uint64_t since_tick;
 	uint64_t last_message; // of m->messages; the smallest gives way when all places are taken
+	uint32_t probe_round;  // what it waits for
+	uint64_t probe_since_ns, probe_until_ns; // 0: it waits for no probe
 };
 
 // The rings of one attachment of control. Lives on after the detachment until no worker can hold
@@ -67,7 +71,10 @@ struct dp_manage {
 	bool acks_full; // commands wait until control takes its acknowledgements
 	bool asleep;    // the command ring's producer knows to wake us
 	bool stop;
-	uint16_t workers_late;
+	uint32_t quarters; // of a second, since the last tick
+	struct tp_beat_watch control_watch, worker_watch[TP_MAX_WORKERS];
+	uint32_t probe_round;
+	uint16_t n_probing; // clients
 };
 
 // What an epoll event is about: kind in the upper half, client in the lower.
@@ -120,6 +127,24 @@ int dp_manage_moves_open(struct dp_manage *m);
 void dp_manage_moves_close(struct dp_manage *m);
 // Completes the moves whose clients have arrived, and tells control.
 void dp_manage_moves(struct dp_manage *m);
+
+// ---- beat.c
+// Four times a second: our beat and the workers' into the region; who hangs and who is back is said
+// once.
+void dp_manage_beat(struct dp_manage *m, uint64_t now_ns);
+// 0: it has not beaten since it attached.
+uint64_t dp_manage_control_beat(const struct dp_manage *m);
+void dp_manage_beat_attach(struct dp_manage *m);
+
+// ---- probe.c
+// Begins what a TP_MSG_PROBE asks for. False: it is none.
+bool dp_manage_probe(struct dp_manage *m, struct manage_client *client, const void *bytes,
+	size_t length, uint64_t now_ns);
+void dp_manage_probe_forget(struct dp_manage *m, struct manage_client *client);
+// Answers those whose probes are done or whose time is up; costs nothing when nobody waits.
+void dp_manage_probes(struct dp_manage *m, uint64_t now_ns);
+// Until the next one's time is up, -1: nobody waits.
+int dp_manage_probes_timeout(const struct dp_manage *m, uint64_t now_ns);
 
 // ---- status.c
 void dp_manage_status(struct dp_manage *m, struct tp_status_reply *out, uint64_t now_ns);

@@ -32,6 +32,8 @@ int dp_manage_region_create(struct dp_manage *m)
 		return rc;
 	}
 	dp_manage_region_head(m);
+	tp_notice("nobody else holds the session region: when dataplane and control die at once, "
+		  "all allocations are lost");
 	return 0;
 }
 

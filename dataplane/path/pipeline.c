@@ -126,6 +126,33 @@ uint32_t dp_pipeline_inject(struct dp_worker *w, uint64_t now_ns)
 	return taken;
 }
 
+// Back to where it came from: a probe needs no route and no neighbour.
+static void reflect(const struct dp_worker *w, struct dp_packet *p)
+{
+	p->mac = 0;
+	p->out_port = 0;
+	p->vlan = DP_UNTAGGED;
+	p->mtu = w->tx[0].mtu;
+}
+
+struct dp_packet *dp_pipeline_probe(struct dp_worker *w, struct rte_mbuf *m, uint64_t now_ns)
+{
+	struct dp_batch *b = &w->batch;
+	struct dp_packet *p = &b->packet[0];
+
+	begin_batch(b, 1, 0, now_ns);
+	begin(p, m, 0, DP_PACKET_REFLECT);
+	dp_step_parse(w, b);
+	dp_step_classify(w, b);
+	reflect(w, p);
+	p->key.side = DP_KEY_PROBE;
+	dp_step_lookup(w, b, DP_VERDICT_BIT(DP_VERDICT_CHANNEL));
+	dp_step_channel_up(w, b);
+	dp_step_next_hop(w, b);
+	dp_step_encap(w, b);
+	return p;
+}
+
 void dp_pipeline_tick(struct dp_worker *w, uint64_t now_ns)
 {
 	dp_reassembly_expire(w, now_ns);

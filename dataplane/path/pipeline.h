@@ -19,6 +19,11 @@ void dp_pipeline_begin(struct dp_worker *w);
 // took. Same caller as above.
 uint32_t dp_pipeline_inject(struct dp_worker *w, uint64_t now_ns);
 
+// Takes one packet of our own as far as the frame that would go into a transmit buffer, by the flow
+// that only probes find. The frame stays the caller's; nothing of it is in the books. The result's
+// verdict is DP_VERDICT_TX when it would leave.
+struct dp_packet *dp_pipeline_probe(struct dp_worker *w, struct rte_mbuf *m, uint64_t now_ns);
+
 // Drops incomplete datagrams whose time is up.
 void dp_pipeline_tick(struct dp_worker *w, uint64_t now_ns);
 

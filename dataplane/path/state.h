@@ -86,6 +86,8 @@ struct dp_worker {
 	_Atomic uint64_t handoff_out;    // received frames put into others' rings ...
 	_Atomic uint64_t handoff_in;     // ... and taken from ours
 	_Atomic uint64_t last_seen_ns;
+	_Atomic uint64_t probe_done_ns; // when it reported
+	_Atomic uint64_t probe_report;  // release: round, result and reason, path/probe.h
 
 	struct dp_moves moves;
 
@@ -93,6 +95,8 @@ struct dp_worker {
 	alignas(RTE_CACHE_LINE_SIZE) _Atomic uint32_t asleep; // w: this worker r: all, seq_cst
 	_Atomic(struct dp_control_link *) published;          // w: manager r: this worker, acquire
 	int event_fd;
+	_Atomic uint32_t probe_wanted; // w: manager r: this worker; the round of path/probe.h
+	uint32_t probe_done;           // the last one it ran
 };
 
 // 64 random bits; not for secrets. splitmix64 (Steele, Lea, Flood 2014).

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -16,6 +18,7 @@
 #include "dataplane/path/handoff.h"
 #include "dataplane/path/idle.h"
 #include "dataplane/path/pipeline.h"
+#include "dataplane/path/probe.h"
 #include "dataplane/path/reassemble.h"
 #include "dataplane/path/settings_apply.h"
 #include "dataplane/path/tx.h"
@@ -170,6 +173,8 @@ static bool turn(struct dp_worker *w, uint64_t now_ns)
 	uint64_t start = rte_rdtsc();
 
 	dp_pipeline_begin(w);
+	if (atomic_load_explicit(&w->probe_wanted, memory_order_acquire) != w->probe_done)
+		dp_probe_run(w, tp_now_ns());
 	uint32_t received = poll_queues(w, now_ns);
 	uint32_t other = dp_handoff_take(w) + dp_pipeline_inject(w, now_ns);
 	if (received + other != 0)
@@ -188,7 +193,10 @@ int dp_worker_main(void *arg)
 	bool backoff = w->dp->conf->workers.idle == CONF_IDLE_BACKOFF;
 	uint64_t now_ns = tp_now_ns(), ticked_ns = now_ns;
 	uint32_t idle = 0;
+	char name[16];
 
+	snprintf(name, sizeof(name), "tp-worker-%u", w->index);
+	pthread_setname_np(pthread_self(), name);
 	rte_rcu_qsbr_thread_register(qsbr, w->index);
 	rte_rcu_qsbr_thread_online(qsbr, w->index);
 	while (!atomic_load_explicit(&w->dp->stop, memory_order_acquire)) {
@@ -251,7 +259,5 @@ void dp_worker_add_stats(const struct dp_worker *w, uint64_t counter[TP_COUNTERS
 
 uint64_t dp_worker_last_seen_ns(const struct dp_worker *w)
 {
-	if (atomic_load_explicit(&w->asleep, memory_order_relaxed))
-		return tp_now_ns();
 	return atomic_load_explicit(&w->last_seen_ns, memory_order_relaxed);
 }

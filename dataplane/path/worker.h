@@ -28,5 +28,18 @@ bool dp_worker_take_move(struct dp_worker *w, uint32_t *flow);
 // Adds this worker's totals to the arrays; `held` counts packets in its rings, buffers, reassembly.
 void dp_worker_add_stats(const struct dp_worker *w, uint64_t counter[TP_COUNTERS],
 	uint64_t drop[TP_DROPS], uint64_t *held);
-// Monotonic time at which the worker last passed its loop (a sleeping worker is not late).
+// Monotonic time at which the worker last passed its loop: at most a quarter of a second ago, also
+// of one that sleeps.
 uint64_t dp_worker_last_seen_ns(const struct dp_worker *w);
+
+// What became of the last probe.
+struct dp_probe_report {
+	uint32_t round;
+	uint16_t result; // enum tp_probe_result
+	uint16_t reason; // enum tp_drop_reason with TP_PROBE_DROPPED
+	uint64_t done_ns;
+};
+// Has the worker relay a probe (path/probe.h) and report it under this round. A round that comes
+// before the last one was taken replaces it.
+void dp_worker_probe(struct dp_worker *w, uint32_t round);
+void dp_worker_probe_report(const struct dp_worker *w, struct dp_probe_report *out);

@@ -28,6 +28,7 @@ enum dp_flow_kind {
 enum dp_key_side {
 	DP_KEY_CLIENT = 1,
 	DP_KEY_PEER = 2,
+	DP_KEY_PROBE = 3, // no packet that was received is looked up by it
 };
 
 struct dp_flow_key {

@@ -147,6 +147,23 @@ static void hostile_names_stay_inside_their_quotes(void **state)
 	free(text);
 }
 
+static void beats_have_an_age_while_somebody_beats(void **state)
+{
+	struct ctl_watch_view watch = {.hangs = 2};
+	char *text = print(&(struct ctl_metrics_input){.watch = &watch});
+
+	assert_line(text, "turnpike_manager_hangs_total 2");
+	assert_null(strstr(text, "beat_age"));
+	free(text);
+	watch = (struct ctl_watch_view){
+		.beats = true, .manager_ms = 1007, .workers = 2, .worker_ms = {0, 250}};
+	text = print(&(struct ctl_metrics_input){.watch = &watch});
+	assert_line(text, "turnpike_manager_beat_age_seconds 1.007");
+	assert_line(text, "turnpike_worker_beat_age_seconds{worker=\"1\"} 0.250");
+	assert_null(strstr(text, "worker=\"2\""));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +172,7 @@ int main(void)
 		cmocka_unit_test(control_has_its_own),
 		cmocka_unit_test(relay_ports_by_family_and_state),
 		cmocka_unit_test(the_exposition_is_well_formed),
+		cmocka_unit_test(beats_have_an_age_while_somebody_beats),
 		cmocka_unit_test(hostile_names_stay_inside_their_quotes),
 	};
 

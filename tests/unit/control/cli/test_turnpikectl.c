@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/abi/health.h"
 #include "common/abi/shm_map.h"
 #include "common/abi/stats.h"
 
@@ -31,6 +32,7 @@ struct world {
 	const char *answer;     // of control, a line; NULL: it closes the connection
 	bool hasty;             // control answers before it is asked
 	const struct tp_status_reply *reply;
+	const struct tp_probe_reply *probe; // the answer to any question, if set
 	char output[OUTPUT_BYTES];
 	pthread_t servers[2];
 	int end[2]; // a pipe that ends the servers
@@ -72,7 +74,9 @@ static void *serve_dataplane(void *arg)
 	while (next_client(w, w->dataplane, &fd)) {
 		if (recv(fd, message, sizeof(message), 0) > 0 &&
 			recv(fd, message, sizeof(message), 0) > 0)
-			tp_message_send(fd, w->reply, sizeof(*w->reply), NULL, 0);
+			tp_message_send(fd, w->probe ? (const void *)w->probe : w->reply,
+				w->probe ? w->probe->header.length_bytes : sizeof(*w->reply), NULL,
+				0);
 		close(fd);
 	}
 	return NULL;
@@ -458,6 +462,128 @@ static void help_needs_nobody(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+// ---- health
+
+static struct tp_probe_reply good_probe(void)
+{
+	return (struct tp_probe_reply){.header = {.magic = TP_ABI_MAGIC,
+					       .major = TP_ABI_MAJOR,
+					       .type = TP_MSG_PROBE_REPLY,
+					       .length_bytes = sizeof(struct tp_probe_reply)},
+		.pid = 77,
+		.control_pid = 78,
+		.control_beats = 1,
+		.workers = 2,
+		.worker = {{.result = TP_PROBE_RELAYED, .latency_us = 12},
+			{.result = TP_PROBE_RELAYED, .latency_us = 13}}};
+}
+
+#define HEALTHY_CONTROL                                                                            \
+	RESULT("{\"state\":\"up\",\"pid\":78,\"attached\":true,\"in_step\":true,"                  \
+	       "\"dataplane\":\"attached\"}")
+
+static void health_is_0_when_all_relay_and_answer(void **state)
+{
+	struct world *w = *state;
+	struct tp_probe_reply probe = good_probe();
+
+	w->probe = &probe;
+	play_control(w, HEALTHY_CONTROL);
+	play_dataplane(w, NULL);
+	assert_int_equal(RUN("health"), 0);
+	assert_says(w, "worker 0 relayed a packet within 12 us\n");
+	assert_says(w, "worker 1 relayed a packet within 13 us\n");
+	assert_int_equal(RUN("--json", "health"), 0);
+	assert_says(w, "\"problems\": []");
+}
+
+static void health_names_each_worker_and_why(void **state)
+{
+	static const struct {
+		struct tp_probe_worker worker;
+		const char *line;
+	} cases[] = {
+		{{.result = TP_PROBE_NONE, .beat_ms = 4000},
+			"worker 1 hangs: it relayed no packet, last beat 4000 ms ago\n"},
+		{{.result = TP_PROBE_DROPPED, .reason = TP_DROP_no_channel},
+			"worker 1 does not relay: it dropped the packet (no_channel)\n"},
+		{{.result = TP_PROBE_DROPPED, .reason = 999}, "(an unknown reason)\n"},
+		{{.result = TP_PROBE_DAMAGED},
+			"worker 1 does not relay: what came out is damaged\n"},
+		{{.result = TP_PROBE_UNMADE}, "no packet buffer is free\n"},
+		{{.result = 99}, "worker 1 does not relay: result 99\n"},
+	};
+	struct world *w = *state;
+	struct tp_probe_reply probe = good_probe();
+
+	w->probe = &probe;
+	play_control(w, HEALTHY_CONTROL);
+	play_dataplane(w, NULL);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		probe.worker[1] = cases[i].worker;
+		assert_int_equal(RUN("health"), 2);
+		assert_says(w, cases[i].line);
+		assert_int_equal(RUN("--json", "health"), 2);
+		assert_says(w, "\"state\": \"unhealthy\"");
+	}
+}
+
+static void health_names_who_is_dead(void **state)
+{
+	struct world *w = *state;
+	struct tp_probe_reply probe = good_probe();
+
+	assert_int_equal(RUN("health"), 2);
+	assert_says(w, "dataplane is dead");
+	assert_says(w, "control is dead");
+	w->probe = &probe;
+	play_dataplane(w, NULL);
+	assert_int_equal(RUN("health"), 2);
+	assert_says(w, "control is dead");
+	assert_says(w, "worker 1 relayed");
+}
+
+// Both listen and nobody accepts: one deadline for both.
+static void health_names_who_does_not_answer(void **state)
+{
+	struct world *w = *state;
+	int control = listen_on(w->control_path, SOCK_STREAM);
+	int dataplane = listen_on(w->dataplane_path, SOCK_SEQPACKET);
+
+	assert_int_equal(RUN("health", "timeout=0.2"), 2);
+	assert_says(w, "dataplane does not answer: its management thread hangs");
+	assert_says(w, "control does not answer: it hangs\n");
+	close(control);
+	close(dataplane);
+}
+
+static void health_does_not_trust_what_answers(void **state)
+{
+	struct world *w = *state;
+	struct tp_probe_reply probe = good_probe();
+
+	w->probe = &probe;
+	play_control(w, RESULT("{\"state\":\"up\",\"attached\":false,\"dataplane\":\"refused\"}"));
+	play_dataplane(w, NULL);
+	assert_int_equal(RUN("health"), 2);
+	assert_says(w, "control is not attached to the dataplane: refused\n");
+	probe.workers = 0;
+	assert_int_equal(RUN("health"), 2);
+	assert_says(w, "dataplane has no workers\n");
+	probe.workers = TP_MAX_WORKERS + 1;
+	assert_int_equal(RUN("health"), 2);
+	assert_says(w, "dataplane cannot be asked");
+	probe = good_probe();
+	probe.header.type = TP_MSG_REFUSED;
+	assert_int_equal(RUN("health"), 2);
+	assert_says(w, "dataplane is of an earlier version, which relays no probes\n");
+	probe = good_probe();
+	probe.control_beat_ms = 3000; // a thread of it answers, its loop's timer does not run
+	w->answer = HEALTHY_CONTROL;
+	assert_int_equal(RUN("health"), 2);
+	assert_says(w, "control answers, but has not beaten for 3000 ms\n");
+}
+
 int main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
@@ -482,6 +608,11 @@ int main(int argc, char *argv[])
 		TEST(relay_refusals_and_states),
 		TEST(output_is_escaped),
 		TEST(help_needs_nobody),
+		TEST(health_is_0_when_all_relay_and_answer),
+		TEST(health_names_each_worker_and_why),
+		TEST(health_names_who_is_dead),
+		TEST(health_names_who_does_not_answer),
+		TEST(health_does_not_trust_what_answers),
 	};
 
 	assert(argc == 2);

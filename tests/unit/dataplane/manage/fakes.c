@@ -77,6 +77,16 @@ uint64_t dp_worker_last_seen_ns(const struct dp_worker *w)
 	return world(w)->last_seen_ns;
 }
 
+void dp_worker_probe(struct dp_worker *w, uint32_t round)
+{
+	world(w)->probes = round;
+}
+
+void dp_worker_probe_report(const struct dp_worker *w, struct dp_probe_report *out)
+{
+	*out = world(w)->report;
+}
+
 int dp_net_fd(const struct dp_net *net)
 {
 	return world(net)->net_fd;

@@ -4,6 +4,7 @@
 
 #include "dataplane/dp.h"
 #include "dataplane/path/moves.h"
+#include "dataplane/path/worker.h"
 
 struct fakes {
 	uint32_t executed;
@@ -13,6 +14,8 @@ struct fakes {
 	uint32_t links_set;
 	int worker_event_fd;
 	uint64_t last_seen_ns;
+	uint32_t probes; // rounds asked for
+	struct dp_probe_report report;
 	int net_fd;
 	uint32_t net_ticks;
 	uint64_t generation;
