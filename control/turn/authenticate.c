@@ -186,6 +186,10 @@ static void on_user(void *context, const struct ctl_user_answer *answer)
 	struct ctl_transaction *t = context;
 
 	t->asked->under_way--;
+	if (t->forgotten) {
+		ctl_transaction_end(t);
+		return;
+	}
 	// 4. An unknown user and 5. a wrong password look the same: 401 with a fresh nonce. A store
 	// that is down does not tell who is known.
 	if (answer->result != 0 && answer->result != -ENOENT) {

@@ -201,16 +201,11 @@ void ctl_turn_ack(struct ctl_turn *turn, const struct tp_ack *ack, struct ctl_ti
 void ctl_turn_detach(struct ctl_turn *turn, struct ctl_time now)
 {
 	turn->now = now;
+	// Those that wait behind others and those whose user is being looked up are forgotten as
+	// well: their clients ask again, and are not to meet a 508 in the replay memory then.
+	ctl_transaction_forget_all(turn);
 	while (turn->waiting) {
 		struct ctl_transaction *t = take_waiting(turn);
-		// Those that waited behind it are forgotten as well: their clients ask again.
-		struct ctl_transaction *d = t->deferred;
-		t->deferred = NULL;
-		while (d) {
-			struct ctl_transaction *next = d->next;
-			ctl_transaction_free(d);
-			d = next;
-		}
 		ctl_change_rollback(turn->store, &t->change, now);
 		ctl_transaction_end(t);
 	}

@@ -103,6 +103,25 @@ void ctl_transaction_hold(struct ctl_transaction *t, enum ctl_transaction_state 
 	t->state = state;
 }
 
+void ctl_transaction_drop_deferred(struct ctl_transaction *t)
+{
+	for (struct ctl_transaction *d = t->deferred, *next; d; d = next) {
+		next = d->next;
+		ctl_transaction_free(d);
+	}
+	t->deferred = NULL;
+	t->n_deferred = 0;
+}
+
+void ctl_transaction_forget_all(struct ctl_turn *turn)
+{
+	for (size_t i = 0; i < CTL_BUSY_BUCKETS; i++)
+		for (struct ctl_transaction *t = turn->busy[i]; t; t = t->busy_next) {
+			ctl_transaction_drop_deferred(t);
+			t->forgotten = true;
+		}
+}
+
 static void release(struct ctl_transaction *t)
 {
 	struct ctl_transaction **at = bucket_of(t->turn, &t->request);

@@ -87,10 +87,7 @@ void ctl_turn_destroy(struct ctl_turn *turn)
 	for (size_t i = 0; i < CTL_BUSY_BUCKETS; i++)
 		for (struct ctl_transaction *t = turn->busy[i], *next; t; t = next) {
 			next = t->busy_next;
-			for (struct ctl_transaction *d = t->deferred, *after; d; d = after) {
-				after = d->next;
-				ctl_transaction_free(d);
-			}
+			ctl_transaction_drop_deferred(t);
 			ctl_transaction_free(t);
 		}
 	for (struct ctl_transaction *t = turn->spare, *next; t; t = next) {

@@ -61,7 +61,7 @@ void ctl_turn_request(
 void ctl_turn_ack(struct ctl_turn *turn, const struct tp_ack *ack, struct ctl_time now);
 
 // The dataplane is gone: pending changes are taken back in the records, nobody is answered (clients
-// retransmit).
+// retransmit), not even when a user store answers later. No room for commands until it is back.
 void ctl_turn_detach(struct ctl_turn *turn, struct ctl_time now);
 
 // Housekeeping, about once a second: rotates nonce keys, forgets old responses.

@@ -51,6 +51,7 @@ struct ctl_transaction {
 	bool authenticated;
 	bool challenge; // the response is a 401 or 438
 	bool not_now;   // dropped without an answer: ctl_not_now
+	bool forgotten; // the dataplane that brought it is gone: never answered
 	struct ctl_key key;
 	bool sha256;                  // the answer carries MESSAGE-INTEGRITY-SHA256
 	struct ctl_key mac_key;       // of third-party authorization; length 0: a user
@@ -129,6 +130,10 @@ struct ctl_transaction *ctl_transaction_busy(
 bool ctl_transaction_defer(struct ctl_transaction *busy, struct ctl_transaction *t);
 // Marks the five-tuple busy.
 void ctl_transaction_hold(struct ctl_transaction *t, enum ctl_transaction_state state);
+// Frees what was deferred behind t, unanswered.
+void ctl_transaction_drop_deferred(struct ctl_transaction *t);
+// The dataplane is gone: drops all that is deferred, and marks all that hold a five-tuple.
+void ctl_transaction_forget_all(struct ctl_turn *turn);
 // Ends t and runs what was deferred behind it.
 void ctl_transaction_end(struct ctl_transaction *t);
 

@@ -39,6 +39,7 @@ struct fuzz_relay {
 	size_t request_length;
 	uint32_t allocated; // with success
 	uint8_t draw;
+	bool gone;                 // the dataplane, for good: no more responses
 	uint8_t hold;              // acknowledgements wait for their step
 	uint8_t store_says;        // 0 the key, 1 unknown, 2 it is down, 3 later, 4 two keys
 	ctl_user_answer_fn answer; // of a lookup under way
@@ -132,6 +133,7 @@ static void check_response(void *context, const struct ctl_reply_to *reply_to,
 	struct stun_attr a;
 	uint16_t at = STUN_HEADER_BYTES;
 
+	FUZZ_CHECK(!f->gone);
 	FUZZ_CHECK(length <= CTL_RESPONSE_MAX_BYTES);
 	if (tp_rd32(bytes + 4) != STUN_MAGIC_COOKIE) { // to a client of RFC 3489
 		FUZZ_CHECK(memcmp(bytes + 4, f->request + 4, 16) == 0);
@@ -361,13 +363,21 @@ static void moved(struct fuzz_relay *f, uint32_t index, uint32_t number)
 	}
 }
 
+// A command queue without a ring has no room.
+static void detach(struct fuzz_relay *f)
+{
+	f->room = 0;
+	ctl_turn_detach(f->turn, f->now);
+	f->n_commands = f->n_acked = 0;
+}
+
 // What is not a request: the dataplane goes, the configuration is read anew, a client has moved.
 static void change(struct fuzz_relay *f, uint8_t what)
 {
 	switch (what & 3) {
 	case 0:
-		ctl_turn_detach(f->turn, f->now);
-		f->n_commands = f->n_acked = 0;
+		detach(f);
+		f->room = COMMANDS;
 		break;
 	case 1:
 		f->conf->mobility = what >> 2 & 1;
@@ -441,12 +451,12 @@ static void converse(struct fuzz_relay *f, const uint8_t *data, size_t size)
 	answer_late(f, 1);
 	if (data[0] & 16) // the end of the process finds what waits
 		return;
-	ctl_turn_detach(f->turn, f->now);
-	while (f->answer) // each lets the next of those behind it ask
-		answer_late(f, 1);
+	f->gone = true;
+	detach(f);
+	FUZZ_CHECK(ctl_turn_counters(f->turn)->pending == (f->answer ? 1 : 0));
+	answer_late(f, 0);
 	FUZZ_CHECK(ctl_turn_counters(f->turn)->pending == 0);
 	f->room = COMMANDS;
-	f->n_commands = f->n_acked = 0;
 	for (int i = 0; i < 3; i++)
 		pass(f, 100000);
 	ctl_store_status(f->store, &status);

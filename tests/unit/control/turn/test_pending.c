@@ -495,6 +495,78 @@ static void slow_user_stores_are_waited_for(void **state)
 	ctl_turn_set_users(r->turn, r->user_store);
 }
 
+static void send_again(struct relay *r, const uint8_t *bytes, size_t length)
+{
+	memcpy(r->bytes, bytes, length);
+	r->length = length;
+	request_send(r);
+}
+
+// The user store answers when the dataplane is gone already: nobody is told, nothing is remembered,
+// and the retransmission is served by the next dataplane.
+static void a_lookup_outlasts_the_dataplane(void **state)
+{
+	struct relay *r = *state;
+	struct slow_store slow = {.store = {.lookup = slow_lookup}, .real = r->user_store};
+	uint8_t allocate[CTL_REQUEST_MAX_BYTES];
+	relay_challenge(r);
+	ctl_turn_set_users(r->turn, &slow.store);
+	request_allocate(r);
+	assert_int_equal(request_code(r), -1);
+	size_t length = r->length;
+	memcpy(allocate, r->bytes, length);
+	request_begin(r, STUN_REFRESH);
+	assert_int_equal(request_code(r), -1);
+	assert_int_equal(ctl_turn_counters(r->turn)->pending, 2);
+	r->w.room = 0;
+	ctl_turn_detach(r->turn, r->w.now);
+	assert_int_equal(ctl_turn_counters(r->turn)->pending, 1); // the store owes its answer
+	slow_answer(&slow, 0, r->w.now.wall_ns);
+	assert_int_equal(r->n_sent, 0);
+	assert_int_equal(slow.n, 1); // what waited behind it does not ask
+	assert_int_equal(slow.store.under_way, 0);
+	assert_int_equal(ctl_turn_counters(r->turn)->pending, 0);
+	assert_int_equal(ctl_turn_counters(r->turn)
+				 ->errors[CTL_METHOD_ALLOCATE][CTL_ERROR_INSUFFICIENT_CAPACITY],
+		0);
+	r->w.room = WORLD_COMMANDS / 2;
+	send_again(r, allocate, length);
+	slow_answer(&slow, 1, r->w.now.wall_ns);
+	relay_ack_all(r, 0);
+	assert_int_equal(r->n_sent, 1);
+	assert_int_equal(sent_code(last_sent(r)), 0);
+	assert_int_equal(ctl_turn_counters(r->turn)->replayed, 0);
+	ctl_turn_set_users(r->turn, r->user_store);
+}
+
+// The next dataplane is there before the answer: what came since waits behind the old request, and
+// is served when that has ended.
+static void requests_of_the_next_dataplane_are_served(void **state)
+{
+	struct relay *r = *state;
+	struct slow_store slow = {.store = {.lookup = slow_lookup}, .real = r->user_store};
+	relay_challenge(r);
+	ctl_turn_set_users(r->turn, &slow.store);
+	for (int i = 0; i < 1 + 32; i++) { // with as many behind it as may wait
+		request_begin(r, STUN_REFRESH);
+		assert_int_equal(request_code(r), -1);
+	}
+	ctl_turn_detach(r->turn, r->w.now);
+	assert_int_equal(ctl_turn_counters(r->turn)->pending, 1);
+	request_allocate(r);
+	assert_int_equal(request_code(r), -1);
+	assert_int_equal(ctl_turn_counters(r->turn)->overload, 0);
+	slow_answer(&slow, 0, r->w.now.wall_ns);
+	assert_int_equal(r->n_sent, 0);
+	assert_int_equal(slow.n, 2);
+	slow_answer(&slow, 1, r->w.now.wall_ns);
+	relay_ack_all(r, 0);
+	assert_int_equal(r->n_sent, 1);
+	assert_int_equal(sent_code(last_sent(r)), 0);
+	assert_int_equal(ctl_turn_counters(r->turn)->pending, 0);
+	ctl_turn_set_users(r->turn, r->user_store);
+}
+
 // Allocate, permit, bind, end, over and over, with refusals: everything comes back.
 static void cycles_leak_nothing(void **state)
 {
@@ -560,6 +632,8 @@ int main(void)
 		TEST(a_dataplane_that_goes_away),
 		TEST(a_lost_acknowledgement_is_a_refusal),
 		TEST(slow_user_stores_are_waited_for),
+		TEST(a_lookup_outlasts_the_dataplane),
+		TEST(requests_of_the_next_dataplane_are_served),
 		TEST(cycles_leak_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
