@@ -3,6 +3,7 @@
 
 #include "common/abi/ring.h"
 #include "dataplane/dp.h"
+#include "dataplane/path/packet.h"
 
 // False: the manager was faster, this client is not awaited any more.
 static bool arrive(struct dp_flow *client)
@@ -33,20 +34,25 @@ void dp_moves_note(struct dp_moves *m, const struct dp_flow_table *flows, struct
 	m->news = true;
 }
 
-const struct dp_flow *dp_moves_arrived(
-	const struct dp *dp, const struct dp_flow_table *flows, const struct dp_flow *flow)
+void dp_moves_follow(const struct dp *dp, const struct dp_flow_table *flows, struct dp_packet *p)
 {
+	const struct dp_flow *flow = p->flow;
 	uint32_t at = atomic_load_explicit(&dp->moving[flow->alloc.index], memory_order_acquire);
 
 	if (at == 0)
-		return NULL;
+		return;
 	const struct dp_flow *client = dp_flow_at(flows, at);
 	// A flow that was unlinked while we hold it may be of the last allocation of this index.
 	if (atomic_load_explicit(&client->client_state, memory_order_acquire) !=
 			DP_CLIENT_ARRIVED ||
 		client->alloc.generation != flow->alloc.generation)
-		return NULL;
-	return client;
+		return;
+	p->out_family = client->key.family;
+	p->out_local = client->src_local;
+	p->out_source_port = client->src_port;
+	p->out_destination_port = client->key.port;
+	p->out_ip = client->key.ip;
+	p->next_hop = atomic_load_explicit(&client->next_hop, memory_order_relaxed);
 }
 
 void dp_moves_flush(struct dp_moves *m, struct dp_moves_wake *wake)

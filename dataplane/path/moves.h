@@ -16,6 +16,7 @@
 #define DP_MOVES_SLOTS 256
 
 struct dp;
+struct dp_packet;
 struct dp_flow_table;
 
 // One for all workers; the management thread's.
@@ -36,10 +37,10 @@ struct dp_moves {
 // the move was given up. Names the flow, unless it was named; without room its next datagram tries
 // again.
 void dp_moves_note(struct dp_moves *m, const struct dp_flow_table *flows, struct dp_flow *flow);
-// Worker. The DP_FLOW_ALLOCATION flow of the client that the datagrams of this downlink flow, which
-// has DP_FLOW_MOVE, go to; NULL: that client has not arrived, the flow itself says where to.
-const struct dp_flow *dp_moves_arrived(
-	const struct dp *dp, const struct dp_flow_table *flows, const struct dp_flow *flow);
+// Worker. A packet goes where its downlink flow, which has DP_FLOW_MOVE, says; if the client that
+// is on the move has arrived it goes there instead.
+__attribute__((cold)) void dp_moves_follow(
+	const struct dp *dp, const struct dp_flow_table *flows, struct dp_packet *p);
 // Worker, once a burst. `wake` NULL: nobody listens.
 void dp_moves_flush(struct dp_moves *m, struct dp_moves_wake *wake);
 

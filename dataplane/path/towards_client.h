@@ -10,15 +10,12 @@
 static inline void dp_towards_client(
 	const struct dp_worker *w, struct dp_packet *p, const struct dp_flow *flow)
 {
-	const struct dp_flow *moved = NULL;
-
-	if (atomic_load_explicit(&flow->flags, memory_order_relaxed) & DP_FLOW_MOVE)
-		moved = dp_moves_arrived(w->dp, w->flows, flow);
-	const struct dp_flow *by = moved == NULL ? flow : moved;
-	p->out_family = by->dst_family;
-	p->out_local = by->src_local;
-	p->out_source_port = by->src_port;
-	p->out_destination_port = by->dst_port;
-	p->out_ip = moved == NULL ? flow->dst_ip : moved->key.ip;
-	p->next_hop = atomic_load_explicit(&by->next_hop, memory_order_relaxed);
+	p->out_family = flow->dst_family;
+	p->out_local = flow->src_local;
+	p->out_source_port = flow->src_port;
+	p->out_destination_port = flow->dst_port;
+	p->out_ip = flow->dst_ip;
+	p->next_hop = atomic_load_explicit(&flow->next_hop, memory_order_relaxed);
+	if (unlikely(atomic_load_explicit(&flow->flags, memory_order_relaxed) & DP_FLOW_MOVE))
+		dp_moves_follow(w->dp, w->flows, p);
 }

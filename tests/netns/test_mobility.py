@@ -283,3 +283,37 @@ def test_moves_under_fire():
 
     with h.relay(mobility=True) as relay:
         hurry(relay, 60, kill)
+
+
+def test_the_dataplane_is_killed_while_clients_move():
+    """A new dataplane is told of moves under way: both five-tuples are known, data ends the move."""
+    with h.relay(mobility=True) as relay:
+        peer = h.udp("peer", h.PEER4)
+        now = allocate()
+        relayed = now.relayed
+        now.bind(CHANNEL, peer.getsockname()[:2])
+        for n in range(6):
+            new = h.client(h.CLIENT6 if n % 2 else h.CLIENT4)
+            resume(new, now.ticket)
+            if n % 3 == 2:  # a move that replaces one under way
+                resume(last := h.client(), new.ticket)
+                new.close()
+                new = last
+            relay.dataplane.end(signal.SIGKILL)
+            relay.start_dataplane()
+
+            def answered(client, text):
+                client.send_channel(CHANNEL, text)
+                got = h.receive(peer, 0.1)
+                return got and got[0] == text
+            h.wait_until(lambda: answered(now, b"from the old one"), 10, "the replay")
+            assert called(now, peer, relayed, b"to the old one") == "channel"
+            new.send_channel(CHANNEL, b"from the new one")
+            while h.receive(peer)[0] != b"from the new one":
+                pass
+            assert called(new, peer, relayed, b"to the new one") == "channel"
+            h.wait_until(lambda: listed(relay)[0]["moving_to"] is None, 5, "the move completed")
+            assert code(now.refresh) == 437 and new.refresh() == 600
+            now.close()
+            now = new
+        assert len(listed(relay)) == 1

@@ -534,6 +534,124 @@ static void ten_thousand_moves_leave_nothing(void **state)
 	finish(f);
 }
 
+static uint32_t pick(uint64_t *random, uint32_t below)
+{
+	*random ^= *random << 13;
+	*random ^= *random >> 7;
+	*random ^= *random << 17;
+	return (uint32_t)(*random >> 16) % below;
+}
+
+// What holds at any time: as many flows as there should be, the same mark on all that leads to the
+// client, and an array that names a client of this allocation.
+static void assert_sound(struct fixture *f, bool moving)
+{
+	struct tp_status_reply status = status_of(f);
+	uint32_t clients = moving ? 2 : 1, at = f->dp.moving[3];
+
+	assert_int_equal(status.flows,
+		clients * (1 + status.channels) + status.channels + status.permissions);
+	for (uint32_t i = 1; i <= FLOWS; i++) {
+		const struct dp_flow *flow = dp_flow_at(f->dp.flows, i);
+		if (dp_flow_lookup(f->dp.flows, &flow->key) != flow)
+			continue; // was one once
+		if (flow->kind == DP_FLOW_CHANNEL_DOWN || flow->kind == DP_FLOW_PERMISSION)
+			assert_int_equal(flow->flags & DP_FLOW_MOVE, moving ? DP_FLOW_MOVE : 0);
+	}
+	if (at != 0) {
+		const struct dp_flow *client = dp_flow_at(f->dp.flows, at);
+		assert_int_equal(client->kind, DP_FLOW_ALLOCATION);
+		assert_int_equal(client->alloc.index, 3);
+		assert_int_equal(client->client, at);
+	}
+	assert_true(!moving || at != 0);
+}
+
+// Moves begun, ended, taken back and repeated while channels and permissions come and go.
+static void moves_at_random_among_other_commands(void **state)
+{
+	struct fixture *f = fixture_new();
+	struct tp_cmd cmd = alloc_at(OLD, NULL, 0); // as control has it
+	uint64_t random = 0x2545f4914f6cdd1d;
+	uint32_t begun = 0;
+	struct tp_ack event;
+
+	assert_int_equal(run(f, cmd), 0);
+	bool moving = false;
+	for (uint32_t op = 0; op < 50000; op++) {
+		uint16_t n = (uint16_t)pick(&random, 6);
+		char peer[32];
+		snprintf(peer, sizeof(peer), "198.18.2.%u", 1 + n % 3);
+		switch (pick(&random, 9)) {
+		case 0: // the next move, from wherever the client is
+			if (moving && pick(&random, 2))
+				datagram(f, dp_flow_at(f->dp.flows, f->dp.moving[3]));
+			struct tp_cmd next = cmd;
+			next.move = ++begun;
+			next.allocation.pending = at(NEW, (uint16_t)(2000 + begun % 5000));
+			next.allocation.pending_listener = at("198.18.0.3", 3478);
+			assert_int_equal(run(f, next), 0);
+			if (moving && f->ack.moved == cmd.move) {
+				next.allocation.client = cmd.allocation.pending;
+				next.allocation.listener = cmd.allocation.pending_listener;
+			}
+			cmd = next;
+			moving = true;
+			break;
+		case 1: // taken back, though data may have come
+			if (!moving)
+				break;
+			if (pick(&random, 2))
+				datagram(f, dp_flow_at(f->dp.flows, f->dp.moving[3]));
+			cmd.move = --begun;
+			cmd.allocation.pending = (struct tp_addr){0};
+			cmd.allocation.pending_listener = (struct tp_addr){0};
+			assert_int_equal(run(f, cmd), 0);
+			moving = false;
+			break;
+		case 2: // completed
+			if (!moving)
+				break;
+			assert_true(arrive(f, dp_flow_at(f->dp.flows, f->dp.moving[3]), &event));
+			assert_int_equal(event.moved, begun);
+			if (pick(&random, 2)) // control says it once more before it knows
+				assert_int_equal(run(f, cmd), 0);
+			cmd.allocation.client = cmd.allocation.pending;
+			cmd.allocation.listener = cmd.allocation.pending_listener;
+			cmd.allocation.pending = (struct tp_addr){0};
+			cmd.allocation.pending_listener = (struct tp_addr){0};
+			moving = false;
+			break;
+		case 3: // a refresh
+			cmd.deadline_ns = 500 + pick(&random, 500);
+			assert_int_equal(run(f, cmd), 0);
+			break;
+		case 4:
+			assert_int_equal(permission_set(f, 3, 1, peer, 400), 0);
+			break;
+		case 5: {
+			struct tp_cmd drop = cmd_of(TP_CMD_PERMISSION_DELETE, 3, 1);
+			drop.permission = ip(peer);
+			run(f, drop);
+			break;
+		}
+		case 6: {
+			struct tp_cmd drop = cmd_of(TP_CMD_CHANNEL_DELETE, 3, 1);
+			drop.channel.peer = at(peer, (uint16_t)(4000 + n));
+			drop.channel.channel = CHANNEL + n;
+			run(f, drop);
+			break;
+		}
+		default:
+			assert_int_equal(
+				channel_set(f, 3, 1, peer, (uint16_t)(4000 + n), CHANNEL + n, 450),
+				0);
+		}
+		assert_sound(f, moving);
+	}
+	finish(f);
+}
+
 static void a_replay_and_a_sweep_keep_the_move(void **state)
 {
 	struct fixture *f = fixture_new();
@@ -588,6 +706,7 @@ int main(void)
 		cmocka_unit_test(downlinks_tell_that_their_client_moves),
 		cmocka_unit_test(without_places_the_old_flows_serve),
 		cmocka_unit_test(ten_thousand_moves_leave_nothing),
+		cmocka_unit_test(moves_at_random_among_other_commands),
 		cmocka_unit_test(permissions_and_channels_of_meanwhile_serve_both),
 		cmocka_unit_test(another_family_is_as_good),
 		cmocka_unit_test(the_newest_move_counts),
