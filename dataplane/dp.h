@@ -75,6 +75,10 @@ struct dp {
 
 	struct dp_police_state *police; // cmd/apply: one an allocation; their words are workers'
 	_Atomic bool policing;          // w: manager r: workers, relaxed; some flow has a rate
+	// cmd/apply: by allocation, index of the DP_FLOW_ALLOCATION flow of the client that it
+	// moves or has moved to, 0 none; w: manager, release r: workers, acquire. Looked at only
+	// for a flow with DP_FLOW_MOVE.
+	_Atomic uint32_t *moving;
 
 	struct dp_locals *locals;
 	struct dp_flow_table *flows;

@@ -69,7 +69,9 @@ struct tp_cmd {
 	uint64_t sequence; // echoed
 	uint16_t type;     // enum tp_cmd_type
 	uint16_t layout;   // 1
-	uint32_t move;     // ALLOC_SET: number of the move to `pending`, else to `client`; 0: none
+	// ALLOC_SET: number of the move to `pending`, else to `client`; 0: none. The move before it
+	// may have been completed without control's knowledge: then `client` is the one of before.
+	uint32_t move;
 	struct tp_alloc_ref alloc;
 	uint64_t deadline_ns; // CLOCK_MONOTONIC, of the object named
 	union {
@@ -101,7 +103,8 @@ struct tp_ack {
 	struct tp_alloc_ref alloc;
 	union {
 		uint64_t deleted; // SYNC_END: how many objects it removed
-		uint64_t moved;   // ALLOC_SET and TP_EVENT_MOVED: the last move completed, 0 none
+		uint64_t moved;   // ALLOC_SET (refused or not), TP_EVENT_MOVED: the last move
+				  // completed, 0 none
 	};
 	struct tp_alloc_counters counters; // ALLOC_DELETE and COUNTERS
 };

@@ -82,6 +82,16 @@ enum tp_end_reason {
 #define TP_RECORD_NAME_INLINE   60
 #define TP_RECORD_MAC_KEY_BYTES 32
 
+// A five-tuple: its client and listener.
+struct tp_record_place {
+	uint8_t ip[16];
+	uint16_t port;     // host order
+	uint8_t family;    // TP_FAMILY_*
+	uint8_t transport; // as of an allocation
+	uint32_t listener; // digest of that listener's address and port
+};
+static_assert(sizeof(struct tp_record_place) == 24);
+
 struct tp_alloc_record {
 	_Atomic uint32_t sequence; // w: control; odd while the record is being written
 	uint16_t layout;
@@ -126,7 +136,10 @@ struct tp_alloc_record {
 	uint8_t move_family;    // TP_FAMILY_*
 	uint8_t move_transport; // as `transport`
 	uint32_t move_listener; // digest of that listener's address and port
-	uint8_t reserved[32];   // quota class
+	// Where the move before the last one leads to, until the dataplane has begun the last one:
+	// only it knows which of both was first, that move's end or the last one's beginning.
+	struct tp_record_place before; // all zero when there is none
+	uint8_t reserved[8];           // quota class
 };
 
 enum tp_peer_kind {
@@ -164,6 +177,7 @@ static_assert(TP_REGION_KEYS_OFFSET + sizeof(struct tp_region_keys) <= TP_REGION
 static_assert(sizeof(struct tp_alloc_record) == 448);
 static_assert(offsetof(struct tp_alloc_record, family_deadline_ns) == 344);
 static_assert(offsetof(struct tp_alloc_record, realm_tag) == 376);
+static_assert(offsetof(struct tp_alloc_record, before) == 416);
 static_assert(sizeof(struct tp_peer_record) == 64);
 static_assert(sizeof(struct tp_name_record) == 512);
 

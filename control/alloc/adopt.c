@@ -212,6 +212,27 @@ static void settle_uids(struct ctl_store *s, struct uid_list *uids, struct ctl_t
 	}
 }
 
+// Of the move before, the dataplane will say whether it was completed.
+static void settle_before(struct ctl_store *s, struct tp_alloc_record *r)
+{
+	struct tp_addr client = ctl_before_client(r);
+	if (r->before.family == TP_FAMILY_NONE)
+		return;
+	uint32_t listener = ctl_listener_find_tag(s, r->before.listener);
+	if (listener != TP_INDEX_NONE) {
+		const struct tp_addr *at = &s->policy.listeners[listener];
+		s->slots[r->self.index].before_listener = (uint16_t)listener;
+		if (at->ip.family == client.ip.family &&
+			ctl_index_find(s, r->before.transport, &client, at) == TP_INDEX_NONE) {
+			ctl_index_insert(s, ctl_place_of_before(s, r->self.index));
+			return;
+		}
+	}
+	ctl_write_begin(&r->sequence);
+	memset(&r->before, 0, sizeof(r->before));
+	ctl_write_end(&r->sequence);
+}
+
 // Moves under way go on, unless the new five-tuple cannot be used any more: then the client stays
 // where it was.
 static void settle_move(struct ctl_store *s, uint32_t index)
@@ -227,6 +248,7 @@ static void settle_move(struct ctl_store *s, uint32_t index)
 		if (at->ip.family == client.ip.family &&
 			ctl_index_find(s, r->move_transport, &client, at) == TP_INDEX_NONE) {
 			ctl_index_insert(s, ctl_place_of_move(s, index));
+			settle_before(s, r);
 			return;
 		}
 	}

@@ -60,6 +60,16 @@ static bool user_sane(const struct ctl_store *s, const struct tp_alloc_record *r
 	       n->owner.generation == r->self.generation;
 }
 
+static bool before_sane(const struct tp_alloc_record *r)
+{
+	static const struct tp_record_place none;
+	struct tp_addr client = ctl_before_client(r);
+	if (r->before.family == TP_FAMILY_NONE)
+		return memcmp(&r->before, &none, sizeof(none)) == 0;
+	return r->ticket > 2 && ctl_adopt_addr_sane(&client) && client.port != 0 &&
+	       r->before.transport <= CTL_TRANSPORT_DTLS;
+}
+
 // A client on the move is one that may, and has gone somewhere else. That its new listener is
 // configured, and the five-tuple free, is seen later: else only the move is over.
 static bool mobility_sane(const struct tp_alloc_record *r)
@@ -68,9 +78,10 @@ static bool mobility_sane(const struct tp_alloc_record *r)
 	struct tp_addr client = ctl_move_client(r);
 	if (!ctl_moving(r))
 		return memcmp(r->move_ip, none, sizeof(none)) == 0 && r->move_port == 0 &&
-		       r->move_transport == 0 && r->move_listener == 0;
+		       r->move_transport == 0 && r->move_listener == 0 &&
+		       r->before.family == TP_FAMILY_NONE && before_sane(r);
 	return r->ticket > 1 && ctl_adopt_addr_sane(&client) && client.port != 0 &&
-	       r->move_transport <= CTL_TRANSPORT_DTLS;
+	       r->move_transport <= CTL_TRANSPORT_DTLS && before_sane(r);
 }
 
 static enum ctl_adopt_reason check_deadline(

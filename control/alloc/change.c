@@ -118,12 +118,15 @@ void ctl_store_ack(
 {
 	if (ack->sequence != 0) // what the dataplane says by itself answers no command
 		s->acked_sequence = ack->sequence;
+	// Before anything is taken back or said once more: which move the dataplane is at.
+	if ((ack->type == TP_CMD_ALLOC_SET || ack->type == TP_EVENT_MOVED) && ack->moved != 0 &&
+		ack->moved <= UINT32_MAX)
+		ctl_allocation_moved(s, ack->alloc, (uint32_t)ack->moved);
 	if (ack->result == 0) {
 		if (ack->type == TP_CMD_COUNTERS || ack->type == TP_CMD_ALLOC_DELETE)
 			take_snapshot(s, ack, now);
-		if ((ack->type == TP_CMD_ALLOC_SET || ack->type == TP_EVENT_MOVED) &&
-			ack->moved != 0 && ack->moved <= UINT32_MAX)
-			ctl_allocation_moved(s, ack->alloc, (uint32_t)ack->moved);
+		if (ack->type == TP_CMD_ALLOC_SET)
+			ctl_move_begun(s, ack->alloc, ack->sequence);
 		return;
 	}
 	if (of_change)

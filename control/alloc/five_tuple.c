@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The index of live allocations by five-tuple: a keyed hash with chains, since clients choose what
-// goes in. An allocation on the move stands in it twice (RFC 8016); a place says which one is
-// meant.
+// goes in. An allocation on the move stands in it twice or thrice (RFC 8016); a place says
+// which one is meant.
 #include "control/alloc/store_private.h"
 
 struct five_tuple {
@@ -12,13 +12,15 @@ struct five_tuple {
 
 static uint32_t index_of(const struct ctl_store *s, uint32_t place)
 {
-	return place < s->alloc_capacity ? place : place - s->alloc_capacity;
+	return place % s->alloc_capacity;
 }
 
 static uint32_t *next_of(const struct ctl_store *s, uint32_t place)
 {
 	struct ctl_slot *slot = &s->slots[index_of(s, place)];
-	return place < s->alloc_capacity ? &slot->hash_next : &slot->move_next;
+	if (place < s->alloc_capacity)
+		return &slot->hash_next;
+	return place < 2 * s->alloc_capacity ? &slot->move_next : &slot->before_next;
 }
 
 static struct five_tuple at_place(const struct ctl_store *s, uint32_t place)
@@ -26,7 +28,11 @@ static struct five_tuple at_place(const struct ctl_store *s, uint32_t place)
 	const struct tp_alloc_record *r = &s->allocs[index_of(s, place)];
 	if (place < s->alloc_capacity)
 		return (struct five_tuple){r->transport, r->client, &r->listener};
-	return (struct five_tuple){r->move_transport, ctl_move_client(r), ctl_move_listener(s, r)};
+	if (place < 2 * s->alloc_capacity)
+		return (struct five_tuple){
+			r->move_transport, ctl_move_client(r), ctl_move_listener(s, r)};
+	return (struct five_tuple){
+		r->before.transport, ctl_before_client(r), ctl_before_listener(s, r)};
 }
 
 static uint32_t *bucket_of(const struct ctl_store *s, const struct five_tuple *t)

@@ -71,8 +71,10 @@ void ctl_move_write(struct ctl_store *s, struct tp_alloc_record *r, const struct
 	r->move_family = TP_FAMILY_NONE;
 	r->move_transport = 0;
 	r->move_listener = 0;
-	if (!client)
+	if (!client) {
+		memset(&r->before, 0, sizeof(r->before));
 		return;
+	}
 	memcpy(r->move_ip, client->ip.bytes, sizeof(r->move_ip));
 	r->move_port = client->port;
 	r->move_family = client->ip.family;
@@ -81,12 +83,49 @@ void ctl_move_write(struct ctl_store *s, struct tp_alloc_record *r, const struct
 	s->slots[r->self.index].move_listener = (uint16_t)listener;
 }
 
+static void forget_before(struct ctl_store *s, struct tp_alloc_record *r)
+{
+	if (r->before.family == TP_FAMILY_NONE)
+		return;
+	ctl_index_remove(s, ctl_place_of_before(s, r->self.index));
+	memset(&r->before, 0, sizeof(r->before));
+}
+
 void ctl_move_clear(struct ctl_store *s, struct tp_alloc_record *r)
 {
 	if (!ctl_moving(r))
 		return;
+	forget_before(s, r);
 	ctl_index_remove(s, ctl_place_of_move(s, r->self.index));
 	ctl_move_write(s, r, NULL, TP_INDEX_NONE, 0);
+}
+
+// The move under way becomes the one before.
+static void keep_before(struct ctl_store *s, struct tp_alloc_record *r)
+{
+	struct ctl_slot *slot = &s->slots[r->self.index];
+	forget_before(s, r);
+	if (!ctl_moving(r))
+		return;
+	ctl_index_remove(s, ctl_place_of_move(s, r->self.index));
+	memcpy(r->before.ip, r->move_ip, sizeof(r->before.ip));
+	r->before.port = r->move_port;
+	r->before.family = r->move_family;
+	r->before.transport = r->move_transport;
+	r->before.listener = r->move_listener;
+	slot->before_listener = slot->move_listener;
+	ctl_index_insert(s, ctl_place_of_before(s, r->self.index));
+}
+
+void ctl_move_begun(struct ctl_store *s, struct tp_alloc_ref ref, uint64_t sequence)
+{
+	struct tp_alloc_record *r = ctl_live(s, ref);
+	if (!r || r->before.family == TP_FAMILY_NONE ||
+		sequence < s->slots[ref.index].move_sequence)
+		return;
+	ctl_write_begin(&r->sequence);
+	forget_before(s, r);
+	ctl_write_end(&r->sequence);
 }
 
 // ---- Moving.
@@ -127,7 +166,7 @@ int ctl_allocation_move(struct ctl_store *s, struct tp_alloc_ref ref,
 	}
 	note_old(s, r, change);
 	ctl_write_begin(&r->sequence);
-	ctl_move_clear(s, r);
+	keep_before(s, r);
 	ctl_move_write(s, r, &q->client, listener, q->transport);
 	r->ticket++;
 	r->moved_wall_s = (uint32_t)(now.wall_ns / TP_NS_PER_S);
@@ -138,6 +177,7 @@ int ctl_allocation_move(struct ctl_store *s, struct tp_alloc_ref ref,
 	ctl_index_insert(s, ctl_place_of_move(s, ref.index));
 	ctl_heap_set(&s->expiry, ref.index, ctl_family_first_deadline(r));
 	ctl_send_alloc_set(s, r, change);
+	s->slots[ref.index].move_sequence = change->last_sequence;
 	return 0;
 }
 
@@ -165,13 +205,21 @@ void ctl_move_undo(struct ctl_store *s, struct tp_alloc_record *r, const struct 
 void ctl_allocation_moved(struct ctl_store *s, struct tp_alloc_ref ref, uint32_t move)
 {
 	struct tp_alloc_record *r = ctl_live(s, ref);
-	if (!r || !ctl_moving(r) || ctl_allocation_moves(r) != move)
+	if (!r || !ctl_moving(r))
 		return;
+	uint32_t last = ctl_allocation_moves(r);
+	bool before = last - 1 == move && r->before.family != TP_FAMILY_NONE;
+	if (last != move && !before)
+		return;
+	struct tp_addr client = before ? ctl_before_client(r) : ctl_move_client(r);
+	struct tp_addr listener = before ? *ctl_before_listener(s, r) : *ctl_move_listener(s, r);
+	uint8_t transport = before ? r->before.transport : r->move_transport;
 	ctl_index_remove(s, ref.index);
 	ctl_write_begin(&r->sequence);
-	struct tp_addr client = ctl_move_client(r), listener = *ctl_move_listener(s, r);
-	uint8_t transport = r->move_transport;
-	ctl_move_clear(s, r);
+	if (before)
+		forget_before(s, r); // the last one goes on
+	else
+		ctl_move_clear(s, r);
 	r->client = client;
 	r->listener = listener;
 	r->transport = transport;

@@ -31,14 +31,16 @@ bool ctl_allocation_moving(const struct ctl_store *store, const struct tp_alloc_
 bool ctl_allocation_at(const struct ctl_store *store, const struct tp_alloc_record *record,
 	uint8_t transport, const struct tp_addr *client, const struct tp_addr *listener);
 
-// Begins a move and refreshes; another one under way is given up: the newest counts. ALLOC_SET. The
-// record's ticket counter is then that of the next ticket. 0; -ENOENT; -EPERM not mobile; -EEXIST
-// the five-tuple has an allocation; -EINVAL no such listener; -ENOBUFS.
+// Begins a move and refreshes; another one under way is given up, unless the dataplane has
+// completed it, which its acknowledgement tells: the newest counts. ALLOC_SET. The record's ticket
+// counter is then that of the next ticket. 0; -ENOENT; -EPERM not mobile; -EEXIST the five-tuple
+// has an allocation; -EINVAL no such listener; -ENOBUFS.
 int ctl_allocation_move(struct ctl_store *store, struct tp_alloc_ref ref,
 	const struct ctl_move_request *request, struct ctl_time now, struct ctl_change *change);
 
-// The dataplane has completed this move: the new five-tuple is the client's. Another move than the
-// record's last one, or none, is nothing.
+// The dataplane has completed this move: the new five-tuple is the client's. That may be the
+// record's last one, or the one before it when the last one was begun on top of it: then the last
+// one goes on from there. Any other is nothing.
 void ctl_allocation_moved(struct ctl_store *store, struct tp_alloc_ref ref, uint32_t move);
 
 // The move that has made this ticket counter the newest one, repeated within CTL_TICKET_KEPT_S: the

@@ -19,11 +19,14 @@
 struct ctl_slot {
 	uint32_t hash_next;                // while live
 	uint32_t move_next;                // the same for the place of a pending client
+	uint32_t before_next;              // and of the one pending before
 	uint32_t rest_previous, rest_next; // while resting
 	uint32_t permissions;              // while live: how many of its peers
 	uint64_t peers_full_ns;            // when its budget of new peers is full again
 	uint16_t changes;                  // under way
 	uint16_t move_listener;            // index into the policy's, while its client moves
+	uint16_t before_listener;          // the same of the pending client before
+	uint64_t move_sequence;            // of the command that began its last move
 	struct ctl_relay_port relay[2];
 	struct ctl_quota_user *user; // while live
 };
@@ -88,6 +91,11 @@ static inline uint32_t ctl_place_of_move(const struct ctl_store *s, uint32_t ind
 	return s->alloc_capacity + index;
 }
 
+static inline uint32_t ctl_place_of_before(const struct ctl_store *s, uint32_t index)
+{
+	return 2 * s->alloc_capacity + index;
+}
+
 static inline bool ctl_moving(const struct tp_alloc_record *r)
 {
 	return r->move_family != TP_FAMILY_NONE;
@@ -105,6 +113,20 @@ static inline const struct tp_addr *ctl_move_listener(
 	const struct ctl_store *s, const struct tp_alloc_record *r)
 {
 	return &s->policy.listeners[s->slots[r->self.index].move_listener];
+}
+
+// The client that was pending before, of a record whose `before` has a family.
+static inline struct tp_addr ctl_before_client(const struct tp_alloc_record *r)
+{
+	struct tp_addr client = {.ip.family = r->before.family, .port = r->before.port};
+	memcpy(client.ip.bytes, r->before.ip, sizeof(r->before.ip));
+	return client;
+}
+
+static inline const struct tp_addr *ctl_before_listener(
+	const struct ctl_store *s, const struct tp_alloc_record *r)
+{
+	return &s->policy.listeners[s->slots[r->self.index].before_listener];
 }
 
 static inline uint8_t ctl_family_bit(uint8_t family)
@@ -130,10 +152,10 @@ static inline uint32_t ctl_room(const struct ctl_store *s)
 void ctl_send(struct ctl_store *s, const struct tp_cmd *cmd, struct ctl_change *change);
 
 // ---- five_tuple.c
-// An allocation has the place `index` for its client, and ctl_place_of_move(index) for the client
-// it is moving to.
+// An allocation has the place `index` for its client, ctl_place_of_move(index) for the client it is
+// moving to, and ctl_place_of_before(index) for the one it was moving to before.
 void ctl_index_insert(struct ctl_store *s, uint32_t place);
-// The allocation's index, by either of its five-tuples, or TP_INDEX_NONE.
+// The allocation's index, by any of its five-tuples, or TP_INDEX_NONE.
 uint32_t ctl_index_find(const struct ctl_store *s, uint8_t transport, const struct tp_addr *client,
 	const struct tp_addr *listener);
 // Of a place that is in it.
@@ -152,8 +174,8 @@ void ctl_alloc_end(struct ctl_store *s, uint32_t index, enum tp_end_reason reaso
 void ctl_alloc_free(struct ctl_store *s, uint32_t index);
 
 // ---- mobility.c
-// Writes where the client is moving to (NULL: nowhere), by which listener of the policy. Inside of
-// a write of the record.
+// Writes where the client is moving to (NULL: nowhere, nor was it before), by which listener of the
+// policy. Inside of a write of the record.
 void ctl_move_write(struct ctl_store *s, struct tp_alloc_record *r, const struct tp_addr *client,
 	uint32_t listener, uint8_t transport);
 // What stands for a listener in a record. Never 0.
@@ -161,10 +183,14 @@ uint32_t ctl_listener_tag(const struct ctl_store *s, const struct tp_addr *liste
 // Index into the policy's, or TP_INDEX_NONE.
 uint32_t ctl_listener_find(const struct ctl_store *s, const struct tp_addr *listener);
 uint32_t ctl_listener_find_tag(const struct ctl_store *s, uint32_t tag);
-// Forgets where the client is moving to; no command. Inside of a write of the record.
+// Forgets where the client is moving to, and was before; no command. Inside of a write of the
+// record.
 void ctl_move_clear(struct ctl_store *s, struct tp_alloc_record *r);
 // Ends a move without the new five-tuple; ALLOC_SET. False when there is none, or no room.
 bool ctl_move_give_up(struct ctl_store *s, struct tp_alloc_ref ref);
+// The dataplane has acknowledged an ALLOC_SET with this sequence: if it is that of the last move or
+// a later one, the move before is over.
+void ctl_move_begun(struct ctl_store *s, struct tp_alloc_ref ref, uint64_t sequence);
 // Takes a move back, as the change noted it; the caller sends the ALLOC_SET.
 void ctl_move_undo(struct ctl_store *s, struct tp_alloc_record *r, const struct ctl_change *change);
 

@@ -210,25 +210,35 @@ static bool is_client(const struct dp_apply *a, uint32_t flow, const struct dp_c
 	       memcmp(&dp_flow_at(a->flows, flow)->key, &client->key, sizeof(client->key)) == 0;
 }
 
-// Client and move as the command has them, RFC 8016 section 3.2.2. A move that was completed here
-// before control knew stays completed: the acknowledgement tells.
+// Whether a client flow is what the wished move leads to.
+static bool is_wished(const struct dp_apply *a, uint32_t flow, const struct wish *wish)
+{
+	return wish->moving && is_client(a, flow, &wish->pending) &&
+	       dp_flow_at(a->flows, flow)->move == wish->move;
+}
+
+// Client and move as the command has them, RFC 8016 section 3.2.2. What was completed here before
+// control knew stays completed, the acknowledgement tells: the wished move itself, or the one
+// before it, from which this one goes on. One that control has taken back ends where it says.
 static int reconcile(struct dp_apply *a, struct dp_alloc *alloc, const struct wish *wish)
 {
-	if (!wish->moving) {
-		if (!is_client(a, alloc->flow, &wish->client))
-			return -EINVAL;
-		dp_move_cancel(a, alloc);
+	if (is_wished(a, alloc->pending, wish))
 		return 0;
+	dp_move_end(a, alloc);
+	if (is_wished(a, alloc->flow, wish))
+		return 0;
+	uint32_t last = dp_flow_at(a->flows, alloc->flow)->move;
+	int error = 0;
+	if (!is_client(a, alloc->flow, &wish->client)) {
+		if (last != 0 && last - 1 == wish->move)
+			error = dp_move_force(
+				a, alloc, &wish->client, wish->moving ? 0 : wish->move);
+		else if (!wish->moving || last == 0 || last != wish->move - 1)
+			error = -EINVAL;
 	}
-	if (is_client(a, alloc->flow, &wish->pending) &&
-		dp_flow_at(a->flows, alloc->flow)->move == wish->move)
-		return 0;
-	if (!is_client(a, alloc->flow, &wish->client))
-		return -EINVAL;
-	if (is_client(a, alloc->pending, &wish->pending) &&
-		dp_flow_at(a->flows, alloc->pending)->move == wish->move)
-		return 0;
-	return dp_move_begin(a, alloc, &wish->pending, wish->move);
+	if (error == 0 && wish->moving)
+		error = dp_move_begin(a, alloc, &wish->pending, wish->move);
+	return error;
 }
 
 int dp_alloc_set(struct dp_apply *a, const struct tp_cmd *cmd, struct tp_ack *ack)
@@ -246,9 +256,9 @@ int dp_alloc_set(struct dp_apply *a, const struct tp_cmd *cmd, struct tp_ack *ac
 		if (!same_relays(alloc, &wish.alloc))
 			return -EINVAL;
 		error = reconcile(a, alloc, &wish);
+		ack->moved = dp_flow_at(a->flows, alloc->flow)->move;
 		if (error < 0)
 			return error;
-		ack->moved = dp_flow_at(a->flows, alloc->flow)->move;
 		update(a, alloc, &wish.alloc, cmd->deadline_ns);
 		return 0;
 	}
@@ -275,6 +285,7 @@ static void uncount(struct dp_apply *a, const struct dp_alloc *alloc)
 void dp_alloc_drop(struct dp_apply *a, struct dp_alloc *alloc, bool exact)
 {
 	uncount(a, alloc);
+	dp_move_forget(a, alloc);
 	dp_owned_remove_all(a, alloc, exact);
 	alloc->generation = 0;
 }

@@ -24,6 +24,11 @@ static size_t police_bytes(const struct dp_apply *a)
 	return (size_t)a->capacity * sizeof(*a->dp->police);
 }
 
+static size_t moving_bytes(const struct dp_apply *a)
+{
+	return (size_t)a->capacity * sizeof(*a->dp->moving);
+}
+
 static size_t deadlines_bytes(const struct dp_apply *a)
 {
 	return ((size_t)dp_flow_capacity(a->flows) + 1) * sizeof(*a->own_deadline);
@@ -43,7 +48,9 @@ int dp_apply_create(struct dp *dp, struct dp_apply **out)
 	a->allocs = map_zeroed(allocs_bytes(a));
 	a->own_deadline = map_zeroed(deadlines_bytes(a));
 	dp->police = map_zeroed(police_bytes(a));
-	if (a->allocs == NULL || a->own_deadline == NULL || dp->police == NULL) {
+	dp->moving = map_zeroed(moving_bytes(a));
+	if (a->allocs == NULL || a->own_deadline == NULL || dp->police == NULL ||
+		dp->moving == NULL) {
 		dp_apply_destroy(a);
 		return -ENOMEM;
 	}
@@ -65,7 +72,10 @@ void dp_apply_destroy(struct dp_apply *a)
 		munmap(a->own_deadline, deadlines_bytes(a));
 	if (a->dp->police != NULL)
 		munmap(a->dp->police, police_bytes(a));
+	if (a->dp->moving != NULL)
+		munmap(a->dp->moving, moving_bytes(a));
 	a->dp->police = NULL;
+	a->dp->moving = NULL;
 	free(a);
 }
 

@@ -75,7 +75,11 @@ int dp_ip_clean(const struct tp_ip *in, struct tp_ip *out);
 // A flow of this allocation with what all kinds have; NULL when the table is full.
 struct dp_flow *dp_owned_new(struct dp_apply *a, const struct dp_alloc *alloc,
 	const struct dp_flow_key *key, uint8_t kind);
-void dp_flow_towards_client(struct dp_apply *a, const struct dp_alloc *alloc, struct dp_flow *flow);
+// Destination and flags of a downlink flow that is not published yet.
+void dp_flow_towards_client(
+	struct dp_apply *a, const struct dp_alloc *alloc, struct dp_flow *flow, uint8_t flags);
+// Sets or clears DP_FLOW_MOVE of the published downlink flows.
+void dp_owned_mark_downlinks(struct dp_apply *a, const struct dp_alloc *alloc, bool moving);
 // Publishes and links; discards on failure. 0, -EEXIST, -ENOSPC.
 int dp_owned_publish(
 	struct dp_apply *a, struct dp_alloc *alloc, struct dp_flow *flow, uint64_t own_deadline_ns);
@@ -149,11 +153,14 @@ struct dp_client {
 // -EEXIST, -ENOSPC.
 int dp_client_publish(struct dp_apply *a, struct dp_alloc *alloc, const struct dp_client *client,
 	uint32_t move, uint64_t deadline_ns, uint32_t *index);
-// Makes `client` the pending one, with flows for every channel; another pending one is forgotten.
-// 0, or -errno with none pending.
+// Makes `client` the pending one, with flows for every channel; none is pending before. 0, or
+// -errno with none pending.
 int dp_move_begin(
 	struct dp_apply *a, struct dp_alloc *alloc, const struct dp_client *client, uint32_t move);
-// Forgets the pending client, if any.
-void dp_move_cancel(struct dp_apply *a, struct dp_alloc *alloc);
-// The pending client takes the place of the old one.
-void dp_move_complete(struct dp_apply *a, struct dp_alloc *alloc);
+// Ends a pending move: completes it when a datagram of the new client was seen, else forgets it.
+void dp_move_end(struct dp_apply *a, struct dp_alloc *alloc);
+// Makes `client` the allocation's at once, without a datagram of it; none is pending. 0 or -errno.
+int dp_move_force(
+	struct dp_apply *a, struct dp_alloc *alloc, const struct dp_client *client, uint32_t move);
+// Before the flows of an allocation go: none of its clients is looked at any more.
+void dp_move_forget(const struct dp_apply *a, const struct dp_alloc *alloc);

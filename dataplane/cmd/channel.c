@@ -58,6 +58,7 @@ int dp_channel_pending_make(
 	flow->channel = channel_up->channel;
 	flow->sync_mark = channel_up->sync_mark;
 	flow->flags = (channel_up->flags & DP_FLOW_HAIRPIN) | DP_FLOW_MOVE;
+	flow->client = alloc->pending;
 	return dp_owned_publish(a, alloc, flow, dp_own_deadline(a, channel_up));
 }
 
@@ -87,9 +88,8 @@ static struct dp_flow *new_down(struct dp_apply *a, const struct dp_alloc *alloc
 
 	if (flow == NULL)
 		return NULL;
-	dp_flow_towards_client(a, alloc, flow);
+	dp_flow_towards_client(a, alloc, flow, peer->flags & DP_FLOW_HAIRPIN);
 	flow->channel = channel;
-	flow->flags = peer->flags & DP_FLOW_HAIRPIN;
 	return flow;
 }
 

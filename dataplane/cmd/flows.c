@@ -21,9 +21,12 @@ struct dp_flow *dp_owned_new(struct dp_apply *a, const struct dp_alloc *alloc,
 	return flow;
 }
 
-void dp_flow_towards_client(struct dp_apply *a, const struct dp_alloc *alloc, struct dp_flow *flow)
+void dp_flow_towards_client(
+	struct dp_apply *a, const struct dp_alloc *alloc, struct dp_flow *flow, uint8_t flags)
 {
 	const struct dp_flow *client = dp_flow_at(a->flows, alloc->flow);
+
+	flow->flags = flags | (alloc->pending != 0 ? DP_FLOW_MOVE : 0);
 
 	memcpy(flow->dst_ip, client->key.ip, sizeof(flow->dst_ip));
 	flow->dst_family = client->key.family;
@@ -151,9 +154,26 @@ void dp_owned_remove_client(
 	finish_chain(a, alloc, gone);
 }
 
+static bool is_downlink(const struct dp_flow *flow)
+{
+	return flow->kind == DP_FLOW_CHANNEL_DOWN || flow->kind == DP_FLOW_PERMISSION;
+}
+
+void dp_owned_mark_downlinks(struct dp_apply *a, const struct dp_alloc *alloc, bool moving)
+{
+	for (uint32_t at = alloc->first; at != 0;) {
+		struct dp_flow *flow = dp_flow_at(a->flows, at);
+		uint8_t flags = flow->flags & ~DP_FLOW_MOVE;
+		at = flow->next;
+		if (is_downlink(flow))
+			atomic_store_explicit(&flow->flags, flags | (moving ? DP_FLOW_MOVE : 0),
+				memory_order_relaxed);
+	}
+}
+
 static bool leads_to(const struct dp_flow *flow, const struct dp_flow *client)
 {
-	if (flow->kind != DP_FLOW_CHANNEL_DOWN && flow->kind != DP_FLOW_PERMISSION)
+	if (!is_downlink(flow))
 		return true;
 	return flow->dst_port == client->key.port && flow->dst_family == client->key.family &&
 	       flow->src_port == client->src_port && flow->src_local == client->src_local &&
@@ -168,9 +188,8 @@ static struct dp_flow *redirected(
 
 	if (fresh == NULL)
 		return NULL;
-	dp_flow_towards_client(a, alloc, fresh);
+	dp_flow_towards_client(a, alloc, fresh, old->flags & ~DP_FLOW_MOVE);
 	fresh->channel = old->channel;
-	fresh->flags = old->flags;
 	fresh->sync_mark = old->sync_mark;
 	fresh->deadline_ns = atomic_load_explicit(&old->deadline_ns, memory_order_relaxed);
 	dp_own_deadline_set(a, fresh, dp_own_deadline(a, old));

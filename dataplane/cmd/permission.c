@@ -32,8 +32,7 @@ static int create(struct dp_apply *a, struct dp_alloc *alloc, const struct dp_pe
 
 	if (flow == NULL)
 		return -ENOSPC;
-	dp_flow_towards_client(a, alloc, flow);
-	flow->flags = peer->flags;
+	dp_flow_towards_client(a, alloc, flow, peer->flags);
 	int error = dp_owned_publish(a, alloc, flow, deadline_ns);
 	if (error == 0)
 		a->n_permissions++;

@@ -5,6 +5,7 @@
 #include "dataplane/path/checksum.h"
 #include "dataplane/path/count.h"
 #include "dataplane/path/steps.h"
+#include "dataplane/path/towards_client.h"
 
 // Error data is the next hop's MTU where there is one, else zero (section 18.13).
 static void read_error(struct dp_packet *p, uint32_t rest)
@@ -73,12 +74,7 @@ static void relay_error(struct dp_worker *w, struct dp_batch *b, struct dp_packe
 	p->flags = DP_PACKET_MADE;
 	p->prefix = DP_PREFIX_ICMP;
 	p->shown_ip = p->key.ip;
-	p->out_family = flow->dst_family;
-	p->out_local = flow->src_local;
-	p->out_source_port = flow->src_port;
-	p->out_destination_port = flow->dst_port;
-	p->out_ip = flow->dst_ip;
-	p->next_hop = atomic_load_explicit(&flow->next_hop, memory_order_relaxed);
+	dp_towards_client(w, p, flow);
 	dp_packet_next(b, p, DP_VERDICT_FORWARD);
 }
 

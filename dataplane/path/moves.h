@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How a worker tells the management thread that a client which moves has arrived: a datagram came
-// by a flow with DP_FLOW_MOVE (RFC 8016 section 3.2.2). Each flow is named once; a burst costs at
-// most one write to the eventfd, and only when the thread has not been woken yet.
+// A client that moves has arrived when a datagram comes by a flow with DP_FLOW_MOVE (RFC 8016
+// section 3.2.2). The worker that sees it notes it in the client's flow: from then on every worker
+// sends what the peers have for it there. And it tells the management thread, which replaces the
+// flows. Each flow is named once; a burst costs at most one write to the eventfd, and only when the
+// thread has not been woken yet.
 #pragma once
 
 #include <stdalign.h>
@@ -13,6 +15,8 @@
 
 #define DP_MOVES_SLOTS 256
 
+struct dp;
+struct dp_packet;
 struct dp_flow_table;
 
 // One for all workers; the management thread's.
@@ -29,9 +33,14 @@ struct dp_moves {
 	uint32_t slot[DP_MOVES_SLOTS];     // flow indices
 };
 
-// Worker. Names a flow that has DP_FLOW_MOVE, unless it was named; without room its next datagram
-// tries again.
+// Worker. A datagram came by an uplink flow that has DP_FLOW_MOVE: its client has arrived, unless
+// the move was given up. Names the flow, unless it was named; without room its next datagram tries
+// again.
 void dp_moves_note(struct dp_moves *m, const struct dp_flow_table *flows, struct dp_flow *flow);
+// Worker. A packet goes where its downlink flow, which has DP_FLOW_MOVE, says; if the client that
+// is on the move has arrived it goes there instead.
+__attribute__((cold)) void dp_moves_follow(
+	const struct dp *dp, const struct dp_flow_table *flows, struct dp_packet *p);
 // Worker, once a burst. `wake` NULL: nobody listens.
 void dp_moves_flush(struct dp_moves *m, struct dp_moves_wake *wake);
 

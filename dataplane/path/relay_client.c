@@ -17,7 +17,8 @@ static void relay_channel(struct dp_worker *w, struct dp_batch *b, struct dp_pac
 		dp_packet_drop(b, p, TP_DROP_channel_expired);
 		return;
 	}
-	if (flow->flags & DP_FLOW_MOVE)
+	uint8_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
+	if (flags & DP_FLOW_MOVE)
 		dp_moves_note(&w->moves, w->flows, flow);
 	if (!dp_within_rate_up(w, b, p))
 		return;
@@ -29,8 +30,7 @@ static void relay_channel(struct dp_worker *w, struct dp_batch *b, struct dp_pac
 	p->out_destination_port = flow->dst_port;
 	p->out_ip = flow->dst_ip;
 	p->next_hop = atomic_load_explicit(&flow->next_hop, memory_order_relaxed);
-	dp_packet_next(
-		b, p, flow->flags & DP_FLOW_HAIRPIN ? DP_VERDICT_HAIRPIN : DP_VERDICT_FORWARD);
+	dp_packet_next(b, p, flags & DP_FLOW_HAIRPIN ? DP_VERDICT_HAIRPIN : DP_VERDICT_FORWARD);
 }
 
 void dp_step_channel_up(struct dp_worker *w, struct dp_batch *b)

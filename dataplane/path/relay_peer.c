@@ -4,6 +4,7 @@
 #include "dataplane/path/account.h"
 #include "dataplane/path/count.h"
 #include "dataplane/path/steps.h"
+#include "dataplane/path/towards_client.h"
 #include "dataplane/path/within_rate.h"
 
 static bool expired(const struct dp_batch *b, const struct dp_flow *flow)
@@ -11,19 +12,13 @@ static bool expired(const struct dp_batch *b, const struct dp_flow *flow)
 	return b->now_ns > atomic_load_explicit(&flow->deadline_ns, memory_order_relaxed);
 }
 
-static void to_client(struct dp_batch *b, struct dp_packet *p, enum dp_prefix prefix)
+static void to_client(
+	const struct dp_worker *w, struct dp_batch *b, struct dp_packet *p, enum dp_prefix prefix)
 {
-	struct dp_flow *flow = p->flow;
-
 	p->prefix = (uint8_t)prefix;
-	p->channel = flow->channel;
-	p->out_family = flow->dst_family;
-	p->out_local = flow->src_local;
-	p->out_source_port = flow->src_port;
-	p->out_destination_port = flow->dst_port;
-	p->out_ip = flow->dst_ip;
-	p->next_hop = atomic_load_explicit(&flow->next_hop, memory_order_relaxed);
+	p->channel = p->flow->channel;
 	dp_packet_next(b, p, DP_VERDICT_FORWARD);
+	dp_towards_client(w, p, p->flow);
 }
 
 // No live channel: the permission is asked, under the same key without the peer's port.
@@ -47,7 +42,7 @@ void dp_step_channel_down(struct dp_worker *w, struct dp_batch *b)
 			try_permission(b, p);
 		} else if (dp_within_rate_down(w, b, p)) {
 			dp_account_channel(w, p->flow, p->payload_length);
-			to_client(b, p, DP_PREFIX_CHANNEL);
+			to_client(w, b, p, DP_PREFIX_CHANNEL);
 			relayed++;
 		}
 	}
@@ -73,7 +68,7 @@ static void relay_data(struct dp_worker *w, struct dp_batch *b, struct dp_packet
 	dp_account_shared(&flow->packets, &flow->bytes, p->payload_length);
 	p->shown_ip = p->key.ip;
 	p->shown_port = p->in.src_port;
-	to_client(b, p, DP_PREFIX_DATA);
+	to_client(w, b, p, DP_PREFIX_DATA);
 }
 
 void dp_step_data(struct dp_worker *w, struct dp_batch *b)

@@ -92,7 +92,7 @@ static void begin_send(struct dp_worker *w, struct dp_batch *b, struct dp_packet
 		dp_packet_drop(b, p, TP_DROP_bad_send);
 		return;
 	}
-	if (alloc->flags & DP_FLOW_MOVE)
+	if (atomic_load_explicit(&alloc->flags, memory_order_relaxed) & DP_FLOW_MOVE)
 		dp_moves_note(&w->moves, w->flows, alloc);
 	uint16_t ours = p->peer_local;
 	if (ours != DP_LOCAL_NONE &&

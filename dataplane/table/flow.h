@@ -52,8 +52,17 @@ static_assert(sizeof(struct dp_flow_key) == 24);
 // listener's port there (dp_listener_find) is dropped; channels to one are never made.
 #define DP_FLOW_DENIED 0x02
 // DP_FLOW_ALLOCATION, DP_FLOW_CHANNEL_UP: of a client that came by a move (RFC 8016). The first
-// datagram by such a flow ends the move: path/moves.h.
+// datagram by such a flow ends the move: path/moves.h. DP_FLOW_CHANNEL_DOWN, DP_FLOW_PERMISSION:
+// their client is on the move; once the new one has arrived, its flow says where it is.
 #define DP_FLOW_MOVE 0x04
+
+// DP_FLOW_ALLOCATION with DP_FLOW_MOVE. From AWAITED it becomes ARRIVED by a worker or GIVEN_UP by
+// the manager, whoever is first, and stays that.
+enum dp_client_state {
+	DP_CLIENT_AWAITED = 0,
+	DP_CLIENT_ARRIVED,
+	DP_CLIENT_GIVEN_UP,
+};
 
 struct dp_flow {
 	// ---- line 0: all that a hit reads
@@ -78,8 +87,8 @@ struct dp_flow {
 	uint16_t channel;               // host order
 	uint8_t dst_family;             // TP_FAMILY_*
 	uint8_t kind;                   // enum dp_flow_kind
-	uint8_t flags;                  // DP_FLOW_*
-	uint8_t pad;
+	_Atomic uint8_t flags;          // DP_FLOW_*; w: manager r: workers, relaxed
+	_Atomic uint8_t client_state;   // enum dp_client_state; w: workers, manager, CAS
 
 	// ---- line 1: what a hit writes (workers) and what the manager keeps with it
 	alignas(RTE_CACHE_LINE_SIZE) union {
@@ -95,7 +104,8 @@ struct dp_flow {
 		up_packets; // DP_FLOW_PERMISSION: Send direction (packets/bytes are downlink)
 	_Atomic uint64_t up_bytes;
 	_Atomic uint64_t rate; // w: manager r: workers; DP_RATE of its allocation, 0 unlimited
-	uint32_t pad2;
+	uint32_t client; // DP_FLOW_MOVE, uplinks: the client's DP_FLOW_ALLOCATION flow; w: manager
+			 // before publishing
 	struct tp_alloc_ref alloc; // w: manager before publishing
 	_Atomic uint8_t owner;     // worker that counts by plain stores; DP_OWNER_*
 	uint8_t sync_mark;         // w: manager

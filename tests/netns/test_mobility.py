@@ -62,16 +62,6 @@ def called(client, peer, relayed, text=b"down"):
     return got and got[0]
 
 
-def reached(client, send):
-    """What the client is sent; until the dataplane has completed its move, that goes to the old place."""
-    for _ in range(20):
-        send()
-        got = client.receive(0.25)
-        if got is not None:
-            return got
-    raise AssertionError("nothing reaches the new place")
-
-
 def moving(by_channel, new_host, relay):
     peer = h.udp("peer", h.PEER4)
     where = peer.getsockname()[:2]
@@ -101,6 +91,8 @@ def moving(by_channel, new_host, relay):
     assert h.receive(other)[0] == b"bound by the other"
 
     assert talk(new, peer, by_channel, b"arrived") == source
+    # From this datagram on, whether control knows it or not.
+    assert called(new, peer, old.relayed) == "channel"
     h.wait_until(lambda: listed(relay)[0]["moving_to"] is None, 5, "the move completed")
     assert called(new, peer, old.relayed) == "channel"
     assert called(old, peer, old.relayed) is None
@@ -180,7 +172,7 @@ def test_control_is_killed_in_the_middle():
         resume(new, first, transaction=transaction)
         relay.control.end(signal.SIGKILL)
         talk(new, peer)  # completed while nobody is there to be told
-        assert reached(new, lambda: peer.sendto(b"down", old.relayed))[0] == "channel"
+        assert called(new, peer, old.relayed) == "channel"
         relay.start_control()
         h.wait_until(lambda: listed(relay)[0]["moving_to"] is None, 10, "control learns it")
         assert listed(relay)[0]["client"].endswith(f":{new.sock.getsockname()[1]}")
@@ -192,7 +184,7 @@ def test_control_is_killed_in_the_middle():
         third = h.client(h.CLIENT6)
         resume(third, answer.get(TICKET))
         assert talk(third, peer)
-        assert reached(third, lambda: peer.sendto(b"down", old.relayed))[0] == "channel"
+        assert called(third, peer, old.relayed) == "channel"
 
 
 def test_hairpin_survives_a_move():
@@ -206,14 +198,16 @@ def test_hairpin_survives_a_move():
             client.send_channel(CHANNEL, b"to a")
             kind, source, data = a.receive()
             assert (kind, source, data) == ("data", b.relayed, b"to a")
-        kind, _, data = reached(moved, lambda: a.send_indication(b.relayed, b"to b"))
+        a.send_indication(b.relayed, b"to b")
+        kind, _, data = moved.receive()
         assert (kind, data) == ("channel", b"to b")
         # And the other side moves, too.
         again = h.client()
         resume(again, a.ticket)
         again.send_indication(b.relayed, b"from elsewhere")
         assert moved.receive()[2] == b"from elsewhere"
-        assert reached(again, lambda: moved.send_channel(CHANNEL, b"to elsewhere"))[2] == b"to elsewhere"
+        moved.send_channel(CHANNEL, b"to elsewhere")
+        assert again.receive()[2] == b"to elsewhere"
 
 
 def test_many_moves_leave_nothing():
@@ -235,3 +229,91 @@ def test_many_moves_leave_nothing():
         c.refresh(0)
         h.wait_until(lambda: not listed(relay), 5, "gone")
         del before
+
+
+def hurry(relay, moves, between=lambda n: None):
+    """Moves as fast as they can be made: each begins when the one before was ended by a datagram a
+    moment ago, whether control knows that or not. None is refused, no answer of the peer is lost,
+    and requests of the client that is served work."""
+    peer = h.udp("peer", h.PEER4)
+    where = peer.getsockname()[:2]
+    now = allocate()
+    relayed = now.relayed
+    now.bind(CHANNEL, where)
+    before = None
+    for n in range(moves):
+        text = b"%d" % n
+        if n % 2:
+            now.send_channel(CHANNEL, text)
+        else:
+            now.send_indication(where, text)
+        new = h.client(h.CLIENT6 if n % 3 == 0 else h.CLIENT4)
+        resume(new, now.ticket)
+        got = h.receive(peer)
+        assert got and got[0] == text, (n, got)
+        assert called(now, peer, relayed, b"answer %d" % n) == "channel", n
+        if n % 5 == 0:
+            now.permit("198.18.2.%d" % (10 + n % 200))
+            new.bind(CHANNEL + 1 + n % 50, ("198.18.2.250", 4000 + n % 50))
+        if before:
+            before.close()
+        between(n)
+        before, now = now, new
+    assert talk(now, peer)
+    assert called(now, peer, relayed) == "channel"
+    assert before is None or code(before.refresh) == 437
+    entry, = listed(relay)
+    assert entry["moves"] == moves and entry["moving_to"] is None, entry
+    now.refresh(0)
+    assert not listed(relay)
+    h.wait_until(lambda: relay.ctl("status")["dataplane"]["flows"] == 0, 5, "no flow is left")
+
+
+def test_a_client_in_a_hurry_is_never_refused():
+    with h.relay(mobility=True) as relay:
+        hurry(relay, 400)
+
+
+def test_moves_under_fire():
+    """Control dies in the middle of moves; nothing that it acknowledged is forgotten."""
+    def kill(n):
+        if n % 6 == 3:
+            relay.control.end(signal.SIGKILL)
+            relay.start_control()
+
+    with h.relay(mobility=True) as relay:
+        hurry(relay, 60, kill)
+
+
+def test_the_dataplane_is_killed_while_clients_move():
+    """A new dataplane is told of moves under way: both five-tuples are known, data ends the move."""
+    with h.relay(mobility=True) as relay:
+        peer = h.udp("peer", h.PEER4)
+        now = allocate()
+        relayed = now.relayed
+        now.bind(CHANNEL, peer.getsockname()[:2])
+        for n in range(6):
+            new = h.client(h.CLIENT6 if n % 2 else h.CLIENT4)
+            resume(new, now.ticket)
+            if n % 3 == 2:  # a move that replaces one under way
+                resume(last := h.client(), new.ticket)
+                new.close()
+                new = last
+            relay.dataplane.end(signal.SIGKILL)
+            relay.start_dataplane()
+
+            def answered(client, text):
+                client.send_channel(CHANNEL, text)
+                got = h.receive(peer, 0.1)
+                return got and got[0] == text
+            h.wait_until(lambda: answered(now, b"from the old one"), 10, "the replay")
+            assert called(now, peer, relayed, b"to the old one") == "channel"
+            new.send_channel(CHANNEL, b"from the new one")
+            while h.receive(peer)[0] != b"from the new one":
+                pass
+            assert called(new, peer, relayed, b"to the new one") == "channel"
+            h.wait_until(lambda: listed(relay)[0]["moving_to"] is None, 5, "the move completed")
+            assert code(now.refresh) == 437 and new.refresh() == 600
+            now.close()
+            now = new
+        assert len(listed(relay)) == 1

@@ -60,6 +60,11 @@ static const struct tp_alloc_record *at(const struct world *w, uint32_t n)
 	return ctl_allocation_find(w->store, 0, &q.client, &q.listener, w->now);
 }
 
+static void continue_with(struct tp_cmd *have, const struct tp_addr *client)
+{
+	have->allocation.client = *client;
+}
+
 // Takes the commands, refusing moves now and then, and completing some on its own.
 static void dataplane(struct model *m, struct ctl_change *change, bool refuse)
 {
@@ -75,13 +80,21 @@ static void dataplane(struct model *m, struct ctl_change *change, bool refuse)
 			assert_int_equal(have->alloc.generation, cmd.alloc.generation);
 			*have = (struct tp_cmd){};
 		} else if (cmd.type == TP_CMD_ALLOC_SET) {
+			uint32_t *moved = &m->moved[cmd.alloc.index];
+			bool moving = cmd.allocation.pending.ip.family != TP_FAMILY_NONE;
+			if (have->type == 0)
+				*moved = moving ? 0 : cmd.move;
+			ack.moved = *moved;
+			struct tp_addr client = have->allocation.client;
 			if (ours && refuse)
 				ack.result = -ENOSPC;
-			else if (have->type && cmd.allocation.pending.ip.family &&
-				 tp_addr_equal(&have->allocation.client, &cmd.allocation.pending))
-				ack.moved = m->moved[cmd.alloc.index];
+			else if (have->type && moving && *moved == cmd.move)
+				continue_with(have, &client);
 			else
 				*have = cmd;
+			// The move before was completed here: the last one goes on from it.
+			if (have->type && moving && *moved != 0 && *moved + 1 == cmd.move)
+				continue_with(have, &client);
 		}
 		if (change)
 			ctl_change_ack(change, &ack);
@@ -120,6 +133,8 @@ static void ten_thousand_moves_leave_nothing_behind(void **state)
 		struct tp_alloc_ref *r = &ref[world_next(w) % 8];
 		if (w->n_commands > WORLD_COMMANDS / 4)
 			world_forget(w);
+		if (world_next(w) % 4 == 0)
+			complete(m, *r, false); // the next move is made before control knows
 		assert_int_equal(move(w, *r, next++, &change), 0);
 		assert_ptr_equal(at(w, next - 1), ctl_allocation_get(w->store, *r));
 		bool refuse = world_next(w) % 8 == 0;
@@ -207,6 +222,91 @@ static struct ctl_adoption readopt(struct model *m)
 	return report;
 }
 
+// Two moves; the dataplane completed the first before the second came, and control learns it by the
+// answer to the second, by an event before, or after it was killed.
+static void the_last_move_goes_on_from_the_one_before(void **state)
+{
+	for (int how = 0; how < 5; how++) {
+		struct model *m = *state;
+		struct world *w = &m->w;
+		uint32_t n = 10 * (uint32_t)how;
+		struct tp_alloc_ref ref = allocate(w, n + 1);
+		struct ctl_change change;
+		assert_int_equal(move(w, ref, n + 2, &change), 0);
+		dataplane(m, &change, false);
+		complete(m, ref, false);
+		assert_int_equal(move(w, ref, n + 3, &change), 0);
+		// Until the dataplane has said which, all of them are the allocation's.
+		for (uint32_t k = 1; k <= 3; k++)
+			assert_ptr_equal(at(w, n + k), ctl_allocation_get(w->store, ref));
+		struct tp_ack event = {.type = TP_EVENT_MOVED, .alloc = ref, .moved = 1};
+		struct ctl_sync sync;
+		if (how == 1)
+			ctl_store_ack(w->store, &event, true, w->now);
+		if (how >= 3) {
+			if (how == 3)
+				dataplane(m, NULL, false); // it had begun the second
+			readopt(m);
+			for (uint32_t k = how == 3 ? 2 : 1; k <= 3; k++)
+				assert_ptr_equal(at(w, n + k), ctl_allocation_get(w->store, ref));
+			ctl_sync_start(&sync);
+			assert_true(ctl_sync_step(w->store, &sync, w->now, 0));
+			dataplane(m, NULL, false);
+		} else {
+			dataplane(m, &change, how == 2);
+		}
+		assert_null(at(w, n + 1));
+		assert_non_null(at(w, n + 2));
+		assert_int_equal(at(w, n + 2)->before.family, TP_FAMILY_NONE);
+		struct ctl_allocation_request there = world_request(n + 2);
+		assert_true(tp_addr_equal(&at(w, n + 2)->client, &there.client));
+		if (how == 2) { // refused: the first one counts all the same
+			assert_null(at(w, n + 3));
+			assert_int_equal(at(w, n + 2)->move_family, TP_FAMILY_NONE);
+			assert_int_equal(ctl_allocation_moves(at(w, n + 2)), 1);
+		} else {
+			assert_ptr_equal(at(w, n + 2), at(w, n + 3));
+			complete(m, ref, true);
+			assert_null(at(w, n + 2));
+			assert_non_null(at(w, n + 3));
+		}
+		uint64_t ports[2];
+		check_store(w, ports);
+	}
+}
+
+// The dataplane had not completed it: the five-tuple is free again, but not before it says so.
+static void a_move_that_was_given_up_frees_its_five_tuple(void **state)
+{
+	struct model *m = *state;
+	struct world *w = &m->w;
+	struct tp_alloc_ref ref = allocate(w, 1);
+	struct ctl_change change, refresh;
+	assert_int_equal(move(w, ref, 2, &change), 0);
+	dataplane(m, &change, false);
+	// An answer to what was sent before the second move says nothing about it.
+	ctl_allocation_refresh(w->store, ref, TP_FAMILY_NONE, 600, w->now, &refresh);
+	struct tp_cmd before = w->command[w->n_commands - 1];
+	assert_int_equal(move(w, ref, 3, &change), 0);
+	struct tp_ack late = {.sequence = before.sequence, .type = before.type, .alloc = ref};
+	ctl_store_ack(w->store, &late, false, w->now);
+	assert_non_null(at(w, 2));
+	struct ctl_change other;
+	assert_int_equal(move(w, allocate(w, 4), 2, &other), -EEXIST);
+	dataplane(m, &change, false);
+	assert_null(at(w, 2));
+	assert_non_null(at(w, 1));
+	assert_ptr_equal(at(w, 1), at(w, 3));
+	// Taken back: what was under way before is so again.
+	assert_int_equal(move(w, ref, 5, &change), 0);
+	dataplane(m, &change, true);
+	assert_null(at(w, 5));
+	assert_ptr_equal(at(w, 1), at(w, 3));
+	assert_int_equal(at(w, 3)->before.family, TP_FAMILY_NONE);
+	uint64_t ports[2];
+	check_store(w, ports);
+}
+
 static void a_new_control_knows_the_move(void **state)
 {
 	struct model *m = *state;
@@ -259,8 +359,10 @@ static void damaged_moves_are_dropped(void **state)
 	struct model *m = *state;
 	struct world *w = &m->w;
 	struct ctl_change change;
-	for (uint32_t n = 0; n < 9; n++)
+	for (uint32_t n = 0; n < 13; n++)
 		assert_int_equal(move(w, allocate(w, n), 100 + n, &change), 0);
+	for (uint32_t n = 9; n < 13; n++)
+		assert_int_equal(move(w, at(w, n)->self, 110 + n, &change), 0);
 	struct tp_alloc_record *r = record_of(m, (struct tp_alloc_ref){});
 	r[0].ticket = 0;
 	r[1].ticket = 1;
@@ -269,9 +371,15 @@ static void damaged_moves_are_dropped(void **state)
 	r[4].move_port = 0;
 	r[5].move_ip[9] = 1;
 	r[6].move_transport = 99;
+	r[9].before.family = TP_FAMILY_NONE;
+	r[10].before.port = 0;
+	r[11].ticket = 2; // there was but one
+	r[12].before.listener ^= 2;
 	struct ctl_adoption report = readopt(m);
-	assert_int_equal(report.allocations, 2);
-	assert_int_equal(report.dropped_allocations[CTL_ADOPT_MOBILITY], 7);
+	assert_int_equal(report.allocations, 3);
+	assert_int_equal(report.dropped_allocations[CTL_ADOPT_MOBILITY], 10);
+	assert_non_null(at(w, 122)); // only the move before is forgotten
+	assert_null(at(w, 112));
 	assert_non_null(at(w, 107));
 	assert_non_null(at(w, 108));
 }
@@ -305,6 +413,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(ten_thousand_moves_leave_nothing_behind),
+		T(the_last_move_goes_on_from_the_one_before),
+		T(a_move_that_was_given_up_frees_its_five_tuple),
 		T(a_refused_second_client_is_not_the_end),
 		T(a_new_control_knows_the_move),
 		T(a_new_dataplane_is_told_of_the_move),

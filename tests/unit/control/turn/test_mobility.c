@@ -394,6 +394,58 @@ static void the_newest_move_counts(void **state)
 	assert_int_equal(record->client.port, 5001);
 }
 
+// The dataplane had completed the first move when the second reached it: the second is answered
+// like any, and the client is served at the place of the first until data comes from that of the
+// second.
+static void a_second_move_may_meet_the_end_of_the_first(void **state)
+{
+	struct relay *r = *state;
+	struct ticket t = allocate_mobile(r);
+	const struct tp_alloc_record *record = relay_allocation(r);
+	go(r, "198.18.1.9", 5000);
+	assert_int_equal(resume(r, &t), 0);
+	t = sent_ticket(last_sent(r));
+	go(r, "198.18.1.9", 5001);
+	r->hold_acks = true;
+	assert_int_equal(resume(r, &t), -1);
+	// Meanwhile a request from the first new place is neither lost nor refused: it waits.
+	r->client.port = 5000;
+	request_begin(r, STUN_REFRESH);
+	request_sign(r);
+	request_finish(r);
+	assert_int_equal(request_send(r), 1); // the nonce is the other one's
+	assert_int_equal(sent_code(last_sent(r)), 438);
+	learn_nonce(r, last_sent(r));
+	uint64_t overload = ctl_turn_counters(r->turn)->overload;
+	request_begin(r, STUN_REFRESH);
+	request_sign(r);
+	request_finish(r);
+	assert_int_equal(request_send(r), 0);
+	assert_int_equal(ctl_turn_counters(r->turn)->overload, overload + 1);
+	struct tp_ack ack = {.sequence = r->w.command[r->w.n_commands - 1].sequence,
+		.type = TP_CMD_ALLOC_SET,
+		.alloc = record->self,
+		.moved = 1};
+	r->w.n_acked = r->w.n_commands;
+	ctl_turn_ack(r->turn, &ack, r->w.now);
+	assert_int_equal(sent_code(last_sent(r)), 0);
+	assert_true(has_ticket(last_sent(r)));
+	r->hold_acks = false;
+	assert_int_equal(record->client.port, 5000);
+	assert_int_equal(record->move_port, 5001);
+	assert_int_equal(request_send(r), 1); // its retransmission
+	assert_int_equal(sent_code(last_sent(r)), 0);
+	assert_int_equal(r->w.command[r->w.n_commands - 1].allocation.client.port, 5000);
+	go(r, "198.18.1.1", 4000);
+	request_begin(r, STUN_REFRESH);
+	assert_int_equal(request_code(r), 437);
+	say_moved(r, record->self, 2);
+	assert_int_equal(record->client.port, 5001);
+	go(r, "198.18.1.9", 5000);
+	request_begin(r, STUN_REFRESH);
+	assert_int_equal(request_code(r), 437);
+}
+
 static void a_refused_move_leaves_all_as_it_was(void **state)
 {
 	struct relay *r = *state;
@@ -505,6 +557,7 @@ int main(void)
 		MOBILE(an_allocation_without_tickets_cannot_move),
 		MOBILE(requests_work_from_both_five_tuples),
 		MOBILE(the_newest_move_counts),
+		MOBILE(a_second_move_may_meet_the_end_of_the_first),
 		MOBILE(a_refused_move_leaves_all_as_it_was),
 		MOBILE(one_five_tuple_waits_for_the_other),
 		MOBILE(a_dataplane_that_goes_away_takes_the_move_back),

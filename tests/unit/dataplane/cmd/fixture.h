@@ -77,7 +77,8 @@ static inline void fixture_listener(struct conf *c, const char *address)
 		.address = ip(address), .port = 3478, .transports = CONF_TRANSPORT_UDP};
 }
 
-static inline struct fixture *fixture_new(void)
+// `qsbr` NULL: no reader, what is freed is free at once.
+static inline struct fixture *fixture_new_read(struct rte_rcu_qsbr *qsbr)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
@@ -93,11 +94,16 @@ static inline struct fixture *fixture_new(void)
 	f->dp.conf = &f->conf;
 	f->dp.net = &f->net;
 	f->dp.locals = dp_locals_create(&f->conf, SOCKET_ID_ANY);
-	f->dp.flows = dp_flow_table_create(FLOWS, NULL, SOCKET_ID_ANY);
+	f->dp.flows = dp_flow_table_create(FLOWS, qsbr, SOCKET_ID_ANY);
 	assert_non_null(f->dp.locals);
 	assert_non_null(f->dp.flows);
 	assert_int_equal(dp_apply_create(&f->dp, &f->apply), 0);
 	return f;
+}
+
+static inline struct fixture *fixture_new(void)
+{
+	return fixture_new_read(NULL);
 }
 
 static inline uint32_t fixture_references(const struct fixture *f)

@@ -103,6 +103,28 @@ static void test_errors_reach_the_client(void **state)
 	rig_end(s.rig);
 }
 
+// RFC 8016 section 3.2.2: errors are data of the peers like any other.
+static void test_errors_follow_a_client_that_moves(void **state)
+{
+	struct scene s = scene(false);
+	struct tp_cmd cmd = rig_cmd(TP_CMD_ALLOC_SET, 3, RIG_NOW + 600 * RIG_SECOND);
+
+	cmd.allocation = (struct tp_cmd_alloc){.client = s.client,
+		.listener = s.listener,
+		.relay = {s.relay},
+		.pending = rig_addr("198.18.1.77", 7777),
+		.pending_listener = s.listener};
+	cmd.move = 1;
+	rig_command(s.rig, &cmd);
+	receive(&s, 3, 3, 0, &s.relay, &s.peer);
+	assert_told(&s, 3, 3, 0);
+	dp_flow_at(s.rig->dp.flows, s.rig->dp.moving[3])->client_state = DP_CLIENT_ARRIVED;
+	s.client = cmd.allocation.pending;
+	receive(&s, 3, 3, 0, &s.relay, &s.peer);
+	assert_told(&s, 3, 3, 0);
+	rig_end(s.rig);
+}
+
 static void test_other_messages_are_ignored(void **state)
 {
 	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
@@ -185,6 +207,7 @@ static void test_a_storm_is_limited(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_errors_reach_the_client),
+	cmocka_unit_test(test_errors_follow_a_client_that_moves),
 	cmocka_unit_test(test_other_messages_are_ignored),
 	cmocka_unit_test(test_permission_is_that_of_the_quoted_destination),
 	cmocka_unit_test(test_a_wrong_checksum_is_ignored),

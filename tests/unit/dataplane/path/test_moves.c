@@ -65,14 +65,29 @@ static void send_indication(struct scene *s)
 	rig_receive_frame(s->rig, &f);
 }
 
-static struct tp_addr answered_to(struct scene *s)
+static struct tp_addr answered_from(struct scene *s, uint16_t port)
 {
+	s->peer.port = port;
 	struct frame f = rig_frame(s->peer, s->relay, (const uint8_t *)"reply", 5);
 	rig_forget(s->rig);
 	rig_receive_frame(s->rig, &f);
 	struct tp_addr to = rig_only(s->rig).to;
 	rig_forget(s->rig);
 	return to;
+}
+
+static struct tp_addr answered_to(struct scene *s)
+{
+	return answered_from(s, 6000);
+}
+
+static void assert_answered_to(struct scene *s, const struct tp_addr *client)
+{
+	struct tp_addr by_channel = answered_to(s), by_permission = answered_from(s, 6001);
+
+	s->peer.port = 6000;
+	assert_true(tp_addr_equal(&by_channel, client));
+	assert_true(tp_addr_equal(&by_permission, client));
 }
 
 // The rig's next hops are of no net: they go before flows do.
@@ -116,9 +131,10 @@ static void test_data_goes_to_the_old_client_until_the_new_one_sends(void **stat
 		assert_int_equal(wakes(&s), 1);
 		assert_true(dp_moves_take(&s.rig->w->moves, &flow));
 		assert_false(dp_moves_take(&s.rig->w->moves, &flow));
+		// At once, and when the management thread has done its part.
+		assert_answered_to(&s, &s.new);
 		assert_true(moved(&s, flow));
-		to = answered_to(&s);
-		assert_true(tp_addr_equal(&to, &s.new));
+		assert_answered_to(&s, &s.new);
 		send_channel(&s, false); // nobody's any more
 		assert_int_equal(s.rig->n_out, 0);
 		scene_close(&s);
@@ -152,12 +168,89 @@ static void test_without_room_the_next_datagram_tries_again(void **state)
 	atomic_store(&m->head, atomic_load(&m->tail) + DP_MOVES_SLOTS);
 	send_channel(&s, true);
 	assert_int_equal(wakes(&s), 0);
+	assert_answered_to(&s, &s.new); // that needs no room
 	while (dp_moves_take(m, &flow))
 		taken++;
 	assert_int_equal(taken, DP_MOVES_SLOTS);
 	send_channel(&s, true);
 	assert_int_equal(wakes(&s), 1);
 	assert_true(dp_moves_take(m, &flow));
+	scene_close(&s);
+}
+
+// As the management thread does when a newer move replaces this one, while a worker holds a flow.
+static void test_a_client_that_was_given_up_arrives_nowhere(void **state)
+{
+	struct scene s;
+	uint32_t flow;
+
+	scene_open(&s);
+	struct dp_flow *client = dp_flow_at(s.rig->dp.flows, s.rig->dp.moving[3]);
+	atomic_store(&client->client_state, DP_CLIENT_GIVEN_UP);
+	send_channel(&s, true);
+	assert_int_equal(client->client_state, DP_CLIENT_GIVEN_UP);
+	assert_false(dp_moves_take(&s.rig->w->moves, &flow));
+	assert_answered_to(&s, &s.old);
+	scene_close(&s);
+}
+
+// A worker may hold a flow of the last allocation that had this index.
+static void test_another_allocation_of_the_index_is_not_asked(void **state)
+{
+	struct scene s;
+
+	scene_open(&s);
+	send_channel(&s, true);
+	dp_flow_at(s.rig->dp.flows, s.rig->dp.moving[3])->alloc.generation = 2;
+	assert_answered_to(&s, &s.old);
+	dp_flow_at(s.rig->dp.flows, s.rig->dp.moving[3])->alloc.generation = 1;
+	scene_close(&s);
+}
+
+// One sees the client arrive, the other relays the peers' data in the same moment.
+static void test_workers_agree(void **state)
+{
+	struct scene s;
+	struct dp_worker *first, *second;
+
+	scene_open(&s);
+	first = s.rig->w;
+	assert_int_equal(dp_worker_create(&s.rig->dp, 1, 1, &second), 0);
+	send_channel(&s, true);
+	s.rig->w = second;
+	assert_answered_to(&s, &s.new);
+	send_indication(&s); // both name a flow
+	uint32_t flow;
+	assert_true(dp_moves_take(&first->moves, &flow));
+	assert_true(dp_moves_take(&second->moves, &flow));
+	rig_forget(s.rig);
+	dp_worker_destroy(second);
+	s.rig->w = first;
+	scene_close(&s);
+}
+
+// The sender and the receiver are clients of ours, and the receiver moves.
+static void test_hairpin_follows(void **state)
+{
+	struct scene s;
+	struct tp_addr a = rig_addr("198.18.1.3", 40001), relay_a = rig_addr("198.18.0.2", 50002);
+
+	scene_open(&s);
+	rig_allocate(s.rig, 4, a, rig_addr("198.18.0.2", 3478), relay_a, (struct tp_addr){0}, 0);
+	rig_permit(s.rig, 4, s.relay.ip, RIG_NOW + 300 * RIG_SECOND);
+	rig_bind(s.rig, 4, s.relay, RIG_CHANNEL, RIG_NOW + 300 * RIG_SECOND);
+	rig_permit(s.rig, 3, relay_a.ip, RIG_NOW + 300 * RIG_SECOND);
+	for (int arrived = 0; arrived < 2; arrived++) {
+		uint8_t message[200];
+		if (arrived)
+			send_channel(&s, true);
+		rig_forget(s.rig);
+		struct frame f = rig_frame(a, rig_addr("198.18.0.2", 3478), message,
+			rig_channel_data(message, RIG_CHANNEL, (const uint8_t *)"media", 5, 0));
+		rig_receive_frame(s.rig, &f);
+		struct tp_addr to = rig_only(s.rig).to;
+		assert_true(tp_addr_equal(&to, arrived ? &s.new : &s.old));
+	}
 	scene_close(&s);
 }
 
@@ -178,6 +271,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_data_goes_to_the_old_client_until_the_new_one_sends),
 	cmocka_unit_test(test_a_flow_is_named_once_and_wakes_once),
 	cmocka_unit_test(test_without_room_the_next_datagram_tries_again),
+	cmocka_unit_test(test_a_client_that_was_given_up_arrives_nowhere),
+	cmocka_unit_test(test_another_allocation_of_the_index_is_not_asked),
+	cmocka_unit_test(test_workers_agree),
+	cmocka_unit_test(test_hairpin_follows),
 	cmocka_unit_test(test_an_expired_channel_says_nothing),
 };
 RIG_TESTS(tests)
