@@ -16,8 +16,10 @@ struct tp_region_beats {
 	_Atomic uint64_t control_ns;                // w: control r: management thread, relaxed
 	_Atomic uint64_t worker_ns[TP_MAX_WORKERS]; // w: management thread (a copy) r: control
 };
-static_assert(TP_REGION_KEYS_OFFSET + sizeof(struct tp_region_keys) <= TP_REGION_BEATS_OFFSET);
-static_assert(TP_REGION_BEATS_OFFSET + sizeof(struct tp_region_beats) <= TP_REGION_RELAYS_OFFSET);
+static_assert(TP_REGION_ALLOC_JOURNAL_OFFSET + sizeof(struct tp_region_alloc_journal) <=
+	      TP_REGION_BEATS_OFFSET);
+static_assert(
+	TP_REGION_BEATS_OFFSET + sizeof(struct tp_region_beats) <= TP_REGION_PEER_JOURNAL_OFFSET);
 
 static inline struct tp_region_beats *tp_region_beats(void *header)
 {

@@ -171,9 +171,29 @@ struct tp_name_record {
 	uint8_t bytes[496];
 };
 
+// What a record in use held before the write that is under way, so that a control that dies in the
+// middle takes nothing away that a client was promised: the next one puts it back where the record
+// is torn and its sequence is one above. In the header's page, around the heartbeats (health.h);
+// zero: nothing.
+#define TP_REGION_ALLOC_JOURNAL_OFFSET 1064
+#define TP_REGION_PEER_JOURNAL_OFFSET  1976
+struct tp_region_alloc_journal {
+	_Atomic uint32_t of; // w: control; index + 1 of the record, 0 while this is being written
+	uint32_t sequence;   // of the record, even
+	uint8_t bytes[sizeof(struct tp_alloc_record) - sizeof(uint32_t)]; // the rest of it
+};
+struct tp_region_peer_journal {
+	_Atomic uint32_t of;
+	uint32_t sequence;
+	uint8_t bytes[sizeof(struct tp_peer_record) - sizeof(uint32_t)];
+};
+
 static_assert(TP_REGION_RELAYS_OFFSET + sizeof(struct tp_region_relays) <= TP_REGION_HEADER_BYTES);
 static_assert(sizeof(struct tp_region_header) <= TP_REGION_KEYS_OFFSET);
-static_assert(TP_REGION_KEYS_OFFSET + sizeof(struct tp_region_keys) <= TP_REGION_RELAYS_OFFSET);
+static_assert(
+	TP_REGION_KEYS_OFFSET + sizeof(struct tp_region_keys) <= TP_REGION_ALLOC_JOURNAL_OFFSET);
+static_assert(TP_REGION_PEER_JOURNAL_OFFSET + sizeof(struct tp_region_peer_journal) <=
+	      TP_REGION_RELAYS_OFFSET);
 static_assert(sizeof(struct tp_alloc_record) == 448);
 static_assert(offsetof(struct tp_alloc_record, family_deadline_ns) == 344);
 static_assert(offsetof(struct tp_alloc_record, realm_tag) == 376);

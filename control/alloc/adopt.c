@@ -50,7 +50,7 @@ static void rest_record(struct ctl_store *s, uint32_t index, uint8_t reason, uin
 {
 	struct tp_alloc_record *r = &s->allocs[index];
 	const struct ctl_slot *slot = &s->slots[index];
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	r->layout = TP_RECORD_LAYOUT;
 	r->state = TP_RECORD_RESTING;
 	r->end_reason = reason;
@@ -69,7 +69,7 @@ static void rest_record(struct ctl_store *s, uint32_t index, uint8_t reason, uin
 	if (r->user_length > TP_RECORD_NAME_INLINE)
 		r->user_length = 0;
 	ctl_write_mac_key(r, NULL, 0);
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 	ctl_rest_add(s, index, deadline_ns);
 }
 
@@ -118,22 +118,22 @@ static int by_uid(const void *a, const void *b)
 static uint64_t settle_realm(struct ctl_store *s, uint32_t index)
 {
 	struct tp_alloc_record *r = &s->allocs[index];
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	if (r->realm_tag == 0)
 		r->realm_tag = ctl_tag_of(s, 0);
 	r->realm = ctl_allocation_realm(s, r);
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 	return r->realm_tag;
 }
 
 static void keep_live(struct ctl_store *s, uint32_t index, struct ctl_adoption *report)
 {
 	struct tp_alloc_record *r = &s->allocs[index];
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	r->first_peer = TP_INDEX_NONE;
 	r->peers = 0;
 	ctl_family_settle(r);
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 	ctl_index_insert(s, index);
 	ctl_heap_set(&s->expiry, index, ctl_family_first_deadline(r));
 	s->counts.allocations++;
@@ -141,13 +141,14 @@ static void keep_live(struct ctl_store *s, uint32_t index, struct ctl_adoption *
 }
 
 // First pass: records that stand by themselves take their ports, before any damaged one can.
-static void scan_live(struct ctl_store *s, uint32_t index, struct ctl_time now,
+// -ENOMEM: nobody's fault, and no reason to drop a call.
+static int scan_live(struct ctl_store *s, uint32_t index, struct ctl_time now,
 	struct uid_list *uids, struct ctl_adoption *report)
 {
 	const struct tp_alloc_record *r = &s->allocs[index];
 	if (ctl_adopt_check_alloc(s, index, now) != CTL_ADOPT_ACCEPTED ||
 		r->state != TP_RECORD_LIVE)
-		return;
+		return 0;
 	enum ctl_adopt_reason reason = take_relays(s, index);
 	if (reason == CTL_ADOPT_ACCEPTED &&
 		ctl_index_find(s, r->transport, &r->client, &r->listener) != TP_INDEX_NONE)
@@ -157,16 +158,17 @@ static void scan_live(struct ctl_store *s, uint32_t index, struct ctl_time now,
 		s->slots[index].user = ctl_quota_take(
 			&s->quota, settle_realm(s, index), user, ctl_allocation_user(s, r, user));
 		if (!s->slots[index].user)
-			reason = CTL_ADOPT_NO_PLACE;
+			return -ENOMEM;
 	}
 	if (reason != CTL_ADOPT_ACCEPTED) {
 		drop_alloc(s, index, reason, now, report);
-		return;
+		return 0;
 	}
 	keep_live(s, index, report);
 	struct uid_entry *e = &uids->entry[uids->count++];
 	memcpy(e->uid, r->uid, sizeof(e->uid));
 	e->index = index;
+	return 0;
 }
 
 // Second pass: the rest. What the first one placed, live or resting, has a deadline by now.
@@ -228,9 +230,9 @@ static void settle_before(struct ctl_store *s, struct tp_alloc_record *r)
 			return;
 		}
 	}
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	memset(&r->before, 0, sizeof(r->before));
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 }
 
 // Moves under way go on, unless the new five-tuple cannot be used any more: then the client stays
@@ -252,9 +254,9 @@ static void settle_move(struct ctl_store *s, uint32_t index)
 			return;
 		}
 	}
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	ctl_move_write(s, r, NULL, TP_INDEX_NONE, 0);
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 }
 
 // ---- Names, peers.
@@ -342,8 +344,11 @@ int ctl_store_adopt(struct ctl_store *s, struct ctl_time now, struct ctl_adoptio
 	int rc = prepare_header(s, now);
 	if (rc)
 		goto out;
-	for (uint32_t i = 0; i < s->alloc_capacity; i++)
-		scan_live(s, i, now, &uids, report);
+	ctl_journal_undo(s);
+	for (uint32_t i = 0; i < s->alloc_capacity && !rc; i++)
+		rc = scan_live(s, i, now, &uids, report);
+	if (rc)
+		goto out;
 	for (uint32_t i = 0; i < s->alloc_capacity; i++)
 		scan_rest(s, i, now, report);
 	ctl_relay_use_adopt(s);

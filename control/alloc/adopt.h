@@ -46,7 +46,8 @@ struct ctl_adoption {
 
 // Scans the region, drops what is inconsistent (ports of dropped records rest), rebuilds all
 // indexes, counts the attach in the header. Sends no command: follow it with a ctl_sync.
-// 0 or -errno of the random source. `report` may be NULL.
+// 0; -ENOMEM or -errno of the random source, and every record that is sound can be adopted by the
+// next attempt, with another store. `report` may be NULL.
 int ctl_store_adopt(struct ctl_store *store, struct ctl_time now, struct ctl_adoption *report);
 
 // A restarted dataplane brings a new, empty region: copies header state (ids, nonce keys) and all

@@ -109,9 +109,9 @@ void ctl_allocation_renew_key(
 	struct tp_alloc_record *r = ctl_live(s, ref);
 	if (!r)
 		return;
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	ctl_write_mac_key(r, mac_key, length);
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 }
 
 int ctl_allocation_delete(struct ctl_store *s, struct tp_alloc_ref ref, enum tp_end_reason reason,
@@ -154,7 +154,7 @@ void ctl_alloc_end(struct ctl_store *s, uint32_t index, enum tp_end_reason reaso
 	ctl_index_remove(s, index);
 	ctl_quota_release(&s->quota, s->slots[index].user);
 	s->slots[index].user = NULL;
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	r->state = TP_RECORD_RESTING;
 	ctl_move_clear(s, r);
 	r->end_reason = (uint8_t)reason;
@@ -164,7 +164,7 @@ void ctl_alloc_end(struct ctl_store *s, uint32_t index, enum tp_end_reason reaso
 	if (r->user_length > TP_RECORD_NAME_INLINE)
 		r->user_length = TP_RECORD_NAME_INLINE;
 	r->snapshot_wall_ns = now.wall_ns;
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 	s->counts.allocations--;
 	s->counts.ended[reason]++;
 	ctl_rest_add(s, index, rest_until_ns);

@@ -81,9 +81,9 @@ void ctl_change_rollback(struct ctl_store *s, struct ctl_change *change, struct 
 			s->resync_due = true;
 	}
 	if (change->refreshed_allocation) {
-		ctl_write_begin(&r->sequence);
+		ctl_record_begin(s, r);
 		r->granted_lifetime_s = change->old_lifetime_s;
-		ctl_write_end(&r->sequence);
+		ctl_record_end(s, r);
 		ctl_family_undo_refresh(s, r, change->old_deadline_ns);
 		if (ctl_room(s) > 0)
 			ctl_send_alloc_set(s, r, NULL);
@@ -104,13 +104,13 @@ static void take_snapshot(struct ctl_store *s, const struct tp_ack *ack, struct 
 	struct tp_alloc_record *r = &s->allocs[ack->alloc.index];
 	if (r->state == TP_RECORD_FREE || r->self.generation != ack->alloc.generation)
 		return;
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	r->snapshot.up_packets = r->carried.up_packets + ack->counters.up_packets;
 	r->snapshot.up_bytes = r->carried.up_bytes + ack->counters.up_bytes;
 	r->snapshot.down_packets = r->carried.down_packets + ack->counters.down_packets;
 	r->snapshot.down_bytes = r->carried.down_bytes + ack->counters.down_bytes;
 	r->snapshot_wall_ns = now.wall_ns;
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 }
 
 void ctl_store_ack(

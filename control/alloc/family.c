@@ -85,13 +85,13 @@ int ctl_allocation_refresh(struct ctl_store *s, struct tp_alloc_ref ref, uint8_t
 	change->refreshed_allocation = true;
 	memcpy(change->old_deadline_ns, r->family_deadline_ns, sizeof(change->old_deadline_ns));
 	change->old_lifetime_s = r->granted_lifetime_s;
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	for (int i = 0; i < 2; i++)
 		if (wanted & 1 << i)
 			r->family_deadline_ns[i] = now.now_ns + lifetime_s * TP_NS_PER_S;
 	ctl_family_settle(r);
 	r->granted_lifetime_s = lifetime_s;
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 	ctl_heap_set(&s->expiry, ref.index, ctl_family_first_deadline(r));
 	ctl_send_alloc_set(s, r, change);
 	return 0;
@@ -100,12 +100,12 @@ int ctl_allocation_refresh(struct ctl_store *s, struct tp_alloc_ref ref, uint8_t
 void ctl_family_undo_refresh(
 	struct ctl_store *s, struct tp_alloc_record *r, const uint64_t old_deadline_ns[2])
 {
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	for (int i = 0; i < 2; i++)
 		if (r->family_deadline_ns[i] != 0)
 			r->family_deadline_ns[i] = old_deadline_ns[i];
 	ctl_family_settle(r);
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 	ctl_heap_set(&s->expiry, r->self.index, ctl_family_first_deadline(r));
 }
 
@@ -126,7 +126,7 @@ static void rest_port(struct ctl_store *s, struct ctl_relay_port port, struct ct
 	}
 	struct tp_alloc_record *r = &s->allocs[index];
 	uint64_t until_ns = now.now_ns + s->policy.port_rest_s * TP_NS_PER_S;
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	uint32_t generation = r->self.generation ? r->self.generation : 1;
 	memset((uint8_t *)r + sizeof(r->sequence), 0, sizeof(*r) - sizeof(r->sequence));
 	r->layout = TP_RECORD_LAYOUT;
@@ -137,7 +137,7 @@ static void rest_port(struct ctl_store *s, struct ctl_relay_port port, struct ct
 	r->relay[0] = ctl_relays_address(&s->relays, port);
 	r->first_peer = TP_INDEX_NONE;
 	r->user_more = TP_INDEX_NONE;
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 	s->slots[index].relay[0] = port;
 	s->slots[index].relay[1] = CTL_RELAY_NONE;
 	s->slots[index].user = NULL;

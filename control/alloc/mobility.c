@@ -123,9 +123,9 @@ void ctl_move_begun(struct ctl_store *s, struct tp_alloc_ref ref, uint64_t seque
 	if (!r || r->before.family == TP_FAMILY_NONE ||
 		sequence < s->slots[ref.index].move_sequence)
 		return;
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	forget_before(s, r);
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 }
 
 // ---- Moving.
@@ -165,7 +165,7 @@ int ctl_allocation_move(struct ctl_store *s, struct tp_alloc_ref ref,
 		ctl_allocation_delete(s, s->allocs[other].self, TP_END_EXPIRED, now, NULL);
 	}
 	note_old(s, r, change);
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	keep_before(s, r);
 	ctl_move_write(s, r, &q->client, listener, q->transport);
 	r->ticket++;
@@ -173,7 +173,7 @@ int ctl_allocation_move(struct ctl_store *s, struct tp_alloc_ref ref,
 	memcpy(r->transaction_id, q->transaction_id, sizeof(r->transaction_id));
 	ctl_family_set_deadlines(r, now, q->lifetime_s);
 	r->granted_lifetime_s = q->lifetime_s;
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 	ctl_index_insert(s, ctl_place_of_move(s, ref.index));
 	ctl_heap_set(&s->expiry, ref.index, ctl_family_first_deadline(r));
 	ctl_send_alloc_set(s, r, change);
@@ -186,7 +186,7 @@ void ctl_move_undo(struct ctl_store *s, struct tp_alloc_record *r, const struct 
 	const struct ctl_change_move *old = &change->old_move;
 	bool moving = old->client.ip.family != TP_FAMILY_NONE;
 
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	ctl_move_clear(s, r);
 	// Meanwhile somebody else may have begun to use the five-tuple: that move is over.
 	if (moving && ctl_index_find(s, old->transport, &old->client,
@@ -196,7 +196,7 @@ void ctl_move_undo(struct ctl_store *s, struct tp_alloc_record *r, const struct 
 	r->moved_wall_s = old->wall_s;
 	memcpy(r->transaction_id, old->transaction_id, sizeof(r->transaction_id));
 	r->granted_lifetime_s = change->old_lifetime_s;
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 	if (ctl_moving(r))
 		ctl_index_insert(s, ctl_place_of_move(s, r->self.index));
 	ctl_family_undo_refresh(s, r, change->old_deadline_ns);
@@ -215,7 +215,7 @@ void ctl_allocation_moved(struct ctl_store *s, struct tp_alloc_ref ref, uint32_t
 	struct tp_addr listener = before ? *ctl_before_listener(s, r) : *ctl_move_listener(s, r);
 	uint8_t transport = before ? r->before.transport : r->move_transport;
 	ctl_index_remove(s, ref.index);
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	if (before)
 		forget_before(s, r); // the last one goes on
 	else
@@ -223,7 +223,7 @@ void ctl_allocation_moved(struct ctl_store *s, struct tp_alloc_ref ref, uint32_t
 	r->client = client;
 	r->listener = listener;
 	r->transport = transport;
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 	ctl_index_insert(s, ref.index);
 }
 
@@ -232,9 +232,9 @@ bool ctl_move_give_up(struct ctl_store *s, struct tp_alloc_ref ref)
 	struct tp_alloc_record *r = ctl_live(s, ref);
 	if (!r || !ctl_moving(r) || ctl_room(s) == 0)
 		return false;
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	ctl_move_clear(s, r);
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 	ctl_send_alloc_set(s, r, NULL);
 	return true;
 }

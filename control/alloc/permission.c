@@ -32,13 +32,13 @@ void ctl_peer_link(struct ctl_store *s, uint32_t peer)
 {
 	struct tp_peer_record *p = &s->peers[peer];
 	struct tp_alloc_record *r = &s->allocs[p->owner.index];
-	ctl_write_begin(&p->sequence);
+	ctl_peer_begin(s, p);
 	p->next = r->first_peer;
-	ctl_write_end(&p->sequence);
-	ctl_write_begin(&r->sequence);
+	ctl_peer_end(s, p);
+	ctl_record_begin(s, r);
 	r->first_peer = peer;
 	r->peers++;
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 	ctl_heap_set(&s->expiry, ctl_heap_of_peer(s, peer), p->deadline_ns);
 	count(s, p, 1);
 }
@@ -85,15 +85,15 @@ void ctl_peer_remove(struct ctl_store *s, uint32_t peer)
 	for (uint32_t i = r->first_peer; i != peer; i = s->peers[i].next)
 		before = i;
 	if (before != TP_INDEX_NONE) {
-		ctl_write_begin(&s->peers[before].sequence);
+		ctl_peer_begin(s, &s->peers[before]);
 		s->peers[before].next = p->next;
-		ctl_write_end(&s->peers[before].sequence);
+		ctl_peer_end(s, &s->peers[before]);
 	}
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	if (before == TP_INDEX_NONE)
 		r->first_peer = p->next;
 	r->peers--;
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 	ctl_heap_remove(&s->expiry, ctl_heap_of_peer(s, peer));
 	count(s, p, -1);
 	ctl_peer_free(s, peer);
@@ -102,9 +102,9 @@ void ctl_peer_remove(struct ctl_store *s, uint32_t peer)
 void ctl_peer_set_deadline(struct ctl_store *s, uint32_t peer, uint64_t deadline_ns)
 {
 	struct tp_peer_record *p = &s->peers[peer];
-	ctl_write_begin(&p->sequence);
+	ctl_peer_begin(s, p);
 	p->deadline_ns = deadline_ns;
-	ctl_write_end(&p->sequence);
+	ctl_peer_end(s, p);
 	ctl_heap_set(&s->expiry, ctl_heap_of_peer(s, peer), deadline_ns);
 }
 

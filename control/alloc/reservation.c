@@ -61,9 +61,9 @@ static void forget(struct ctl_store *s, const struct ctl_reservation *r)
 	struct tp_alloc_record *at = maker_of(s, r);
 	if (!at)
 		return;
-	ctl_write_begin(&at->sequence);
+	ctl_record_begin(s, at);
 	at->reservation_deadline_ns = 0;
-	ctl_write_end(&at->sequence);
+	ctl_record_end(s, at);
 }
 
 void ctl_reservation_note(struct tp_alloc_record *r,

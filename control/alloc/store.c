@@ -37,6 +37,10 @@ static int map_region(struct ctl_store *s, void *region, size_t bytes)
 		return -EINVAL;
 	s->header = h;
 	s->keys = (struct tp_region_keys *)((uint8_t *)region + TP_REGION_KEYS_OFFSET);
+	s->alloc_journal = (struct tp_region_alloc_journal *)((uint8_t *)region +
+							      TP_REGION_ALLOC_JOURNAL_OFFSET);
+	s->peer_journal = (struct tp_region_peer_journal *)((uint8_t *)region +
+							    TP_REGION_PEER_JOURNAL_OFFSET);
 	s->alloc_capacity = h->alloc_capacity;
 	s->peer_capacity = h->peer_capacity;
 	s->name_capacity = h->name_capacity;

@@ -46,7 +46,9 @@ struct ctl_store {
 	struct ctl_draw draw;
 
 	struct tp_region_header *header;
-	struct tp_region_keys *keys; // in the header's page
+	struct tp_region_keys *keys; // in the header's page, as
+	struct tp_region_alloc_journal *alloc_journal;
+	struct tp_region_peer_journal *peer_journal;
 	struct tp_alloc_record *allocs;
 	struct tp_peer_record *peers;
 	struct tp_name_record *names;
@@ -150,6 +152,16 @@ static inline uint32_t ctl_room(const struct ctl_store *s)
 // ---- store.c
 // Sends one command, noted in `change` unless NULL.
 void ctl_send(struct ctl_store *s, const struct tp_cmd *cmd, struct ctl_change *change);
+
+// ---- journal.c
+// A write of a record that is in use: as ctl_write_begin and _end, and until its end the region
+// keeps what the record held. One allocation record and one peer record at a time.
+void ctl_record_begin(struct ctl_store *s, struct tp_alloc_record *r);
+void ctl_record_end(struct ctl_store *s, struct tp_alloc_record *r);
+void ctl_peer_begin(struct ctl_store *s, struct tp_peer_record *p);
+void ctl_peer_end(struct ctl_store *s, struct tp_peer_record *p);
+// Undoes the writes that an earlier control did not end. Before the records are looked at.
+void ctl_journal_undo(struct ctl_store *s);
 
 // ---- five_tuple.c
 // An allocation has the place `index` for its client, ctl_place_of_move(index) for the client it is

@@ -8,6 +8,16 @@
 #define PEERS  96
 #define NAMES  6
 
+// The allocation that fails, from 1; 0: none (meson.build wraps malloc).
+static uint64_t fail_at, allocations;
+void *__real_malloc(size_t bytes);
+void *__wrap_malloc(size_t bytes);
+
+void *__wrap_malloc(size_t bytes)
+{
+	return fail_at && ++allocations == fail_at ? NULL : __real_malloc(bytes);
+}
+
 static struct tp_region_header *header_of(struct world *w)
 {
 	return w->region;
@@ -599,6 +609,128 @@ static void move_into_less_loses_what_does_not_fit(void **state)
 	check_store(w, total);
 }
 
+// ---- A control that died in the middle of a write. tests/faults finds such places by itself.
+
+static _Atomic uint32_t *journal_of(struct world *w, size_t offset)
+{
+	return (_Atomic uint32_t *)((uint8_t *)w->region + offset);
+}
+
+// The store of a control that died; the one that takes over.
+static struct ctl_adoption take_over(struct world *w)
+{
+	struct ctl_store_options options = world_options(w);
+	struct ctl_adoption report;
+	ctl_store_destroy(w->store);
+	assert_int_equal(ctl_store_create(&options, &w->store), 0);
+	assert_int_equal(ctl_store_adopt(w->store, w->now, &report), 0);
+	return report;
+}
+
+// Back to where the last write of the record was half done.
+static void tear(_Atomic uint32_t *sequence, void *field, size_t bytes)
+{
+	atomic_fetch_sub(sequence, 1);
+	memset(field, 0xee, bytes);
+}
+
+static void a_write_that_was_not_ended_is_undone(void **state)
+{
+	struct world *w = *state;
+	struct tp_alloc_record *r = alloc_of(w, 3);
+	struct ctl_change change;
+	uint64_t deadline_ns = r->deadline_ns;
+	uint32_t peers = r->peers;
+	ctl_change_init(&change);
+	world_pass(w, TP_NS_PER_S);
+	assert_int_equal(
+		ctl_allocation_refresh(w->store, r->self, TP_FAMILY_NONE, 900, w->now, &change), 0);
+	assert_true(r->deadline_ns > deadline_ns);
+	tear(&r->sequence, &r->client, sizeof(r->client) + sizeof(r->listener));
+	struct ctl_adoption report = take_over(w);
+	assert_int_equal(report.dropped_allocations[CTL_ADOPT_TORN], 0);
+	assert_int_equal(report.allocations, 18);
+	assert_int_equal(r->state, TP_RECORD_LIVE);
+	assert_true(r->deadline_ns == deadline_ns);
+	assert_int_equal(r->peers, peers);
+	uint64_t total[2];
+	check_store(w, total);
+}
+
+static void a_permission_outlives_a_refresh_that_was_not_ended(void **state)
+{
+	struct world *w = *state;
+	struct tp_alloc_record *r = alloc_of(w, 1);
+	struct tp_peer_record *p = peer_of(w, r->first_peer);
+	uint32_t before = r->peers;
+	assert_int_equal(p->kind, TP_PEER_CHANNEL);
+	assert_int_equal(world_bind(w, r->self, p->channel, "198.19.0.0", 9), 0);
+	tear(&p->sequence, &p->deadline_ns, sizeof(p->deadline_ns));
+	struct ctl_adoption report = take_over(w);
+	assert_int_equal(report.dropped_peers[CTL_ADOPT_TORN], 0);
+	assert_int_equal(r->peers, before);
+	assert_true(p->deadline_ns > w->now.now_ns && p->state == TP_RECORD_LIVE);
+}
+
+// The journal tells of one write, and of no other one of the same record.
+static void an_old_journal_undoes_nothing(void **state)
+{
+	struct world *w = *state;
+	struct tp_alloc_record *r = alloc_of(w, 3);
+	struct ctl_change change;
+	ctl_change_init(&change);
+	assert_int_equal(
+		ctl_allocation_refresh(w->store, r->self, TP_FAMILY_NONE, 900, w->now, &change), 0);
+	atomic_fetch_add(&r->sequence, 1);
+	assert_int_equal(take_over(w).dropped_allocations[CTL_ADOPT_TORN], 1);
+	// And one that makes no sense is none.
+	atomic_store(journal_of(w, TP_REGION_ALLOC_JOURNAL_OFFSET), UINT32_MAX);
+	atomic_store(journal_of(w, TP_REGION_PEER_JOURNAL_OFFSET), UINT32_MAX);
+	assert_int_equal(take_over(w).allocations, 17);
+}
+
+static void no_session_key_stays_behind(void **state)
+{
+	struct world *w = *state;
+	static const uint8_t key[TP_RECORD_MAC_KEY_BYTES] = "a session key of 32 bytes in all";
+	struct tp_alloc_ref ref = alloc_of(w, 3)->self;
+	ctl_allocation_renew_key(w->store, ref, key, sizeof(key));
+	assert_non_null(memmem(w->region, w->region_bytes, key, sizeof(key)));
+	world_pass(w, TP_NS_PER_S);
+	assert_int_equal(
+		ctl_allocation_delete(w->store, ref, TP_END_REFRESH_ZERO, w->now, NULL), 0);
+	assert_null(memmem(w->region, w->region_bytes, key, sizeof(key)));
+}
+
+// Memory that is short for a moment is no reason to drop a call.
+static void want_of_memory_drops_nothing(void **state)
+{
+	struct world *w = *state;
+	struct ctl_store_options options = world_options(w);
+	struct ctl_store *store;
+	int rc = -ENOMEM;
+	ctl_store_destroy(w->store);
+	w->store = NULL;
+	for (fail_at = 1; rc; fail_at++) {
+		allocations = 0;
+		rc = ctl_store_create(&options, &store);
+		if (rc) {
+			assert_int_equal(rc, -ENOMEM);
+			continue;
+		}
+		rc = ctl_store_adopt(store, w->now, NULL);
+		if (rc) {
+			assert_int_equal(rc, -ENOMEM);
+			ctl_store_destroy(store);
+		}
+	}
+	fail_at = 0;
+	w->store = store;
+	assert_true(world_status(w).created == 0 && world_status(w).allocations == 18);
+	uint64_t total[2];
+	check_store(w, total);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -619,6 +751,11 @@ int main(void)
 		TEST(move_takes_all_along),
 		TEST(move_carries_counters),
 		TEST(move_into_less_loses_what_does_not_fit),
+		TEST(a_write_that_was_not_ended_is_undone),
+		TEST(a_permission_outlives_a_refresh_that_was_not_ended),
+		TEST(an_old_journal_undoes_nothing),
+		TEST(no_session_key_stays_behind),
+		TEST(want_of_memory_drops_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
