@@ -104,14 +104,17 @@ meson compile -C build
 if [ "$unit" = yes ]; then
 	check "include rules" .ci/include-rules.sh
 	check "RFC map" .ci/rfc-map.py
-	check "scripts" bash -n config/lab.sh config/quickstart.sh config/install-packages.sh tests/run.sh .ci/run
+	check "scripts" bash -n config/lab.sh config/quickstart.sh config/install-packages.sh tests/run.sh tests/faults/run.sh tests/faults/mutants.sh .ci/run
 	step "units and corpus replay"
 	count meson_suite build --suite unit --suite fuzz
+	step "campaign of faults"
+	count meson_suite build --suite faults
+	[ "${#long[@]}" -eq 0 ] || check "long campaign of faults" tests/faults/run.sh --long
 	step "the same under ASan and UBSan"
 	configured build-asan -Db_sanitize=address,undefined -Db_lundef=false
 	meson compile -C build-asan
 	count env ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-		bash -c "$(declare -f meson_suite); meson_suite build-asan --suite unit --suite fuzz"
+		bash -c "$(declare -f meson_suite); meson_suite build-asan --suite unit --suite fuzz --suite faults"
 fi
 
 if [ "$netns" = yes ]; then
