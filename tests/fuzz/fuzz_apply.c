@@ -142,6 +142,18 @@ static uint32_t moving_flow(const struct fixture *f, uint8_t which)
 	return 0;
 }
 
+// The first datagram by a flow of a moving client, of its channels too, makes it the client.
+static void see(struct fixture *f, struct dp_flow *flow)
+{
+	uint8_t awaited = DP_CLIENT_AWAITED;
+
+	if (flow->client != 0)
+		atomic_compare_exchange_strong(
+			&dp_flow_at(f->dp.flows, flow->client)->client_state, &awaited,
+			DP_CLIENT_ARRIVED);
+	atomic_store(&flow->seen, 1);
+}
+
 // A worker says that a datagram came by a flow, as path/moves.c does; by the time it is read here
 // the flow may be anything, or none.
 static void arrive(struct fixture *f, struct fuzz_script *s)
@@ -151,7 +163,7 @@ static void arrive(struct fixture *f, struct fuzz_script *s)
 	struct tp_ack event = {0};
 
 	if (index != 0 && !(which & 0x80))
-		atomic_store(&dp_flow_at(f->dp.flows, index)->seen, 1);
+		see(f, dp_flow_at(f->dp.flows, index));
 	if (which & 0x40) // and before it is read it is gone
 		return;
 	if (dp_apply_moved(f->apply, index, &event))
