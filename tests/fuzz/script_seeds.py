@@ -693,6 +693,8 @@ def adopt_seeds():
     patch("same-five-tuple", (alloc + 448 + 48, client))
     patch("same-relay", *((alloc + n * 448 + 96, ip4 + b"\0\2" + bytes(12) + b"\4\0\0\0" + struct.pack("<HH", 50004, 0)) for n in (0, 2)))
     patch("move-taken", (alloc + 2 * 448 + 392, ip4 + b"\1\1" + bytes(12) + struct.pack("<H", 4001)))
+    for what, family in (("before", b"\4"), ("before-bad", b"\7")):
+        patch("move-" + what, (alloc + 2 * 448 + 384, struct.pack("<I", 5)), (alloc + 2 * 448 + 416, ip4 + b"\1\3" + bytes(12) + struct.pack("<H", 4002) + family + bytes(5)))
     for what, at, data in (("torn", 0, b"\1"), ("layout", 4, b"\7"), ("state", 6, b"\7"), ("kind", 7, b"\7"), ("owner", 8, b"\7"), ("owner-generation", 12, b"\7"), ("channel", 20, b"\1\1"), ("deadline-past", 24, bytes(8)),
                            ("deadline-far", 24, b"\xff" * 8), ("family", 48, b"\6"), ("port", 52, b"\1\1"), ("port-none", 52, bytes(2)), ("pad", 54, b"\1"), ("permission", 7, b"\1")):
         for n in range(1, 6):
