@@ -6,9 +6,11 @@
 
 #include "tests/unit/dataplane/path/rig.h"
 // After cmocka's headers.
+#include "common/abi/health.h"
 #include "common/base/log.h"
 #include "common/wire/chandata.h"
 #include "common/wire/nonce.h"
+#include "dataplane/path/probe.h"
 #include "dataplane/path/state.h"
 #include "tests/fuzz/eal.h"
 
@@ -127,6 +129,7 @@ static struct rig *make_world(void)
 	FUZZ_CHECK(dp_worker_create(&rig->dp, 0, 0, &rig->w) == 0);
 	rig->dp.workers[0] = rig->w;
 	make_allocations(rig);
+	FUZZ_CHECK(dp_probe_open(&rig->dp) == 0);
 	return rig;
 }
 
@@ -400,6 +403,17 @@ static void end_third(struct burst *b, uint8_t how)
 	b->changed = true;
 }
 
+// A probe relays or is dropped for want of a buffer, whatever burst and settings came before.
+static void probe(struct rig *rig, uint8_t round)
+{
+	struct dp_probe_report report;
+
+	dp_worker_probe(rig->w, round);
+	dp_probe_run(rig->w, rig->now_ns);
+	dp_worker_probe_report(rig->w, &report);
+	FUZZ_CHECK(report.round == round && report.result != TP_PROBE_DAMAGED);
+}
+
 // Next hops, time, control and the key of nonces, as the management thread changes them.
 static void change_world(struct burst *b, uint8_t what, uint8_t value)
 {
@@ -456,6 +470,9 @@ static void change_world(struct burst *b, uint8_t what, uint8_t value)
 		break;
 	case 13:
 		end_third(b, value);
+		break;
+	case 14:
+		probe(rig, value);
 		break;
 	}
 }
