@@ -242,9 +242,9 @@ bool ctl_move_give_up(struct ctl_store *s, struct tp_alloc_ref ref)
 bool ctl_allocation_move_repeated(const struct ctl_store *s, const struct tp_alloc_record *r,
 	uint32_t ticket, const struct ctl_move_request *q, struct ctl_time now)
 {
-	uint64_t now_s = now.wall_ns / TP_NS_PER_S;
-	return ticket != 0 && ticket + 1 == r->ticket &&
-	       now_s < (uint64_t)r->moved_wall_s + CTL_TICKET_KEPT_S &&
+	// 32 bits of seconds, in which both are near each other.
+	int32_t since_s = (int32_t)((uint32_t)(now.wall_ns / TP_NS_PER_S) - r->moved_wall_s);
+	return ticket != 0 && ticket + 1 == r->ticket && since_s < CTL_TICKET_KEPT_S &&
 	       memcmp(r->transaction_id, q->transaction_id, sizeof(r->transaction_id)) == 0 &&
 	       ctl_allocation_at(s, r, q->transport, &q->client, &q->listener);
 }

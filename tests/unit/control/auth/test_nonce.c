@@ -60,6 +60,25 @@ static void one_of_the_future_is_not(void **state)
 	assert_false(ok(t));
 }
 
+// The seconds of a nonce have 32 bits.
+static void it_outlives_the_year_2106(void **state)
+{
+	struct nonces *t = *state;
+	t->wall_ns = (UINT64_C(1) << 32) * TP_NS_PER_S - 10 * TP_NS_PER_S;
+	ctl_nonce_write(t->keys, t->wall_ns, FEATURES, &t->client, &t->listener, t->text);
+	assert_true(ok(t));
+	t->wall_ns += LIFETIME * TP_NS_PER_S;
+	assert_true(ok(t));
+	t->wall_ns += TP_NS_PER_S;
+	assert_false(ok(t));
+	t->wall_ns = ((UINT64_C(1) << 32) + 2) * TP_NS_PER_S;
+	ctl_nonce_write(t->keys, t->wall_ns, FEATURES, &t->client, &t->listener, t->text);
+	t->wall_ns -= 5 * TP_NS_PER_S;
+	assert_true(ok(t));
+	t->wall_ns -= TP_NS_PER_S;
+	assert_false(ok(t));
+}
+
 static void it_belongs_to_one_client_and_listener(void **state)
 {
 	struct nonces *t = *state;
@@ -135,6 +154,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(our_own_is_good_until_it_is_old),
 		TEST(one_of_the_future_is_not),
+		TEST(it_outlives_the_year_2106),
 		TEST(it_belongs_to_one_client_and_listener),
 		TEST(any_changed_character_spoils_it),
 		TEST(two_keys_are_alive),
