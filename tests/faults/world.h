@@ -163,3 +163,38 @@ void check_in_step(struct world *w);
 void check_forget_ids(struct world *w);
 // When everything has expired.
 void check_empty(struct world *w);
+
+// ---- lives.c
+
+// No kill and no failing call waits.
+void lives_disarm(struct world *w);
+// No fault of any kind waits.
+void lives_calm(struct world *w);
+// One turn of control. False when it was killed.
+bool lives_ask(struct world *w, enum fault_ask what);
+// A new process, not attached yet.
+void lives_start(struct world *w);
+// Of the records, to see whether they changed.
+uint64_t lives_digest(const struct world *w);
+// Whether it attached. An attachment that fails has a reason.
+bool lives_attach(struct world *w);
+// Until a control is attached and in step with the dataplane.
+void lives_recover(struct world *w);
+// A turn in whatever state; recovers where control was killed or gave the attachment up.
+bool lives_turn(struct world *w, enum fault_ask what);
+// The dataplane works, then control.
+void lives_round_trip(struct world *w, uint32_t most);
+// Nothing is under way any more, and all that was asked is answered.
+void lives_settle(struct world *w);
+
+// ---- scenario.c
+
+void scenario_run(
+	struct world *w, struct fault_shared *s, struct ctl_crypto *crypto, uint64_t seed);
+
+// ---- campaign.c
+
+// What follows is of this seed.
+void fault_trace_begin(uint64_t seed);
+// A control that fault_fail ends; 0: none.
+void fault_ends_with_us(pid_t control);
