@@ -10,6 +10,7 @@
 
 #include "common/base/log.h"
 #include "common/privilege/caps.h"
+#include "common/privilege/run_directory.h"
 #include "common/privilege/sanitized.h"
 
 static int failed(const char *what, int rc)
@@ -81,4 +82,20 @@ int tp_privilege_drop(const struct tp_account *account, const struct tp_drop *dr
 	tp_info("runs as %s, capabilities: %s", tp_account_self(self),
 		tp_caps_format(have.permitted, caps));
 	return 0;
+}
+
+int tp_privilege_prepare(
+	const char *user, const char *group, const char *run_directory, struct tp_account *out)
+{
+	const struct tp_account_wish wish = {.user = user,
+		.group = group,
+		.usual = TP_ACCOUNT_USUAL,
+		.started_as = geteuid(),
+		.started_in = getegid()};
+	char why[TP_ACCOUNT_TEXT];
+	int rc = tp_account_choose(&wish, out, why);
+
+	if (why[0])
+		tp_log(rc < 0 ? TP_LOG_ERROR : TP_LOG_NOTICE, "%s", why);
+	return rc == 0 ? tp_run_directory_prepare(run_directory, out) : rc;
 }

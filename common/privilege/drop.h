@@ -13,6 +13,11 @@ struct tp_drop {
 	bool never_readable; // no core file, no debugger of the same user: memory holds secrets
 };
 
+// Who the daemon will be (account.h), said in the log where it may surprise, and the run directory
+// handed to that account. 0 or -errno, logged.
+int tp_privilege_prepare(
+	const char *user, const char *group, const char *run_directory, struct tp_account *out);
+
 // Supplementary groups of the account, its group and user; effective and permitted capabilities
 // `keep`, those of them that are there; inheritable, ambient and bounding sets empty; no new
 // privileges by execve(); umask 0007. Asks the kernel afterwards whether all of it is so. 0 or

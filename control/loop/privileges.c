@@ -9,7 +9,6 @@
 #include "common/privilege/caps.h"
 #include "common/privilege/drop.h"
 #include "common/privilege/filter.h"
-#include "common/privilege/run_directory.h"
 
 #define PRIVILEGED_PORTS 1024
 
@@ -42,19 +41,10 @@ int ctl_privileges_drop(const struct conf *conf)
 {
 	const struct tp_drop drop = {
 		.keep = needed(conf), .never_readable = !conf->privileges.core_dumps};
-	const struct tp_account_wish wish = {.user = conf->privileges.user,
-		.group = conf->privileges.group,
-		.usual = TP_ACCOUNT_USUAL,
-		.started_as = geteuid(),
-		.started_in = getegid()};
 	struct tp_account account;
-	char why[TP_ACCOUNT_TEXT];
-	int rc = tp_account_choose(&wish, &account, why);
+	int rc = tp_privilege_prepare(
+		conf->privileges.user, conf->privileges.group, conf->run_directory, &account);
 
-	if (why[0])
-		tp_log(rc < 0 ? TP_LOG_ERROR : TP_LOG_NOTICE, "%s", why);
-	if (rc == 0)
-		rc = tp_run_directory_prepare(conf->run_directory, &account);
 	if (rc == 0)
 		rc = tp_privilege_drop(&account, &drop);
 	if (rc == 0)

@@ -11,7 +11,6 @@
 #include "common/privilege/caps.h"
 #include "common/privilege/drop.h"
 #include "common/privilege/filter.h"
-#include "common/privilege/run_directory.h"
 #include "dataplane/setup/port_holders.h"
 
 static_assert((int)CONF_SECCOMP_KILL == TP_FILTER_KILL);
@@ -39,19 +38,10 @@ int dp_privileges_drop(struct dp *dp)
 	static const struct tp_drop drop = {.keep = TP_CAP(CAP_NET_ADMIN) | TP_CAP(CAP_NET_RAW) |
 						    TP_CAP(CAP_BPF) | TP_CAP(CAP_PERFMON) |
 						    TP_CAP(CAP_IPC_LOCK)};
-	const struct tp_account_wish wish = {.user = dp->conf->privileges.user,
-		.group = dp->conf->privileges.group,
-		.usual = TP_ACCOUNT_USUAL,
-		.started_as = geteuid(),
-		.started_in = getegid()};
 	struct tp_account account;
-	char why[TP_ACCOUNT_TEXT];
-	int rc = tp_account_choose(&wish, &account, why);
+	int rc = tp_privilege_prepare(dp->conf->privileges.user, dp->conf->privileges.group,
+		dp->conf->run_directory, &account);
 
-	if (why[0])
-		tp_log(rc < 0 ? TP_LOG_ERROR : TP_LOG_NOTICE, "%s", why);
-	if (rc == 0)
-		rc = tp_run_directory_prepare(dp->conf->run_directory, &account);
 	if (rc == 0)
 		rc = privileges_look(dp);
 	return rc == 0 ? tp_privilege_drop(&account, &drop) : rc;
