@@ -138,6 +138,8 @@ static void tick(struct ctl_session *s)
 	if (now.now_ns < s->next_tick_ns)
 		return;
 	s->next_tick_ns = now.now_ns + TICK_NS;
+	if (s->given_away)
+		return;
 	renew_acl(s, now.now_ns);
 	ctl_session_old_users_step(s);
 	if (s->turn)
@@ -213,6 +215,11 @@ uint64_t ctl_session_deadline(const struct ctl_session *s)
 void ctl_session_hold(struct ctl_session *s, bool held)
 {
 	s->held = held;
+}
+
+void ctl_session_give_away(struct ctl_session *s)
+{
+	s->given_away = true;
 }
 
 bool ctl_session_quiet(const struct ctl_session *s)

@@ -43,6 +43,10 @@ uint64_t ctl_session_deadline(const struct ctl_session *s);
 void ctl_session_hold(struct ctl_session *s, bool held);
 bool ctl_session_quiet(const struct ctl_session *s);
 
+// Its region is another process's from now on (loop/upgrade.h): nothing is written to it any more,
+// not by a reload either (-EBUSY). For good.
+void ctl_session_give_away(struct ctl_session *s);
+
 // For control/api. The store is NULL until the first attachment, and stays while detached.
 struct ctl_store *ctl_session_store(struct ctl_session *s);
 const struct ctl_turn *ctl_session_turn(const struct ctl_session *s);

@@ -28,6 +28,7 @@ struct ctl_session {
 	struct ctl_sync sync;
 	bool in_step;
 	bool held;         // no requests are taken
+	bool given_away;   // the region is written by another process
 	bool settings_due; // the dataplane was not told yet
 	uint64_t settings_sequence;
 	bool settings_in_force;

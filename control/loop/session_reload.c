@@ -89,6 +89,8 @@ int ctl_session_reload(struct ctl_session *s, struct conf *fresh)
 	struct ctl_acl *acl = NULL;
 	int rc;
 
+	if (s->given_away)
+		return -EBUSY;
 	rc = ctl_policy_users(fresh, &users);
 	if (rc == 0)
 		rc = ctl_match_acl(fresh, s->store, &acl);

@@ -143,6 +143,7 @@ static void hand_over(struct ctl_upgrade *u)
 	ctl->dataplane = NULL;
 	if (attached)
 		ctl_session_detached(ctl->session);
+	ctl_session_give_away(ctl->session);
 	u->state = WAITS_FOR_READY;
 	u->handed_over_ns = tp_now_ns();
 	set_timer(u, READY_S, 0);

@@ -317,6 +317,34 @@ static void the_store_survives_an_end_and_the_same_region(void **state)
 	tp_shm_close(&region);
 }
 
+// While a new process is in charge the old one goes on in its loop, to take back or to end.
+static void a_region_given_away_is_not_written(void **state)
+{
+	struct world *w = *state;
+	struct tp_region_header *header;
+	struct tp_nonce_key before[2];
+	struct conf fresh;
+
+	attach(w, NULL, 1);
+	synchronise(w);
+	header = w->ctl.session->region.base;
+	for (int given = 0; given < 2; given++) {
+		if (given) {
+			ctl_session_detached(w->ctl.session);
+			ctl_session_give_away(w->ctl.session);
+		}
+		header->nonce_key[0].created_wall_ns = 1; // long due
+		memcpy(before, header->nonce_key, sizeof(before));
+		w->ctl.session->next_tick_ns = 0;
+		ctl_session_work(w->ctl.session);
+		assert_true(w->ctl.session->next_tick_ns > 0);
+		assert_int_equal(memcmp(before, header->nonce_key, sizeof(before)) == 0, given);
+	}
+	fresh = *w->ctl.conf;
+	assert_int_equal(ctl_session_reload(w->ctl.session, &fresh), -EBUSY);
+	fixture_fini(&w->fixture);
+}
+
 static void a_new_region_takes_the_records_over(void **state)
 {
 	struct tp_region_header before, after;
@@ -667,7 +695,7 @@ int main(void)
 		TEST(events_come_between_acknowledgements), TEST(requests_wait_for_the_replay),
 		TEST(sleep_notices_what_came_meanwhile),
 		TEST(the_store_survives_an_end_and_the_same_region),
-		TEST(a_new_region_takes_the_records_over),
+		TEST(a_region_given_away_is_not_written), TEST(a_new_region_takes_the_records_over),
 		TEST(what_stays_readable_does_not_stop_the_rounds),
 		TEST(many_hangups_are_few_reloads), TEST(a_rollback_without_room_is_made_good),
 		TEST(without_a_dataplane_the_operator_is_told),
