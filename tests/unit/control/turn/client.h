@@ -341,3 +341,10 @@ static inline uint32_t sent_lifetime(const struct sent *s)
 	assert_true(stun_find(&s->message, STUN_ATTR_LIFETIME, &a));
 	return tp_rd32(a.value);
 }
+
+static inline int relay_permit(struct relay *r, const char *peer)
+{
+	request_begin(r, STUN_CREATE_PERMISSION);
+	request_peer(r, peer, 0);
+	return request_code(r);
+}
