@@ -4,6 +4,8 @@
 import contextlib
 import copy
 import ctypes
+import errno
+import itertools
 import json
 import os
 import pathlib
@@ -67,14 +69,24 @@ def inside(role):
                 os._exit(70)  # never go on in the wrong namespace
 
 
+# Below the kernel's own range, in turn: a port that the kernel picks may be one of a socket that was
+# closed, whose five-tuple still has its allocation.
+_ports = itertools.cycle(range(10000, 32000))
+
+
 def udp(role, host, port=0):
     """A bound UDP socket of that namespace."""
     with inside(role):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-    sock.bind((host, port))
-    return sock
+    while True:
+        try:
+            sock.bind((host, port or next(_ports)))
+            return sock
+        except OSError as e:
+            if port or e.errno != errno.EADDRINUSE:
+                raise
 
 
 def client(host=CLIENT4, server=None, port=0, **kw):
