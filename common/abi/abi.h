@@ -37,12 +37,15 @@ enum tp_message_type {
 	TP_MSG_STATUS_REPLY = 5,
 	TP_MSG_PROBE = 6, // as TP_MSG_STATUS; struct tp_probe of health.h
 	TP_MSG_PROBE_REPLY = 7,
+	TP_MSG_STREAM_ATTACHED = 10, // dataplane -> stream, common/abi/stream.h
+	TP_MSG_STREAM_STATE = 11,    // stream -> dataplane
+	TP_MSG_STREAM_CONTROL = 12,  // control -> stream
 };
 
 enum tp_role {
 	TP_ROLE_CONTROL = 1, // one at a time: a second one is refused while the first lives
-	TP_ROLE_STREAM = 2,
-	TP_ROLE_STATUS = 3, // read-only queries
+	TP_ROLE_STREAM = 2,  // with tp_stream_hello
+	TP_ROLE_STATUS = 3,  // read-only queries
 };
 
 // Sizes of what is shared, so that a minor difference is seen at attach and not in the data.
@@ -56,6 +59,8 @@ enum tp_size_index {
 	TP_SIZE_PEER_RECORD,
 	TP_SIZE_NAME_RECORD,
 	TP_SIZE_STATUS,
+	TP_SIZE_STREAM_SLOT,
+	TP_SIZE_STREAM_NOTE,
 	TP_SIZES = 16,
 };
 
@@ -93,10 +98,14 @@ struct tp_refused {
 };
 
 enum tp_ring_kind {
-	TP_RING_COMMAND = 1, // control -> management thread, struct tp_cmd
-	TP_RING_ACK = 2,     // management thread -> control, struct tp_ack
-	TP_RING_PUNT = 3,    // worker -> control, struct tp_punt
-	TP_RING_INJECT = 4,  // control -> worker, struct tp_inject
+	TP_RING_COMMAND = 1,         // control -> management thread, struct tp_cmd
+	TP_RING_ACK = 2,             // management thread -> control, struct tp_ack
+	TP_RING_PUNT = 3,            // worker -> control, struct tp_punt
+	TP_RING_INJECT = 4,          // control -> worker, struct tp_inject
+	TP_RING_STREAM_UP = 5,       // stream -> worker, struct tp_stream_slot
+	TP_RING_STREAM_DOWN = 6,     // worker -> stream, struct tp_stream_slot
+	TP_RING_STREAM_REQUEST = 7,  // stream -> control, struct tp_stream_note
+	TP_RING_STREAM_RESPONSE = 8, // control -> stream, struct tp_stream_note
 };
 
 struct tp_ring_place {

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "common/abi/abi.h"
+#include "common/abi/stream.h"
 
 #define TP_REGION_MAGIC        UINT64_C(0x31307365732d7074) // "tp-ses01"
 #define TP_REGION_HEADER_BYTES 4096
@@ -139,7 +140,7 @@ struct tp_alloc_record {
 	// Where the move before the last one leads to, until the dataplane has begun the last one:
 	// only it knows which of both was first, that move's end or the last one's beginning.
 	struct tp_record_place before; // all zero when there is none
-	uint8_t reserved[8];           // quota class
+	struct tp_stream_client stream; // of a client by TCP, TLS or DTLS; zero: UDP
 };
 
 enum tp_peer_kind {

@@ -9,6 +9,7 @@
 #include "common/abi/punt.h"
 #include "common/abi/record.h"
 #include "common/abi/stats.h"
+#include "common/abi/stream.h"
 
 static inline void tp_sizes_fill(uint32_t out[TP_SIZES])
 {
@@ -22,4 +23,6 @@ static inline void tp_sizes_fill(uint32_t out[TP_SIZES])
 	out[TP_SIZE_PEER_RECORD] = sizeof(struct tp_peer_record);
 	out[TP_SIZE_NAME_RECORD] = sizeof(struct tp_name_record);
 	out[TP_SIZE_STATUS] = sizeof(struct tp_status_reply);
+	out[TP_SIZE_STREAM_SLOT] = sizeof(struct tp_stream_slot);
+	out[TP_SIZE_STREAM_NOTE] = sizeof(struct tp_stream_note);
 }

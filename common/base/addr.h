@@ -11,6 +11,7 @@
 
 enum {
 	TP_FAMILY_NONE = 0,
+	TP_FAMILY_STREAM = 1, // no IP address: a client behind a stream process, common/abi/stream.h
 	TP_FAMILY_IPV4 = 4,
 	TP_FAMILY_IPV6 = 6,
 };

@@ -144,7 +144,7 @@ static void write_record(struct ctl_store *s, uint32_t index, uint32_t name,
 	r->ticket = q->mobile ? 1 : 0;
 	r->moved_wall_s = 0;
 	ctl_move_write(s, r, NULL, TP_INDEX_NONE, 0);
-	memset(r->reserved, 0, sizeof(r->reserved));
+	r->stream = (struct tp_stream_client){0};
 	write_user(s, r, q, name);
 	ctl_write_end(&r->sequence);
 }

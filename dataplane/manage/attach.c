@@ -89,6 +89,8 @@ static int init_ring(struct manage_attachment *a, const struct tp_ring_place *pl
 	case TP_RING_INJECT:
 		return tp_ring_consumer_init(&a->link[place->worker].inject, memory, bytes,
 			place->slots, place->slot_bytes, event_fd);
+	default: // a stream's
+		break;
 	}
 	return -EINVAL;
 }
