@@ -27,6 +27,7 @@ struct load_options {
 	bool until_silence; // afterwards: refresh once more, then measure when each flow stops
 	uint32_t silence_limit_s;
 	const char *ready_file; // created when all channels are bound and traffic begins
+	const char *progress;   // totals so far are appended there, NULL: none
 	const char *json;       // result file, NULL: none
 };
 
@@ -73,6 +74,7 @@ struct load_client {
 struct load {
 	struct load_options options;
 	struct load_client *clients;
+	FILE *progress; // NULL: not wanted
 	int peer_sock;
 	struct tp_addr peer;
 	int epoll;
@@ -109,6 +111,8 @@ void load_receive_peer(struct load *l, uint64_t now_ns);
 
 // report.c
 void load_report(const struct load *l, FILE *out);
+// One line of JSON: what was sent and received so far, both ways, and CLOCK_MONOTONIC seconds.
+void load_progress(const struct load *l, FILE *out);
 int load_report_json(const struct load *l, const char *path);
 
 // run.c: the whole; exit code 0 when nothing was lost, 1 otherwise or on an error.

@@ -20,6 +20,7 @@ static const char usage[] =
 	"  --until-silence S      then refresh once more and send on until every flow has stopped, "
 	"at most S\n"
 	"  --ready-file FILE      created when all channels are bound\n"
+	"  --progress FILE        totals so far, a line of JSON ten times a second\n"
 	"  --json FILE            result\n"
 	"Exit 0: nothing lost, damaged or refused; 1 otherwise; 2 usage.\n";
 
@@ -39,6 +40,7 @@ enum {
 	O_REFRESH,
 	O_SILENCE,
 	O_READY,
+	O_PROGRESS,
 	O_JSON
 };
 
@@ -58,6 +60,7 @@ static const struct option flags[] = {
 	{"refresh", required_argument, NULL, O_REFRESH},
 	{"until-silence", required_argument, NULL, O_SILENCE},
 	{"ready-file", required_argument, NULL, O_READY},
+	{"progress", required_argument, NULL, O_PROGRESS},
 	{"json", required_argument, NULL, O_JSON},
 	{0},
 };
@@ -116,6 +119,9 @@ static bool option_set(struct load_options *o, int flag, const char *value)
 		return number(value, 1, 3600, &o->silence_limit_s);
 	case O_READY:
 		o->ready_file = value;
+		return true;
+	case O_PROGRESS:
+		o->progress = value;
 		return true;
 	case O_JSON:
 		o->json = value;

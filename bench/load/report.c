@@ -90,6 +90,19 @@ static void json_totals(FILE *out, const char *name, const struct totals *t)
 		(double)t->longest_gap_ns / 1e9);
 }
 
+void load_progress(const struct load *l, FILE *out)
+{
+	struct totals up, down;
+
+	sum(l, &up, &down);
+	fprintf(out,
+		"{\"now\": %.3f, \"requests\": %" PRIu64 ", \"retransmissions\": %" PRIu64
+		", \"sent\": %" PRIu64 ", \"received\": %" PRIu64 "}\n",
+		(double)tp_now_ns() / 1e9, l->requests, l->retransmissions, up.sent + down.sent,
+		up.received + down.received);
+	fflush(out);
+}
+
 int load_report_json(const struct load *l, const char *path)
 {
 	struct totals up, down;

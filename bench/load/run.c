@@ -14,6 +14,7 @@
 #define PEER_TAG     UINT32_MAX
 #define SETUP_WINDOW 64 // requests outstanding while the channels are bound
 #define DRAIN_NS     TP_NS_PER_S
+#define PROGRESS_NS  (100 * TP_NS_PER_MS)
 #define SLOT_NS      TP_NS_PER_MS // traffic is sent in slots of a millisecond
 
 // Handles what came in; waits at most timeout_ms for it.
@@ -114,7 +115,8 @@ static bool all_silent(const struct load *l, uint64_t now)
 // Numbered traffic for duration_ns, or until every flow was silent for two seconds.
 static void traffic(struct load *l, uint64_t duration_ns, bool until_silence)
 {
-	uint64_t begin = tp_now_ns(), slot = 0, refreshed = begin, ticked = begin, printed = begin;
+	uint64_t begin = tp_now_ns(), slot = 0, refreshed = begin, ticked = begin, printed = begin,
+		 told = begin;
 	uint64_t period = l->options.refresh_every_s * TP_NS_PER_S;
 
 	for (;;) {
@@ -132,6 +134,10 @@ static void traffic(struct load *l, uint64_t duration_ns, bool until_silence)
 		if (now - ticked > 20 * TP_NS_PER_MS) {
 			tick_all(l, now);
 			ticked = now;
+		}
+		if (l->progress && now - told > PROGRESS_NS) {
+			load_progress(l, l->progress);
+			told = now;
 		}
 		if (period && !until_silence && now - refreshed > period) {
 			for (uint32_t i = 0; i < l->options.clients; i++)
@@ -233,6 +239,10 @@ int load_run(const struct load_options *options)
 		goto out;
 	for (uint32_t i = 0; i < options->clients; i++)
 		l->clients[i].sock = -1;
+	if (options->progress && !(l->progress = fopen(options->progress, "we"))) {
+		rc = -errno;
+		goto out;
+	}
 	rc = ctl_crypto_create(&l->crypto);
 	if (rc < 0)
 		goto out;
@@ -249,6 +259,8 @@ out:
 		close(l->peer_sock);
 	if (l->epoll >= 0)
 		close(l->epoll);
+	if (l->progress)
+		fclose(l->progress);
 	ctl_crypto_destroy(l->crypto);
 	free(l->clients);
 	free(l);
