@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include <rte_log.h>
 
 #include "common/base/log.h"
+#include "dataplane/setup/lcores.h"
 #include "dataplane/setup/pool.h"
 
 #define EAL_HUGEPAGES_PATH "/sys/kernel/mm/hugepages"
@@ -59,31 +59,6 @@ static uint64_t eal_free_hugepages_mb(void)
 	return kib >> 10;
 }
 
-// "0@(0,1,2),1@2,2@3": lcore 0 (management) on every core this process may use, lcore i + 1 on
-// workers.cores[i].
-static int eal_lcores(const struct conf *conf, char *out, size_t size)
-{
-	cpu_set_t allowed;
-	size_t n = 0;
-
-	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
-		return -errno;
-	for (int cpu = 0; cpu < RTE_MAX_LCORE; cpu++)
-		if (CPU_ISSET(cpu, &allowed) && n < size)
-			n += (size_t)snprintf(out + n, size - n, "%s%d", n ? "," : "0@(", cpu);
-	for (size_t i = 0; i < conf->workers.n_cores && n < size; i++) {
-		uint32_t cpu = conf->workers.cores[i];
-		if (cpu >= RTE_MAX_LCORE || !CPU_ISSET(cpu, &allowed)) {
-			tp_error("workers.cores.%zu: this process may not run on core %u (see "
-				 "taskset -p %d)",
-				i, cpu, (int)getpid());
-			return -EINVAL;
-		}
-		n += (size_t)snprintf(out + n, size - n, "%s,%zu@%u", i ? "" : ")", i + 1, cpu);
-	}
-	return n < size ? 0 : -E2BIG;
-}
-
 static void eal_check_workers(const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->workers.n_cores; i++)
@@ -98,11 +73,14 @@ static void eal_check_workers(const struct conf *conf)
 int dp_eal_open(struct dp *dp)
 {
 	uint64_t need_mb = eal_need_mb(dp->conf), huge_mb = eal_free_hugepages_mb();
+	cpu_set_t allowed;
 	char lcores[1024], memory[24], log_level[24];
 	int rc;
 
 	dp->hugepages = huge_mb >= need_mb;
-	if ((rc = eal_lcores(dp->conf, lcores, sizeof(lcores))) < 0)
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+		return -errno;
+	if ((rc = dp_lcores(dp->conf, &allowed, lcores, sizeof(lcores))) < 0)
 		return rc;
 	eal_check_workers(dp->conf);
 	snprintf(memory, sizeof(memory), "%lu", RTE_MAX(2 * need_mb, (uint64_t)EAL_LEAST_MB));

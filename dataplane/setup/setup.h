@@ -19,7 +19,7 @@ int dp_lock_open(struct dp *dp);
 void dp_lock_close(struct dp *dp);
 
 // rte_eal_init: --in-memory (--no-shconf without hugepages) --iova-mode=va --no-pci --no-telemetry,
-// lcore i+1 pinned to workers.cores[i], the main lcore (management thread) floating over all cores;
+// lcore i+1 pinned to workers.cores[i], the main lcore (management thread) floating over the others;
 // hugepages when there are enough, else --no-huge with a warning. Fills tsc_hz, hugepages.
 int dp_eal_open(struct dp *dp);
 void dp_eal_close(struct dp *dp);
