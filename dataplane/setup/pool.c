@@ -23,8 +23,11 @@
 #define POOL_XDP_HEADROOM 256u  // the kernel puts that before received data (XDP_PACKET_HEADROOM)
 #define POOL_LINK_BYTES   22u   // Ethernet header, one tag, and the frame check of odd drivers
 #define POOL_QUEUE_MBUFS                                                                           \
-	(2 * 2048u)             // fill and completion rings of one queue, as the PMD sizes them
-#define POOL_WORKER_MBUFS 1024u // bursts, caches, hand-off rings, reassembly of one worker
+	(2 * 2048u) // fill and completion rings of one queue, as the PMD sizes them
+// What one worker may keep: 1,024 fragments in reassembly, whoever sends them, the pool's cache
+// (half as much again as its size), bursts and transmit buffers. With less, strangers' fragments
+// would leave no buffer to receive media in.
+#define POOL_WORKER_MBUFS 2048u
 static_assert(sizeof(struct rte_mempool_objhdr) <= 64);
 
 static uint32_t pool_mtu(const struct conf *conf)

@@ -4,6 +4,7 @@
 #include "tests/unit/dataplane/path/rig.h"
 // After cmocka's headers.
 #include "dataplane/path/state.h"
+#include "dataplane/setup/pool.h"
 
 #define PIECES          1024 // of all datagrams in reassembly (reassemble.c)
 #define PIECES_A_SENDER 64   // of one datagram
@@ -212,6 +213,9 @@ static void test_all_pieces_taken(void **state)
 	assert_int_equal(rig_stats(s->rig).held, PIECES);
 	assert_int_equal(refused, taken - PIECES);
 	assert_int_equal(rte_mempool_in_use_count(s->rig->dp.pool), PIECES);
+	// The smallest pool has as many for a worker, and half of that again for its media.
+	struct conf conf = {.workers.n_cores = 1};
+	assert_true(dp_pool_fewest(&conf) >= PIECES + PIECES / 2);
 
 	from.ip = rig_addr("198.18.2.3", 0).ip;
 	f = rig_frame(from, s->relay, data, sizeof(data));
