@@ -53,6 +53,9 @@ static void set_store(json_t *o, struct ctl_store *store)
 	json_object_set_new(o, "users", number(s.users));
 	json_object_set_new(o, "resting", number(s.resting));
 	json_object_set_new(o, "allocation_capacity", number(s.alloc_capacity));
+	json_object_set_new(o, "records_free",
+		json_pack("{s:o, s:o, s:o}", "allocations", number(s.allocs_free), "peers",
+			number(s.peers_free), "names", number(s.names_free)));
 	json_object_set_new(o, "relay_ports_free",
 		json_pack("{s:o, s:o}", "ipv4", number(s.ports_free[0]), "ipv6",
 			number(s.ports_free[1])));
