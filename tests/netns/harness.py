@@ -52,6 +52,12 @@ libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 
 
+def long_test(function):
+    """Marks a test that runs with --long or by name only."""
+    function.long_test = True
+    return function
+
+
 def namespace(role):
     return f"{PREFIX}-{role}"
 
@@ -314,6 +320,9 @@ def in_thread(function, *arguments):
     thread.start()
 
     class Handle:
+        def alive(self):
+            return thread.is_alive()
+
         def result(self, timeout=60):
             thread.join(timeout)
             assert not thread.is_alive(), "thread did not end"
