@@ -7,6 +7,8 @@
 #include <rte_errno.h>
 #include <rte_jhash.h>
 #include <rte_lcore.h>
+#include <rte_rib.h>
+#include <rte_rib6.h>
 
 #include "common/base/log.h"
 #include "dataplane/net/tables.h"
@@ -148,14 +150,51 @@ static const struct net_route *route_best(
 	return best;
 }
 
+// Whether a FIB would take the value of a new prefix from the one around it. DPDK counts the groups
+// that prefixes longer than /24 need, but such a one only when it goes, not when it comes: the
+// count falls below zero, and no longer prefix fits any more.
+static bool fib4_inherits(struct rte_fib *fib, uint32_t ip4, uint8_t bits, uint16_t value)
+{
+	struct rte_rib *rib = rte_fib_get_rib(fib);
+	struct rte_rib_node *around = NULL;
+	uint64_t theirs = 0;
+
+	if (bits <= 24 || rte_rib_lookup_exact(rib, ip4, bits))
+		return false;
+	for (uint8_t shorter = bits; !around && shorter-- > 0;)
+		around = rte_rib_lookup_exact(rib, ip4, shorter);
+	return around && rte_rib_get_nh(around, &theirs) == 0 && theirs == value;
+}
+
+static bool fib6_inherits(struct rte_fib6 *fib, const uint8_t *ip6, uint8_t bits, uint16_t value)
+{
+	struct rte_rib6 *rib = rte_fib6_get_rib(fib);
+	struct rte_rib6_node *around = NULL;
+	uint64_t theirs = 0;
+
+	if (bits <= 24 || rte_rib6_lookup_exact(rib, ip6, bits))
+		return false;
+	for (uint8_t shorter = bits; !around && shorter-- > 0;)
+		around = rte_rib6_lookup_exact(rib, ip6, shorter);
+	return around && rte_rib6_get_nh(around, &theirs) == 0 && theirs == value;
+}
+
 static int fib_set(struct net_tables *t, const struct tp_ip *prefix, uint8_t bits, uint16_t value)
 {
 	uint32_t ip4 = ((uint32_t)prefix->bytes[0] << 24) | ((uint32_t)prefix->bytes[1] << 16) |
 		       ((uint32_t)prefix->bytes[2] << 8) | prefix->bytes[3];
+	struct net_routes *r = &t->routes;
+	int rc = 0;
 
-	if (prefix->family == TP_FAMILY_IPV4)
-		return rte_fib_add(t->routes.fib4, ip4, bits, value);
-	return rte_fib6_add(t->routes.fib6, prefix->bytes, bits, value);
+	// No route has the value NET_DEFAULT; it stands there for a moment.
+	if (prefix->family == TP_FAMILY_IPV4) {
+		if (fib4_inherits(r->fib4, ip4, bits, value))
+			rc = rte_fib_add(r->fib4, ip4, bits, NET_DEFAULT);
+		return rc ? rc : rte_fib_add(r->fib4, ip4, bits, value);
+	}
+	if (fib6_inherits(r->fib6, prefix->bytes, bits, value))
+		rc = rte_fib6_add(r->fib6, prefix->bytes, bits, NET_DEFAULT);
+	return rc ? rc : rte_fib6_add(r->fib6, prefix->bytes, bits, value);
 }
 
 static void fib_unset(struct net_tables *t, const struct tp_ip *prefix, uint8_t bits)

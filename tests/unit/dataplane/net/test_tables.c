@@ -139,6 +139,29 @@ static void test_a_link_going_down_asks_for_a_dump(void **state)
 	assert_int_equal(f.dp.ports[0].up, 0);
 }
 
+// A longer prefix with the value of the one around it, again and again: there is room for more than
+// these few, and for others afterwards.
+static void test_routes_inside_of_equal_ones_leave_room(void **state)
+{
+	add("203.0.112.0", 20, WAN, NULL, 0);
+	add("2001:db8::", 32, WAN, NULL, 0);
+	for (int i = 0; i < 3; i++) {
+		add("203.0.113.7", 32, WAN, NULL, 0);
+		add("2001:db8::7", 128, WAN, NULL, 0);
+		assert_int_equal(lookup("203.0.113.7"), on_link(WAN));
+		assert_int_equal(lookup("2001:db8::7"), on_link(WAN));
+		del("203.0.113.7", 32, 0);
+		del("2001:db8::7", 128, 0);
+	}
+	add("203.0.113.9", 32, LAN, NULL, 0);
+	add("2001:db8::9", 128, LAN, NULL, 0);
+	assert_int_equal(lookup("203.0.113.9"), on_link(LAN));
+	assert_int_equal(lookup("2001:db8::9"), on_link(LAN));
+	assert_int_equal(lookup("203.0.113.8"), on_link(WAN));
+	assert_int_equal(lookup("2001:db8::8"), on_link(WAN));
+	assert_int_equal(f.t.routes.refused, 0);
+}
+
 static void test_longest_prefix_wins_and_default_is_last(void **state)
 {
 	assert_int_equal(lookup("198.18.0.9"), 0);
@@ -560,6 +583,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_only_interfaces_of_our_ports_are_kept),
 		T(test_a_link_going_down_asks_for_a_dump),
+		T(test_routes_inside_of_equal_ones_leave_room),
 		T(test_longest_prefix_wins_and_default_is_last),
 		T(test_ipv6_routes),
 		T(test_lower_metric_wins_and_the_other_returns),
