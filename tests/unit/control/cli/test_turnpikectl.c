@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@ struct world {
 	const struct tp_status_reply *reply;
 	const struct tp_probe_reply *probe; // the answer to any question, if set
 	char output[OUTPUT_BYTES];
+	_Atomic unsigned int turns;
 	pthread_t servers[2];
 	int end[2]; // a pipe that ends the servers
 };
@@ -51,6 +53,13 @@ static bool next_client(const struct world *w, int listener, int *fd)
 	return *fd >= 0;
 }
 
+// What a test says between two runs of the program, and what a server takes it from: the program in
+// between orders both, which no tool sees.
+static void in_turn(struct world *w)
+{
+	atomic_fetch_add(&w->turns, 1);
+}
+
 static void *serve_control(void *arg)
 {
 	struct world *w = arg;
@@ -58,8 +67,12 @@ static void *serve_control(void *arg)
 	int fd;
 
 	while (next_client(w, w->control, &fd)) {
-		if ((w->hasty || recv(fd, line, sizeof(line), 0) > 0) && w->answer)
-			send(fd, w->answer, strlen(w->answer), MSG_NOSIGNAL);
+		in_turn(w);
+		const char *answer = w->answer;
+		bool hasty = w->hasty;
+		in_turn(w);
+		if ((hasty || recv(fd, line, sizeof(line), 0) > 0) && answer)
+			send(fd, answer, strlen(answer), MSG_NOSIGNAL);
 		close(fd);
 	}
 	return NULL;
@@ -69,14 +82,23 @@ static void *serve_dataplane(void *arg)
 {
 	struct world *w = arg;
 	char message[4096];
+	union {
+		struct tp_status_reply status;
+		struct tp_probe_reply probe;
+	} reply;
 	int fd;
 
 	while (next_client(w, w->dataplane, &fd)) {
+		in_turn(w);
+		size_t bytes = w->probe ? w->probe->header.length_bytes : sizeof(*w->reply);
+		if (w->probe)
+			reply.probe = *w->probe;
+		else
+			reply.status = *w->reply;
+		in_turn(w);
 		if (recv(fd, message, sizeof(message), 0) > 0 &&
 			recv(fd, message, sizeof(message), 0) > 0)
-			tp_message_send(fd, w->probe ? (const void *)w->probe : w->reply,
-				w->probe ? w->probe->header.length_bytes : sizeof(*w->reply), NULL,
-				0);
+			tp_message_send(fd, &reply, bytes, NULL, 0);
 		close(fd);
 	}
 	return NULL;
@@ -153,6 +175,7 @@ static int run(struct world *w, const char *const words[])
 		n++;
 	}
 	assert_int_equal(pipe(out), 0);
+	in_turn(w);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
@@ -175,6 +198,7 @@ static int run(struct world *w, const char *const words[])
 	w->output[at] = '\0';
 	close(out[0]);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
+	in_turn(w);
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status);
 }

@@ -186,7 +186,7 @@ static void test_a_detached_link_is_not_touched_again(void **state)
 		*link = rig->link;
 		dp_worker_set_link(rig->w, link);
 		dp_worker_set_link(rig->w, NULL);
-		rte_rcu_qsbr_synchronize(rig->dp.qsbr, RTE_QSBR_THRID_INVALID);
+		rte_rcu_qsbr_check(rig->dp.qsbr, rte_rcu_qsbr_start(rig->dp.qsbr), true);
 		memset(link, 0xee, sizeof(*link));
 		free(link);
 	}
