@@ -6,21 +6,23 @@
 #   sudo tests/run.sh --long       also the long suites
 #   tests/run.sh --unit            units and corpus replay only: no root, no namespaces
 #   sudo tests/run.sh --netns [PATTERN ...]    namespace tests only (tests/netns/run.py --list)
+#   sudo tests/run.sh --sanitize [PATTERN ...] threads under TSan; namespace tests with daemons under ASan and UBSan
 #   --no-install                   do not look for missing packages
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
-unit=yes netns=yes install=yes long=() patterns=()
+unit=yes netns=yes sanitize=no install=yes long=() patterns=()
 
 while [ $# -gt 0 ]; do
 	case $1 in
 	--unit) netns=no ;;
 	--netns) unit=no ;;
+	--sanitize) unit=no netns=no sanitize=yes ;;
 	--long) long=(--long) ;;
 	--no-install) install=no ;;
 	--*)
-		sed -n '3,9s/^# *//p' "$0" >&2
+		sed -n '3,10s/^# *//p' "$0" >&2
 		exit 2
 		;;
 	*) patterns+=("$1") ;;
@@ -117,7 +119,7 @@ if [ "$unit" = yes ]; then
 		bash -c "$(declare -f meson_suite); meson_suite build-asan --suite unit --suite fuzz --suite faults"
 fi
 
-if [ "$netns" = yes ]; then
+if [ "$netns" = yes ] || [ "$sanitize" = yes ]; then
 	if [ "$(id -u)" -ne 0 ]; then
 		echo "namespace tests need root: sudo $0 (or --unit)" >&2
 		exit 1
@@ -127,8 +129,23 @@ if [ "$netns" = yes ]; then
 	if [ "$before" -lt 512 ] && sysctl -qw vm.nr_hugepages=512; then
 		hugepages=$before
 	fi
+fi
+
+if [ "$netns" = yes ]; then
 	step "namespace tests"
 	count tests/netns/run.py "${long[@]}" "${patterns[@]}"
+fi
+
+if [ "$sanitize" = yes ]; then
+	step "threads under TSan"
+	configured build-tsan -Db_sanitize=thread -Db_lundef=false
+	meson compile -C build-tsan
+	count env TSAN_OPTIONS="suppressions=$top/tests/sanitizers/tsan.txt" \
+		bash -c "$(declare -f meson_suite); meson_suite build-tsan --suite threads"
+	step "namespace tests, daemons under ASan and UBSan"
+	configured build-asan -Db_sanitize=address,undefined -Db_lundef=false
+	meson compile -C build-asan
+	count env TURNPIKE_BUILD="$top/build-asan" tests/netns/run.py "${long[@]}" "${patterns[@]}"
 fi
 
 printf '\n%d passed, %d failed\n' "$passed" "$failed"

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 
+import sanitizer
 import turn
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -27,6 +28,7 @@ RUN_PREFIX = f"turnpike-{PREFIX}-"
 DATAPLANE = BUILD / "dataplane" / "turnpike-dataplane"
 CONTROL = BUILD / "control" / "turnpike-control"
 CTL = BUILD / "control" / "turnpikectl"
+SANITIZED = sanitizer.kind_of(BUILD) != "none"
 BENCH = BUILD / "bench" / "turnpike-bench"
 
 RELAY4, RELAY6 = "198.18.0.2", "fd00:198:18::2"
@@ -47,6 +49,13 @@ CONFIG = {
     "peers": {"allow": ["fd00:198:18::/64"], "deny": []},
     "limits": {"allocations": 4096},
 }
+
+
+def long_test(function):
+    """Marks a test that runs with --long or by name only."""
+    function.long_test = True
+    return function
+
 
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000

@@ -5,7 +5,9 @@
     tests/netns/run.py [--long] [--list] [PATTERN ...]      PATTERN: part of "module.function"
 
 A test that needs more than a minute is marked with @long_test and runs with --long or by name.
-Each line is `ok NAME (seconds)` or `FAIL NAME`; the last is `N passed, N failed`."""
+With TURNPIKE_BUILD naming a build with sanitizers, a report of any daemon fails the test it came in;
+what such a build cannot pass is left out (LEFT_OUT in sanitizer.py).
+Each line is `ok NAME (seconds)`, `FAIL NAME` or `left out NAME: REASON`; the last is `N passed, N failed`."""
 
 import fnmatch
 import importlib
@@ -18,6 +20,7 @@ import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness  # noqa: E402
+import sanitizer  # noqa: E402
 
 
 def collect():
@@ -41,15 +44,27 @@ def main():
         print("\n".join(n for n, _ in chosen))
         return 0
 
+    reports = sanitizer.Reports(harness.BUILD)
+    if reports.kind != "none":
+        for name, _ in chosen:
+            if name in sanitizer.LEFT_OUT:
+                print(f"left out {name}: {sanitizer.LEFT_OUT[name]}")
+        chosen = [(n, f) for n, f in chosen if n not in sanitizer.LEFT_OUT]
+
     # An interrupted run still takes its namespaces and daemons down.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     passed = failed = 0
     try:
+        reports.open()
         harness.lab("up")
         for name, function in chosen:
             begin = time.monotonic()
             try:
-                function()
+                try:
+                    function()
+                finally:
+                    text = reports.take()
+                    assert not text, f"a sanitizer reports:\n{text}"
             except Exception:
                 failed += 1
                 print(f"FAIL {name} ({time.monotonic() - begin:.1f} s)", flush=True)
@@ -59,6 +74,7 @@ def main():
                 print(f"ok {name} ({time.monotonic() - begin:.1f} s)", flush=True)
     finally:
         harness.lab("down")
+        reports.close()
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

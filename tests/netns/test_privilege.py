@@ -32,7 +32,11 @@ def threads(pid):
     return found
 
 
-def assert_privileges(pid, caps, uid, gid, groups, seccomp="2"):
+# A sanitizer's runtime needs calls that the lists do not have: such a build loads no filter.
+FILTERED = "0" if h.SANITIZED else "2"
+
+
+def assert_privileges(pid, caps, uid, gid, groups, seccomp=FILTERED):
     tasks = threads(pid)
     for t in tasks:
         who = f"{t['Name']} ({t['Pid']})"
