@@ -13,6 +13,8 @@ import stat
 import subprocess
 
 import harness as h
+from test_survival import identities
+from test_upgrade import upgrade
 
 USER, GROUP = "nobody", pwd.getpwnam("nobody").pw_gid
 UID = pwd.getpwnam(USER).pw_uid
@@ -292,3 +294,25 @@ def test_filter_can_be_switched_off_and_memory_opened():
         for daemon, caps in ((relay.dataplane, DATAPLANE_CAPS), (relay.control, 0)):
             assert_privileges(daemon.pid, caps, UID, GROUP, groups, seccomp="0")
             assert "no filter of system calls" in daemon.output()
+
+
+def test_the_next_generation_of_a_dropped_control_takes_over():
+    """Started by a process that has no privileges left: the same user, nothing more, the same calls."""
+    groups = sorted(os.getgrouplist(USER, GROUP))
+    with dropped() as relay:
+        program = relay.directory / "turnpike-control"
+        shutil.copy(h.CONTROL, program)
+        umask = os.umask(0)
+        relay.start_dataplane()
+        relay.control = h.Daemon(relay, program, "control").wait_ready()
+        os.umask(umask)
+        client, both_ways = media(relay)
+        before = identities(relay)
+        for _ in range(2):
+            upgrade(relay)
+            assert both_ways()
+            assert identities(relay) == before
+            assert client.refresh() > 0
+            assert_privileges(relay.control.process.pid, 0, UID, GROUP, groups)
+        assert relay.control.process.pid == int((relay.directory / "control.lock").read_text())
+        h.client().allocate()
