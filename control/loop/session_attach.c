@@ -193,6 +193,10 @@ int ctl_session_attached(void *session, struct ctl_attachment *attachment)
 	s->settings_due = true;
 	tp_notice("attached to dataplane %u, instance %016llx, %u workers", attachment->said.pid,
 		(unsigned long long)attachment->said.instance, attachment->said.workers);
+	if (attachment->said.header.minor != TP_ABI_MINOR)
+		tp_notice("the dataplane is of ABI %u.%u, this control of %u.%u",
+			attachment->said.header.major, attachment->said.header.minor, TP_ABI_MAJOR,
+			TP_ABI_MINOR);
 	return 0;
 }
 
