@@ -39,6 +39,8 @@ enum tp_message_type {
 	TP_MSG_STATUS_REPLY = 5,
 	TP_MSG_PROBE = 6, // as TP_MSG_STATUS; struct tp_probe of health.h
 	TP_MSG_PROBE_REPLY = 7,
+	TP_MSG_MEMORY = 8, // as TP_MSG_STATUS; struct tp_memory_reply of memory.h
+	TP_MSG_MEMORY_REPLY = 9,
 	TP_MSG_STREAM_ATTACHED = 10, // dataplane -> stream, common/abi/stream.h
 	TP_MSG_STREAM_STATE = 11,    // stream -> dataplane
 	TP_MSG_STREAM_CONTROL = 12,  // control -> stream

@@ -11,7 +11,7 @@ static const struct tp_filter_rule rules[] = {
 	ALLOW_IF(bpf, 0, BPF_MAP_LOOKUP_ELEM), ALLOW_IF(bpf, 0, BPF_MAP_UPDATE_ELEM), ALLOW_IF(bpf, 0, BPF_MAP_DELETE_ELEM),
 	ALLOW_IF(bpf, 0, BPF_MAP_GET_NEXT_KEY), ALLOW_IF(bpf, 0, BPF_OBJ_GET_INFO_BY_FD),
 	// DPDK's heap: pages given and taken while it runs, on the right node.
-	ALLOW(get_mempolicy), ALLOW(set_mempolicy), ALLOW(mbind), ALLOW(fallocate), ALLOW(mincore), ALLOW(msync),
+	ALLOW(get_mempolicy), ALLOW(set_mempolicy), ALLOW(mbind), ALLOW(fallocate), ALLOW(msync),
 };
 // clang-format on
 

@@ -9,6 +9,8 @@ static const struct tp_filter_rule rules[] = {
 	// Memory: malloc, rings mapped at an attachment, DPDK giving pages back.
 	ALLOW(brk), ALLOW(mmap), ALLOW(munmap), ALLOW(mremap), ALLOW(madvise), ALLOW(mprotect), ALLOW(mlock), ALLOW(munlock),
 	ALLOW(memfd_create), ALLOW(ftruncate), ALLOW(membarrier),
+	// What of it is resident, for `turnpikectl memory`.
+	ALLOW(mincore),
 	// Locks and threads as glibc has them, their end included.
 	ALLOW(futex), ALLOW(set_robust_list), ALLOW(rseq), ALLOW(gettid), ALLOW(exit), ALLOW(exit_group), ALLOW(restart_syscall),
 	ALLOW(sched_yield), ALLOW(sched_getaffinity), ALLOW(sched_setaffinity), ALLOW(getcpu),
