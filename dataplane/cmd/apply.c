@@ -79,6 +79,15 @@ void dp_apply_destroy(struct dp_apply *a)
 	free(a);
 }
 
+void dp_apply_memory(const struct dp_apply *a, struct tp_memory *out)
+{
+	tp_memory_block(out, TP_MEMORY_allocations, TP_MEMORY_heap, a->allocs, allocs_bytes(a));
+	tp_memory_block(
+		out, TP_MEMORY_allocations, TP_MEMORY_heap, a->own_deadline, deadlines_bytes(a));
+	tp_memory_block(out, TP_MEMORY_allocations, TP_MEMORY_heap, a->dp->police, police_bytes(a));
+	tp_memory_block(out, TP_MEMORY_allocations, TP_MEMORY_heap, a->dp->moving, moving_bytes(a));
+}
+
 static int execute(struct dp_apply *a, const struct tp_cmd *cmd, struct tp_ack *ack)
 {
 	switch (cmd->type) {

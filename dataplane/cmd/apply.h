@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/abi/cmd.h"
+#include "common/abi/memory.h"
 #include "dataplane/dp.h"
 
 // Needs dp->flows, dp->locals, dp->net (NULL in bench mode and unit tests: next hop 0 everywhere).
@@ -21,3 +22,5 @@ bool dp_apply_resolve_slice(struct dp_apply *a, uint32_t max);
 
 // Fills allocations, permissions, channels, flows, flow_capacity.
 void dp_apply_status(const struct dp_apply *a, struct tp_status_reply *out);
+// Tells what is kept of allocations beside their flows.
+void dp_apply_memory(const struct dp_apply *a, struct tp_memory *out);

@@ -140,15 +140,31 @@ static void greet(struct dp_manage *m, struct manage_client *client, const struc
 		greet_control(m, client);
 }
 
+static void answer(
+	struct dp_manage *m, struct manage_client *client, const void *reply, size_t bytes)
+{
+	if (tp_message_send(client->fd, reply, bytes, NULL, 0) == 0)
+		return;
+	tp_info("pid %u does not read what it asked for: dropped", client->pid);
+	dp_manage_client_close(m, client);
+}
+
 static void answer_status(struct dp_manage *m, struct manage_client *client)
 {
 	struct tp_status_reply reply;
 
 	dp_manage_status(m, &reply, tp_now_ns());
-	if (tp_message_send(client->fd, &reply, sizeof(reply), NULL, 0) == 0)
-		return;
-	tp_info("pid %u does not read what it asked for: dropped", client->pid);
-	dp_manage_client_close(m, client);
+	answer(m, client, &reply, sizeof(reply));
+}
+
+static void answer_memory(struct dp_manage *m, struct manage_client *client)
+{
+	struct tp_memory_reply reply;
+
+	if (dp_manage_memory(m, &reply) < 0)
+		refuse(m, client, TP_REFUSED_MEMORY, 0);
+	else
+		answer(m, client, &reply, sizeof(reply));
 }
 
 // One message of known length. Sizes and version are not trusted before they are looked at.
@@ -169,6 +185,8 @@ static void handle_message(
 		refuse(m, client, TP_REFUSED_MAJOR, TP_ABI_MAJOR);
 	else if (client->state != MANAGE_CLIENT_GREETING && header.type == TP_MSG_STATUS)
 		answer_status(m, client);
+	else if (client->state != MANAGE_CLIENT_GREETING && header.type == TP_MSG_MEMORY)
+		answer_memory(m, client);
 	else if (client->state != MANAGE_CLIENT_GREETING && header.type == TP_MSG_PROBE &&
 		 dp_manage_probe(m, client, bytes, length, tp_now_ns()))
 		return;

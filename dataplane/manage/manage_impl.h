@@ -6,6 +6,7 @@
 
 #include "common/abi/cmd.h"
 #include "common/abi/health.h"
+#include "common/abi/memory.h"
 #include "common/abi/shm_map.h"
 #include "common/base/beat.h"
 #include "dataplane/manage/manage.h"
@@ -145,6 +146,10 @@ void dp_manage_probe_forget(struct dp_manage *m, struct manage_client *client);
 void dp_manage_probes(struct dp_manage *m, uint64_t now_ns);
 // Until the next one's time is up, -1: nobody waits.
 int dp_manage_probes_timeout(const struct dp_manage *m, uint64_t now_ns);
+
+// ---- memory.c
+// Measures this process. 0 or -errno, logged.
+int dp_manage_memory(const struct dp_manage *m, struct tp_memory_reply *out);
 
 // ---- status.c
 void dp_manage_status(struct dp_manage *m, struct tp_status_reply *out, uint64_t now_ns);

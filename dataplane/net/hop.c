@@ -294,3 +294,19 @@ void dp_net_hop_update(struct net_tables *t, uint32_t ifindex, const struct tp_i
 	if (!mac && h->hop[i].references == 0)
 		hop_remove_idle(t, i);
 }
+
+void dp_net_hops_memory(const struct net_tables *t, struct tp_memory *out)
+{
+	const struct net_hops *h = &t->hops;
+
+	tp_memory_block(
+		out, TP_MEMORY_routes, TP_MEMORY_dpdk, h->hop, DP_NEXT_HOP_MAX * sizeof(*h->hop));
+	tp_memory_block(out, TP_MEMORY_routes, TP_MEMORY_heap, h->bucket,
+		NET_HOP_BUCKETS * sizeof(*h->bucket));
+	tp_memory_block(
+		out, TP_MEMORY_routes, TP_MEMORY_heap, h->next, DP_NEXT_HOP_MAX * sizeof(*h->next));
+	tp_memory_block(out, TP_MEMORY_routes, TP_MEMORY_heap, h->notes,
+		DP_NEXT_HOP_MAX * sizeof(*h->notes));
+	tp_memory_block(out, TP_MEMORY_routes, TP_MEMORY_heap, h->free_ring,
+		DP_NEXT_HOP_MAX * sizeof(*h->free_ring));
+}

@@ -223,3 +223,10 @@ void dp_net_status(const struct dp_net *net, struct tp_status_reply *out)
 		out->port[i].mtu = atomic_load_explicit(&t->dp->ports[i].mtu, memory_order_relaxed);
 	}
 }
+
+void dp_net_memory(const struct dp_net *net, struct tp_memory *out)
+{
+	tp_memory_block(out, TP_MEMORY_routes, TP_MEMORY_heap, net, sizeof(*net));
+	dp_net_hops_memory(&net->tables, out);
+	dp_net_routes_memory(&net->tables, out);
+}

@@ -3,6 +3,7 @@
 // over netlink (RFC 3549) into an rte_fib for each family and the next-hop table.
 #pragma once
 
+#include "common/abi/memory.h"
 #include "dataplane/dp.h"
 
 // Opens the sockets, subscribes, takes a full dump. Needs dp->ports. 0 or -errno.
@@ -35,3 +36,5 @@ void dp_net_release(struct dp_net *net, uint16_t next_hop);
 
 // Fills routes, neighbours, next_hops, next_hops_unresolved and the ports' link state.
 void dp_net_status(const struct dp_net *net, struct tp_status_reply *out);
+// Tells the memory of routes, neighbours and next hops.
+void dp_net_memory(const struct dp_net *net, struct tp_memory *out);

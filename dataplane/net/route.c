@@ -7,6 +7,7 @@
 #include <rte_errno.h>
 #include <rte_jhash.h>
 #include <rte_lcore.h>
+#include <rte_malloc.h>
 #include <rte_rib.h>
 #include <rte_rib6.h>
 
@@ -313,4 +314,26 @@ void dp_net_routes_sweep(struct net_tables *t)
 		if (key.prefix.family != TP_FAMILY_NONE && key.seen != t->epoch)
 			dp_net_route_remove(t, &key);
 	}
+}
+
+// A FIB is one block of DPDK's heap, but for its groups of more-specific entries, which it does not
+// tell.
+static void fib_memory(const void *fib, struct tp_memory *out)
+{
+	size_t bytes;
+
+	if (fib && rte_malloc_validate(fib, &bytes) == 0)
+		tp_memory_block(out, TP_MEMORY_routes, TP_MEMORY_dpdk, fib, bytes);
+}
+
+void dp_net_routes_memory(const struct net_tables *t, struct tp_memory *out)
+{
+	const struct net_routes *r = &t->routes;
+
+	fib_memory(rte_fib_get_dp(r->fib4), out);
+	fib_memory(rte_fib6_get_dp(r->fib6), out);
+	tp_memory_block(out, TP_MEMORY_routes, TP_MEMORY_heap, r->route,
+		(size_t)r->capacity * sizeof(*r->route));
+	tp_memory_block(out, TP_MEMORY_routes, TP_MEMORY_heap, r->bucket,
+		(size_t)r->buckets * sizeof(*r->bucket));
 }

@@ -8,6 +8,7 @@
 #include <rte_fib.h>
 #include <rte_fib6.h>
 
+#include "common/abi/memory.h"
 #include "dataplane/dp.h"
 
 // What a route lookup yields, 15 bits: index of the gateway's next hop (0: no route), or
@@ -136,6 +137,7 @@ void dp_net_hops_tick(struct net_tables *t, uint64_t round);
 void dp_net_hops_link_changed(struct net_tables *t, const struct net_link *link);
 void dp_net_hops_link_gone(struct net_tables *t, uint32_t ifindex);
 uint32_t dp_net_hops_unresolved(const struct net_tables *t);
+void dp_net_hops_memory(const struct net_tables *t, struct tp_memory *out);
 // What the kernel says about a neighbour; `mac` NULL: not resolved.
 void dp_net_hop_update(struct net_tables *t, uint32_t ifindex, const struct tp_ip *ip,
 	const uint8_t *mac, bool managed, bool permanent);
@@ -147,6 +149,7 @@ void dp_net_neighbour_apply(struct net_tables *t, const struct nlmsghdr *message
 // ---- route.c
 int dp_net_routes_init(struct net_tables *t);
 void dp_net_routes_fini(struct net_tables *t);
+void dp_net_routes_memory(const struct net_tables *t, struct tp_memory *out);
 // By prefix, table and metric; NULL when there is none.
 struct net_route *dp_net_route_find(struct net_tables *t, const struct net_route *key);
 // Takes over the reference that a gateway in content->value stands for.

@@ -131,6 +131,24 @@ void dp_worker_destroy(struct dp_worker *w)
 	rte_free(w);
 }
 
+static void block_memory(struct tp_memory *out, const void *block)
+{
+	size_t bytes;
+
+	if (block && rte_malloc_validate(block, &bytes) == 0)
+		tp_memory_block(out, TP_MEMORY_workers, TP_MEMORY_dpdk, block, bytes);
+}
+
+void dp_worker_memory(const struct dp_worker *w, struct tp_memory *out)
+{
+	block_memory(out, w);
+	block_memory(out, w->scratch);
+	block_memory(out, w->budget);
+	block_memory(out, w->reassembly);
+	for (uint16_t i = 0; i < TP_MAX_WORKERS; i++)
+		block_memory(out, w->handoff[i]);
+}
+
 // ---- the loop
 
 static uint32_t poll_queues(struct dp_worker *w, uint64_t now_ns)

@@ -2,6 +2,7 @@
 // A worker: one lcore, its receive queues, its pipeline, its counters.
 #pragma once
 
+#include "common/abi/memory.h"
 #include "dataplane/dp.h"
 
 // Creates the worker with its private memory on its own socket: hand-off rings, transmit buffers,
@@ -43,3 +44,6 @@ struct dp_probe_report {
 // before the last one was taken replaces it.
 void dp_worker_probe(struct dp_worker *w, uint32_t round);
 void dp_worker_probe_report(const struct dp_worker *w, struct dp_probe_report *out);
+
+// Tells the private memory of this worker.
+void dp_worker_memory(const struct dp_worker *w, struct tp_memory *out);

@@ -14,6 +14,7 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
+#include <rte_memory.h>
 
 #include "common/base/log.h"
 #include "dataplane/setup/lcores.h"
@@ -110,6 +111,11 @@ int dp_eal_open(struct dp *dp)
 	}
 	dp->tsc_hz = rte_get_tsc_hz();
 	return 0;
+}
+
+bool dp_eal_owns(const void *address)
+{
+	return rte_mem_virt2memseg_list(address) != NULL;
 }
 
 void dp_eal_close(struct dp *dp)

@@ -178,3 +178,15 @@ void dp_pool_close(struct dp *dp)
 	rte_mempool_free(dp->pool);
 	dp->pool = NULL;
 }
+
+// Buffers, the pool itself and its ring are named after the pool.
+static void add_zone(const struct rte_memzone *zone, void *out)
+{
+	if (strstr(zone->name, POOL_NAME))
+		tp_memory_block(out, TP_MEMORY_packets, TP_MEMORY_dpdk, zone->addr, zone->len);
+}
+
+void dp_pool_memory(struct tp_memory *out)
+{
+	rte_memzone_walk(add_zone, out);
+}

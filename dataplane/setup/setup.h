@@ -4,11 +4,12 @@
 // half-opened state.
 #pragma once
 
+#include "common/abi/memory.h"
 #include "dataplane/dp.h"
 
-// While the process is what it was started as, and has one thread: makes the run directory and hands
-// it over, looks at what only root is shown (whose XDP programs and sockets stand in the way), then
-// gives up user and capabilities (privileges.*, docs/architecture.md).
+// While the process is what it was started as, and has one thread: makes the run directory and
+// hands it over, looks at what only root is shown (whose XDP programs and sockets stand in the
+// way), then gives up user and capabilities (privileges.*, docs/architecture.md).
 int dp_privileges_drop(struct dp *dp);
 // The filter of system calls, for all threads: when nothing but work and the end is left to do.
 int dp_privileges_filter(const struct dp *dp);
@@ -23,10 +24,14 @@ void dp_lock_close(struct dp *dp);
 // hugepages when there are enough, else --no-huge with a warning. Fills tsc_hz, hugepages.
 int dp_eal_open(struct dp *dp);
 void dp_eal_close(struct dp *dp);
+// Whether an address lies in the memory that DPDK manages.
+bool dp_eal_owns(const void *address);
 
 // The mbuf pool: one populated chunk, every mbuf checked to lie inside it (dp->pool).
 int dp_pool_open(struct dp *dp);
 void dp_pool_close(struct dp *dp);
+// Tells packet memory.
+void dp_pool_memory(struct tp_memory *out);
 
 // Ports of the config: checks interface, MTU, channels; removes a stale XDP program of ours
 // (anybody else's is refused by name); starts the ethdev; leaves the link without traffic until

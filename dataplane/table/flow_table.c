@@ -68,6 +68,14 @@ void dp_flow_table_destroy(struct dp_flow_table *t)
 	rte_free(t);
 }
 
+void dp_flow_table_memory(const struct dp_flow_table *t, struct tp_memory *out)
+{
+	tp_memory_block(out, TP_MEMORY_flows, TP_MEMORY_dpdk, t->buckets,
+		(size_t)t->bucket_end * sizeof(*t->buckets));
+	tp_memory_block(out, TP_MEMORY_flows, TP_MEMORY_dpdk, t->flows,
+		((size_t)t->capacity + 1) * sizeof(*t->flows));
+}
+
 struct dp_flow *dp_flow_new(struct dp_flow_table *t)
 {
 	uint32_t index;

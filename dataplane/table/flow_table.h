@@ -6,6 +6,7 @@
 
 #include <rte_rcu_qsbr.h>
 
+#include "common/abi/memory.h"
 #include "dataplane/table/flow.h"
 
 #define DP_LOOKUP_BURST      64
@@ -58,3 +59,5 @@ struct dp_flow *dp_flow_at(const struct dp_flow_table *t, uint32_t index);
 // Published flows.
 uint32_t dp_flow_count(const struct dp_flow_table *t);
 uint32_t dp_flow_capacity(const struct dp_flow_table *t);
+// Tells the memory of the table (common/abi/memory.h).
+void dp_flow_table_memory(const struct dp_flow_table *t, struct tp_memory *out);

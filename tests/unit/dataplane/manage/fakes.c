@@ -36,6 +36,12 @@ void dp_apply_status(const struct dp_apply *a, struct tp_status_reply *out)
 	out->allocations = 42;
 }
 
+void dp_apply_memory(const struct dp_apply *a, struct tp_memory *out)
+{
+	tp_memory_block(
+		out, TP_MEMORY_allocations, TP_MEMORY_heap, world(a)->block, world(a)->block_bytes);
+}
+
 bool dp_apply_moved(struct dp_apply *a, uint32_t flow, struct tp_ack *event)
 {
 	struct fakes *f = world(a);
@@ -70,6 +76,10 @@ void dp_worker_add_stats(const struct dp_worker *w, uint64_t counter[TP_COUNTERS
 	counter[TP_COUNTER_rx] += 100;
 	drop[TP_DROP_policed] += 3;
 	*held += 1;
+}
+
+void dp_worker_memory(const struct dp_worker *w, struct tp_memory *out)
+{
 }
 
 uint64_t dp_worker_last_seen_ns(const struct dp_worker *w)
@@ -110,6 +120,23 @@ uint64_t dp_net_generation(const struct dp_net *net)
 void dp_net_status(const struct dp_net *net, struct tp_status_reply *out)
 {
 	out->routes = 7;
+}
+
+void dp_net_memory(const struct dp_net *net, struct tp_memory *out)
+{
+}
+
+void dp_flow_table_memory(const struct dp_flow_table *t, struct tp_memory *out)
+{
+}
+
+void dp_pool_memory(struct tp_memory *out)
+{
+}
+
+bool dp_eal_owns(const void *address)
+{
+	return false;
 }
 
 void dp_steer_status(const struct dp *dp, struct tp_status_reply *out)

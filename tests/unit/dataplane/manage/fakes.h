@@ -21,4 +21,6 @@ struct fakes {
 	uint64_t generation;
 	uint32_t n_named; // flows that workers named and nobody took
 	uint32_t moves;
+	uint8_t *block; // what the allocations are kept in
+	size_t block_bytes;
 };

@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "common/abi/health.h"
+#include "common/abi/memory.h"
 #include "common/abi/shm_map.h"
 #include "common/abi/sizes.h"
 #include "common/base/clock.h"

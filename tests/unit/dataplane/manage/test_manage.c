@@ -439,6 +439,39 @@ static void test_status_is_answered_with_and_without_control(void **state)
 	detach(control, &a);
 }
 
+static void test_memory_is_answered_to_whoever_has_greeted(void **state)
+{
+	const struct tp_message_header ask = {.magic = TP_ABI_MAGIC,
+		.major = TP_ABI_MAJOR,
+		.minor = TP_ABI_MINOR,
+		.type = TP_MSG_MEMORY,
+		.length_bytes = sizeof(ask)};
+	static uint8_t block[8 << 20];
+	struct tp_memory_reply reply;
+	uint64_t sum = 0, total;
+	int fd = dial_as(TP_ROLE_STATUS), stranger = dial();
+
+	memset(block, 1, sizeof(block));
+	t.fakes.block = block;
+	t.fakes.block_bytes = sizeof(block);
+	say(fd, &ask, sizeof(ask));
+	assert_int_equal(recv(fd, &reply, sizeof(reply), MSG_DONTWAIT), sizeof(reply));
+	assert_int_equal(reply.header.type, TP_MSG_MEMORY_REPLY);
+	assert_int_equal(reply.header.length_bytes, sizeof(reply));
+	assert_int_equal(reply.pid, getpid());
+	assert_int_equal(reply.parts, TP_MEMORY_PARTS);
+	for (unsigned int i = 0; i < TP_MEMORY_PLACES; i++)
+		sum += reply.memory.part_bytes[i];
+	total = reply.memory.resident_bytes + reply.memory.hugetlb_bytes;
+	assert_in_range(sum, total - total / 20, total + total / 20);
+	assert_int_equal(reply.memory.part_bytes[TP_MEMORY_allocations], sizeof(block));
+	assert_in_range(reply.memory.part_bytes[TP_MEMORY_region], 1, 64 << 10);
+	assert_in_range(reply.region_bytes, 1, 64 << 10);
+	close(fd);
+	say(stranger, &ask, sizeof(ask));
+	expect_refusal(stranger, TP_REFUSED_ROLE, 0);
+}
+
 static void test_a_client_that_never_reads_is_dropped(void **state)
 {
 	const struct tp_message_header ask = {.magic = TP_ABI_MAGIC,
@@ -555,6 +588,7 @@ int main(void)
 		T(test_a_successor_finds_the_region_whatever_was_written_into_its_header),
 		T(test_old_rings_live_until_the_workers_pass),
 		T(test_status_is_answered_with_and_without_control),
+		T(test_memory_is_answered_to_whoever_has_greeted),
 		T(test_a_client_that_never_reads_is_dropped),
 		T(test_a_client_that_never_greets_is_dropped),
 		T(test_control_always_finds_a_place),
