@@ -112,6 +112,7 @@ if [ "$unit" = yes ]; then
 	step "campaign of faults"
 	count meson_suite build --suite faults
 	[ "${#long[@]}" -eq 0 ] || check "long campaign of faults" tests/faults/run.sh --long
+	[ "${#long[@]}" -eq 0 ] || check "20 million allocations on a fake clock" build/tests/unit/control/weeks
 	step "the same under ASan and UBSan"
 	configured build-asan -Db_sanitize=address,undefined -Db_lundef=false
 	meson compile -C build-asan
