@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "common/abi/memory.h"
 #include "common/abi/record.h"
 #include "control/alloc/environment.h"
 
@@ -76,6 +77,8 @@ struct ctl_store_status {
 	uint64_t created, ended[8]; // since this process started; by enum tp_end_reason
 };
 void ctl_store_status(const struct ctl_store *store, struct ctl_store_status *out);
+// Tells the memory of the indexes, without the names of users.
+void ctl_store_memory(const struct ctl_store *store, struct tp_memory *out);
 
 // The region header's nonce keys, for control/auth/nonce.h. Changes with ctl_store_move.
 struct tp_nonce_key *ctl_store_nonce_keys(struct ctl_store *store);

@@ -65,6 +65,8 @@ static const struct ctl_operation operations[] = {
 	[CTL_OP_HEALTH] = {.name = "health",
 		.help = "has every worker relay a packet, asks control; names what hangs or is "
 			"dead"},
+	[CTL_OP_MEMORY] = {.name = "memory",
+		.help = "what the resident memory of both processes is made of"},
 };
 
 const struct ctl_operation *ctl_operation_at(unsigned int id)

@@ -23,6 +23,7 @@ enum ctl_operation_id {
 	CTL_OP_RELOAD,
 	CTL_OP_UPGRADE_CONTROL,
 	CTL_OP_HEALTH,
+	CTL_OP_MEMORY,
 	CTL_OPERATIONS,
 };
 

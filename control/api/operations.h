@@ -22,6 +22,7 @@ void ctl_op_relay_remove(void *context, struct ctl_call *call, const json_t *par
 void ctl_op_reload(void *context, struct ctl_call *call, const json_t *params);
 void ctl_op_upgrade_control(void *context, struct ctl_call *call, const json_t *params);
 void ctl_op_health(void *context, struct ctl_call *call, const json_t *params);
+void ctl_op_memory(void *context, struct ctl_call *call, const json_t *params);
 
 // What control knows of heartbeats, part of `status` and `health`; the caller owns it.
 json_t *ctl_op_beats(struct ctl *ctl);

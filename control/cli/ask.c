@@ -13,6 +13,7 @@
 #include "common/abi/sizes.h"
 #include "common/base/clock.h"
 #include "control/api/jsonrpc.h"
+#include "control/api/memory.h"
 #include "control/api/status.h"
 #include "control/api/text.h"
 
@@ -192,14 +193,11 @@ static ssize_t receive_answer(int fd, void *out, size_t bytes, uint64_t give_up_
 	return n == 0 ? -ECONNRESET : n;
 }
 
-int cli_ask_dataplane(const char *path, struct tp_status_reply *out)
+// Asks by a header alone; the length of the answer or -errno.
+static ssize_t ask_by_header(const char *path, enum tp_message_type type, void *out, size_t bytes)
 {
-	const struct tp_message_header question = header_of(TP_MSG_STATUS, sizeof(question));
+	const struct tp_message_header question = header_of(type, sizeof(question));
 	uint64_t give_up_ns = tp_now_ns() + CLI_DATAPLANE_TIMEOUT_MS * TP_NS_PER_MS;
-	union {
-		struct tp_status_reply reply;
-		uint8_t bytes[32768];
-	} buffer;
 	int fd = dial(path, SOCK_SEQPACKET);
 	ssize_t n;
 
@@ -207,9 +205,28 @@ int cli_ask_dataplane(const char *path, struct tp_status_reply *out)
 		return fd;
 	n = send_question(fd, &question, sizeof(question));
 	if (n == 0)
-		n = receive_answer(fd, &buffer, sizeof(buffer), give_up_ns);
+		n = receive_answer(fd, out, bytes, give_up_ns);
 	close(fd);
+	return n;
+}
+
+int cli_ask_dataplane(const char *path, struct tp_status_reply *out)
+{
+	union {
+		struct tp_status_reply reply;
+		uint8_t bytes[32768];
+	} buffer;
+	ssize_t n = ask_by_header(path, TP_MSG_STATUS, &buffer, sizeof(buffer));
+
 	return n < 0 ? (int)n : ctl_status_read(&buffer, (size_t)n, out);
+}
+
+int cli_ask_memory(const char *path, struct tp_memory_reply *out)
+{
+	uint8_t buffer[4096];
+	ssize_t n = ask_by_header(path, TP_MSG_MEMORY, buffer, sizeof(buffer));
+
+	return n < 0 ? (int)n : ctl_memory_read(buffer, (size_t)n, out);
 }
 
 // Of any minor version: what a shorter one lacks is zero.

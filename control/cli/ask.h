@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/abi/health.h"
+#include "common/abi/memory.h"
 #include "control/cli/cli.h"
 
 #define CLI_TIMEOUT_MS           3000 // control: it waits a second for the dataplane
@@ -24,6 +25,9 @@ int cli_ask_probe(const char *path, uint32_t timeout_ms, uint64_t give_up_ns,
 
 // 0, -EPROTO, -ETIMEDOUT, -errno of connect.
 int cli_ask_dataplane(const char *path, struct tp_status_reply *out);
+
+// What its memory is made of. 0; -EOPNOTSUPP: it is of a version that does not say; else as above.
+int cli_ask_memory(const char *path, struct tp_memory_reply *out);
 
 // Prints "turnpikectl: ..." for an -errno or error object of cli_ask_control (which it frees) and
 // returns the exit code for it.

@@ -64,4 +64,5 @@ enum cli_exit cli_relay_change(const struct cli_args *args); // drain, undrain, 
 enum cli_exit cli_reload(const struct cli_args *args);
 enum cli_exit cli_upgrade_control(const struct cli_args *args);
 enum cli_exit cli_health(const struct cli_args *args);
+enum cli_exit cli_memory(const struct cli_args *args);
 enum cli_exit cli_help(const struct cli_args *args);

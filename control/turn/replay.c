@@ -98,3 +98,13 @@ void ctl_replay_expire(struct ctl_replay *r, uint64_t now_ns)
 	while (r->count > 0 && r->entry[r->head].expires_ns <= now_ns)
 		forget_oldest(r);
 }
+
+void ctl_turn_memory(const struct ctl_turn *turn, struct tp_memory *out)
+{
+	const struct ctl_replay *r = &turn->replay;
+
+	tp_memory_block(
+		out, TP_MEMORY_replay, TP_MEMORY_heap, r->entry, r->slots * sizeof(*r->entry));
+	tp_memory_block(out, TP_MEMORY_replay, TP_MEMORY_heap, r->bucket,
+		((size_t)r->mask + 1) * sizeof(*r->bucket));
+}

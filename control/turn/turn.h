@@ -4,6 +4,7 @@
 // its request; until then later requests of the same five-tuple wait their turn.
 #pragma once
 
+#include "common/abi/memory.h"
 #include "config/conf.h"
 #include "control/alloc/acl.h"
 #include "control/alloc/allocation.h"
@@ -111,6 +112,9 @@ struct ctl_turn_counters {
 	uint64_t pending;                  // now
 };
 const struct ctl_turn_counters *ctl_turn_counters(const struct ctl_turn *turn);
+
+// Tells the memory of the index of remembered answers.
+void ctl_turn_memory(const struct ctl_turn *turn, struct tp_memory *out);
 
 // "allocate"; "437"; NULL beyond the last one: names for metrics and tools.
 const char *ctl_turn_method_label(unsigned int method);

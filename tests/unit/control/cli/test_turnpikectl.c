@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "common/abi/health.h"
+#include "common/abi/memory.h"
 #include "common/abi/shm_map.h"
 #include "common/abi/stats.h"
 
@@ -33,7 +34,8 @@ struct world {
 	const char *answer;     // of control, a line; NULL: it closes the connection
 	bool hasty;             // control answers before it is asked
 	const struct tp_status_reply *reply;
-	const struct tp_probe_reply *probe; // the answer to any question, if set
+	const void *other; // the answer to any question, if set
+	size_t other_bytes;
 	char output[OUTPUT_BYTES];
 	_Atomic unsigned int turns;
 	pthread_t servers[2];
@@ -84,17 +86,14 @@ static void *serve_dataplane(void *arg)
 	char message[4096];
 	union {
 		struct tp_status_reply status;
-		struct tp_probe_reply probe;
+		uint8_t other[4096];
 	} reply;
 	int fd;
 
 	while (next_client(w, w->dataplane, &fd)) {
 		in_turn(w);
-		size_t bytes = w->probe ? w->probe->header.length_bytes : sizeof(*w->reply);
-		if (w->probe)
-			reply.probe = *w->probe;
-		else
-			reply.status = *w->reply;
+		size_t bytes = w->other ? w->other_bytes : sizeof(*w->reply);
+		memcpy(&reply, w->other ? w->other : w->reply, bytes);
 		in_turn(w);
 		if (recv(fd, message, sizeof(message), 0) > 0 &&
 			recv(fd, message, sizeof(message), 0) > 0)
@@ -511,7 +510,8 @@ static void health_is_0_when_all_relay_and_answer(void **state)
 	struct world *w = *state;
 	struct tp_probe_reply probe = good_probe();
 
-	w->probe = &probe;
+	w->other = &probe;
+	w->other_bytes = sizeof(probe);
 	play_control(w, HEALTHY_CONTROL);
 	play_dataplane(w, NULL);
 	assert_int_equal(RUN("health"), 0);
@@ -540,7 +540,8 @@ static void health_names_each_worker_and_why(void **state)
 	struct world *w = *state;
 	struct tp_probe_reply probe = good_probe();
 
-	w->probe = &probe;
+	w->other = &probe;
+	w->other_bytes = sizeof(probe);
 	play_control(w, HEALTHY_CONTROL);
 	play_dataplane(w, NULL);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -560,7 +561,8 @@ static void health_names_who_is_dead(void **state)
 	assert_int_equal(RUN("health"), 2);
 	assert_says(w, "dataplane is dead");
 	assert_says(w, "control is dead");
-	w->probe = &probe;
+	w->other = &probe;
+	w->other_bytes = sizeof(probe);
 	play_dataplane(w, NULL);
 	assert_int_equal(RUN("health"), 2);
 	assert_says(w, "control is dead");
@@ -586,7 +588,8 @@ static void health_does_not_trust_what_answers(void **state)
 	struct world *w = *state;
 	struct tp_probe_reply probe = good_probe();
 
-	w->probe = &probe;
+	w->other = &probe;
+	w->other_bytes = sizeof(probe);
 	play_control(w, RESULT("{\"state\":\"up\",\"attached\":false,\"dataplane\":\"refused\"}"));
 	play_dataplane(w, NULL);
 	assert_int_equal(RUN("health"), 2);
@@ -606,6 +609,86 @@ static void health_does_not_trust_what_answers(void **state)
 	w->answer = HEALTHY_CONTROL;
 	assert_int_equal(RUN("health"), 2);
 	assert_says(w, "control answers, but has not beaten for 3000 ms\n");
+}
+
+// ---- memory
+
+static struct tp_memory_reply good_memory(void)
+{
+	return (struct tp_memory_reply){.header = {.magic = TP_ABI_MAGIC,
+						.major = TP_ABI_MAJOR,
+						.type = TP_MSG_MEMORY_REPLY,
+						.length_bytes = sizeof(struct tp_memory_reply)},
+		.pid = 77,
+		.parts = TP_MEMORY_PARTS,
+		.region_bytes = 4096,
+		.memory = {.resident_bytes = 5000000,
+			.hugetlb_bytes = 2000000,
+			.part_bytes = {[TP_MEMORY_packets] = 2000000,
+				[TP_MEMORY_heap] = 4999000,
+				[TP_MEMORY_PLACES - 1] = 900}}};
+}
+
+#define MEMORY_OF_CONTROL                                                                          \
+	RESULT("{\"pid\":78,\"resident_bytes\":1234567,\"hugetlb_bytes\":0,"                       \
+	       "\"parts\":{\"store\":1234567},\"unexplained_bytes\":0}")
+
+static void memory_shows_both_side_by_side(void **state)
+{
+	struct world *w = *state;
+	struct tp_memory_reply memory = good_memory();
+
+	w->other = &memory;
+	w->other_bytes = sizeof(memory);
+	play_control(w, MEMORY_OF_CONTROL);
+	play_dataplane(w, NULL);
+	assert_int_equal(RUN("memory"), 0);
+	assert_says(w, "resident       5,000,000  1,234,567");
+	assert_says(w, "  packets      2,000,000             packet memory");
+	assert_says(w, "  store                   1,234,567");
+	assert_says(w, "  other              900"); // a part that a later version knows
+	assert_says(w, "  unexplained        100          0");
+	assert_int_equal(RUN("--json", "memory"), 0);
+	assert_says(w, "\"session_region_bytes\": 4096");
+	assert_says(w, "\"unexplained_bytes\": 100");
+}
+
+static void memory_of_one_is_shown_when_the_other_is_dead_or_old(void **state)
+{
+	struct world *w = *state;
+	struct tp_memory_reply memory = good_memory();
+
+	assert_int_equal(RUN("memory"), 3);
+	w->other = &memory;
+	w->other_bytes = sizeof(memory);
+	play_dataplane(w, NULL);
+	assert_int_equal(RUN("memory"), 4);
+	assert_says(w, "turnpikectl: control does not say what its memory is made of");
+	assert_says(w, "resident       5,000,000");
+	play_control(w, MEMORY_OF_CONTROL);
+	memory.header.type = TP_MSG_REFUSED;
+	assert_int_equal(RUN("memory"), 4);
+	assert_says(w, "dataplane does not say");
+	assert_says(w, "of an earlier version");
+	assert_says(w, "1,234,567");
+}
+
+static void memory_refuses_what_makes_no_sense(void **state)
+{
+	struct world *w = *state;
+	struct tp_memory_reply memory = good_memory();
+
+	w->other = &memory;
+	w->other_bytes = sizeof(memory);
+	play_dataplane(w, NULL);
+	memory.parts = TP_MEMORY_PLACES + 1;
+	assert_int_equal(RUN("memory"), 3);
+	memory = good_memory();
+	memory.header.magic++;
+	assert_int_equal(RUN("memory"), 3);
+	memory = good_memory();
+	memory.header.length_bytes = w->other_bytes = sizeof(memory) - 8;
+	assert_int_equal(RUN("memory"), 3);
 }
 
 int main(int argc, char *argv[])
@@ -637,6 +720,9 @@ int main(int argc, char *argv[])
 		TEST(health_names_who_is_dead),
 		TEST(health_names_who_does_not_answer),
 		TEST(health_does_not_trust_what_answers),
+		TEST(memory_shows_both_side_by_side),
+		TEST(memory_of_one_is_shown_when_the_other_is_dead_or_old),
+		TEST(memory_refuses_what_makes_no_sense),
 	};
 
 	assert(argc == 2);
