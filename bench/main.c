@@ -3,12 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bench/cycles/cycles.h"
 #include "bench/load/load.h"
 
 static const struct {
 	const char *name, *help;
 	int (*run)(int argc, char **argv);
 } commands[] = {
+	{"cycles", "allocations made and ended by real requests, with every refusal", cycles_main},
 	{"load", "real TURN clients with numbered datagrams both ways; counts loss", load_main},
 };
 
