@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bench/cycles/cycles.h"
+#include "bench/fill/fill.h"
 #include "bench/load/load.h"
 
 static const struct {
@@ -11,6 +12,8 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{"cycles", "allocations made and ended by real requests, with every refusal", cycles_main},
+	{"fill", "allocations as a control leaves them that dies, by the store's own code",
+		fill_main},
 	{"load", "real TURN clients with numbered datagrams both ways; counts loss", load_main},
 };
 
