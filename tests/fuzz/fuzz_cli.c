@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "control/api/memory.h"
 #include "control/api/status.h"
 #include "control/cli/ask.h"
 #include "tests/fuzz/script.h"
@@ -12,6 +13,7 @@
 
 int __wrap_cli_ask_control(const char *path, const char *method, json_t *params, json_t **result);
 int __wrap_cli_ask_dataplane(const char *path, struct tp_status_reply *out);
+int __wrap_cli_ask_memory(const char *path, struct tp_memory_reply *out);
 int __wrap_clock_nanosleep(
 	clockid_t clock, int flags, const struct timespec *end, struct timespec *left);
 
@@ -70,6 +72,23 @@ int __wrap_cli_ask_dataplane(const char *path, struct tp_status_reply *out)
 	message[offsetof(struct tp_status_reply, ports)] %= TP_MAX_PORTS + 2;
 	message[offsetof(struct tp_status_reply, ports) + 1] = 0;
 	return ctl_status_read(message, sizeof(message), out);
+}
+
+int __wrap_cli_ask_memory(const char *path, struct tp_memory_reply *out)
+{
+	uint8_t message[sizeof(*out)];
+	const struct tp_message_header header = {.magic = TP_ABI_MAGIC,
+		.major = TP_ABI_MAJOR,
+		.type = TP_MSG_MEMORY_REPLY,
+		.length_bytes = sizeof(message)};
+	size_t length = fuzz_left(&script) < sizeof(message) ? fuzz_left(&script) : sizeof(message);
+
+	if (length == 0)
+		return -ECONNREFUSED;
+	fuzz_take(&script, message, length);
+	if (message[0] != 'x' && length >= sizeof(header))
+		memcpy(message, &header, sizeof(header));
+	return ctl_memory_read(message, length, out);
 }
 
 int __wrap_clock_nanosleep(

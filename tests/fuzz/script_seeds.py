@@ -558,6 +558,14 @@ def cli_seeds():
     ask("status-starved", "status", answers=[b"?1", bytes(reply)])
     struct.pack_into("<H", reply, 90, 9)
     ask("status-many-ports", "status", answers=[b"?1", bytes(reply)])
+    # The dataplane is asked first: struct tp_memory_reply, its header written by the target.
+    reply = bytes(16) + struct.pack("<IIQQQ32Q", 77, 15, 4096, 5000000, 2000000, *range(0, 32000, 1000))
+    process = b'{"pid": 78, "resident_bytes": 1234567, "hugetlb_bytes": 0, "parts": {"store": 1234567, "heap": "x"}, "unexplained_bytes": -1}'
+    ask("memory", "memory", answers=[reply + process])
+    ask("memory-json", "--json", "memory", answers=[reply + process])
+    ask("memory-other", "memory", answers=[b"x" + reply[1:] + process])
+    ask("memory-short", "memory", answers=[reply[:40]])
+    ask("memory-too-many", "memory", answers=[reply[:20] + struct.pack("<I", 99) + reply[24:] + b'!{"message": "no"}'])
     source = (HERE.parent.parent / "control" / "cli" / "args.c").read_text()
     commands = re.findall(r'^\t\{"(\w+)", (?:NULL|"(\w+)"), CTL_OP_', source, re.M)
     members = [json.dumps(key) + ":" for answer in (allocation, stats, status, status["control"], status["dataplane"]) for key in answer]
