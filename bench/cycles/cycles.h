@@ -59,6 +59,7 @@ struct cycle {
 	enum cycle_way way;
 	uint32_t at; // step of the way
 	bool busy, resent;
+	bool fresh; // its socket has had no allocation yet
 	char realm[STUN_REALM_MAX_BYTES + 1], nonce[STUN_NONCE_MAX_BYTES + 1];
 	uint8_t message[768]; // outstanding
 	size_t length;
@@ -74,7 +75,7 @@ struct cycles {
 	struct ctl_crypto *crypto;
 	uint64_t begun, done;
 	uint64_t ways[CYCLE_WAYS]; // ended as they should
-	uint64_t requests, retransmissions, unexpected;
+	uint64_t requests, retransmissions, unexpected, ports_met_again;
 	char failure[160]; // the first one
 };
 

@@ -97,10 +97,11 @@ static void report(const struct cycles *c, uint64_t took_ns)
 	double seconds = (double)took_ns / (double)TP_NS_PER_S;
 
 	printf("{\"cycles\": %llu, \"unexpected\": %llu, \"requests\": %llu, "
-	       "\"retransmissions\": %llu, \"seconds\": %.3f, \"cycles_per_second\": %.0f",
+	       "\"retransmissions\": %llu, \"ports_met_again\": %llu, \"seconds\": %.3f, "
+	       "\"cycles_per_second\": %.0f",
 		(unsigned long long)c->done, (unsigned long long)c->unexpected,
-		(unsigned long long)c->requests, (unsigned long long)c->retransmissions, seconds,
-		(double)c->done / seconds);
+		(unsigned long long)c->requests, (unsigned long long)c->retransmissions,
+		(unsigned long long)c->ports_met_again, seconds, (double)c->done / seconds);
 	for (int w = 0; w < CYCLE_WAYS; w++)
 		printf(", \"%s\": %llu", cycle_way_name((enum cycle_way)w),
 			(unsigned long long)c->ways[w]);

@@ -50,7 +50,7 @@ static const struct {
 		{ASK, CYCLE_TRANSPORT, WHOLE, CYCLE_FREE}},
 	[CYCLE_NO_ALLOCATION] = {"no_allocation", 16, {ASK, CYCLE_NOTHING, WHOLE, CYCLE_FREE}},
 	[CYCLE_SECOND_ALLOCATE] = {"second_allocate", 16, {ASK, WHOLE, CYCLE_TWICE, CYCLE_FREE}},
-	[CYCLE_EXPIRES] = {"expires", 64, {ASK, WHOLE, CYCLE_LEAVE}},
+	[CYCLE_EXPIRES] = {"expires", 256, {ASK, WHOLE, CYCLE_LEAVE}},
 };
 
 const char *cycle_way_name(enum cycle_way way)
@@ -81,6 +81,7 @@ static int renew_socket(struct cycles *c, struct cycle *p)
 
 	if (p->sock >= 0)
 		close(p->sock);
+	p->fresh = true;
 	p->sock = load_socket(c->options.client_namespace, &c->options.client_address);
 	if (p->sock < 0)
 		return p->sock;
@@ -255,6 +256,24 @@ static bool is_end_again(const struct cycle *p, int code)
 	return step_of(p) == CYCLE_FREE && code == 437 && p->resent;
 }
 
+// A new socket may have got the port of one that was left, whose allocation has not expired yet.
+static bool is_left(const struct cycle *p, int code)
+{
+	return p->fresh && (code == 0 || code == 437 || code == 441);
+}
+
+static void again_elsewhere(struct cycles *c, struct cycle *p, uint64_t now_ns)
+{
+	int rc = renew_socket(c, p);
+
+	p->at = 0;
+	c->ports_met_again++;
+	if (rc == 0)
+		rc = step_begin(c, p, now_ns);
+	if (rc < 0)
+		fail(c, p, "cannot begin again", rc);
+}
+
 static void answer(struct cycles *c, struct cycle *p, const struct stun_message *m, uint64_t now_ns)
 {
 	int code = code_of(m), rc;
@@ -267,7 +286,10 @@ static void answer(struct cycles *c, struct cycle *p, const struct stun_message 
 		if ((rc = step_begin(c, p, now_ns)) < 0)
 			fail(c, p, "cannot be sent", rc);
 	} else if (code == steps[step_of(p)].code || is_end_again(p, code)) {
+		p->fresh = p->fresh && step_of(p) != CYCLE_ALLOCATE;
 		next_step(c, p, now_ns);
+	} else if (is_left(p, code)) {
+		again_elsewhere(c, p, now_ns);
 	} else {
 		fail(c, p, "answered", code);
 	}
