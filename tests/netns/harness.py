@@ -329,9 +329,6 @@ def in_thread(function, *arguments):
     thread.start()
 
     class Handle:
-        def alive(self):
-            return thread.is_alive()
-
         def result(self, timeout=60):
             thread.join(timeout)
             assert not thread.is_alive(), "thread did not end"

@@ -20,10 +20,11 @@ HOUSEKEEPING_S = 11  # control reads this machine's addresses every ten seconds
 class Flood:
     """The sender, running in the client's namespace beside whatever the test does."""
 
-    def __init__(self, seconds, rate, kinds="abmr", least=0, address=h.RELAY4, source=()):
+    def __init__(self, seconds, rate, kinds="abmr", least=0, address=h.RELAY4, source=(),
+                 wrapper=()):
         mac = h.run_in("relay", "cat", "/sys/class/net/eth0/address").stdout.strip()
         self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", h.namespace("client"),
+            ["setpriv", "--pdeathsig", "KILL", *wrapper, "ip", "netns", "exec", h.namespace("client"),
              str(FLOOD), "eth0", mac, address, "3478", str(PREFIXES), str(seconds),
              str(int(rate)), kinds, str(least), *map(str, source)],
             stdout=subprocess.PIPE, text=True)
