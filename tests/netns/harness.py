@@ -61,12 +61,6 @@ libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 
 
-def long_test(function):
-    """Marks a test that runs with --long or by name only."""
-    function.long_test = True
-    return function
-
-
 def namespace(role):
     return f"{PREFIX}-{role}"
 

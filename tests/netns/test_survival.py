@@ -105,7 +105,8 @@ class Waits:
 
 
 def survive(dead_s, traffic_s, rate):
-    """Datagrams lost, and how many of these the machine lost by its own account."""
+    """Datagrams lost, how many of these the machine lost by its own account, and the share of what was
+    to be sent that its load sent."""
     config = dict(h.CONFIG, lifetimes={"allocation_default_s": traffic_s + 60, "channel_s": 600,
                                        "permission_s": 300})
     with h.relay(config, dataplane_wrapper=REAL_TIME) as relay:
@@ -130,23 +131,34 @@ def survive(dead_s, traffic_s, rate):
             assert r["failures"] == 0, load.output()
             for way in ("up", "down"):
                 assert r[way]["damaged"] == 0, load.output()
-                assert r[way]["sent"] >= half * rate * traffic_s * 0.8, load.output()
         assert identities(relay) == before
         lost = sum(r[way]["lost"] for r in results for way in ("up", "down"))
         print(f"  {waits}")
-        return lost, machine_drops(relay) - machine
+        sent = min(r[way]["sent"] for r in results for way in ("up", "down"))
+        return lost, machine_drops(relay) - machine, sent / (half * rate * traffic_s)
 
 
-def test_control_dead_for_a_minute_under_load():
-    # A busy machine proves nothing: where it dropped datagrams itself, the run is repeated with what
-    # a slower one can carry.
+def nothing_lost(dead_s, traffic_s):
+    # A busy machine proves nothing: where it dropped datagrams itself, or could not send them, the run
+    # is repeated with what a slower one can carry.
     for rate in (50, 20, 8):
-        lost, machine = survive(dead_s=60, traffic_s=80, rate=rate)
-        if lost == 0:
-            return
+        lost, machine, share = survive(dead_s, traffic_s, rate)
         assert lost <= machine, f"{lost} lost, only {machine} of them by this machine"
-        print(f"  {lost} lost at {rate}/s, {machine} by this machine for want of CPU: again")
+        if lost == 0 and share >= 0.8:
+            return
+        print(f"  {lost} lost at {rate}/s, {machine} by this machine for want of CPU, which sent "
+              f"{share * 100:.0f} % of the load: again")
     raise AssertionError("this machine was too busy three times to show that nothing is lost")
+
+
+def test_control_dead_under_load():
+    """Longer than it takes every client to refresh once."""
+    nothing_lost(dead_s=25, traffic_s=40)
+
+
+@h.long_test
+def test_control_dead_for_a_minute_under_load():
+    nothing_lost(dead_s=60, traffic_s=80)
 
 
 def test_adopted_flows_stop_at_their_own_deadline():
