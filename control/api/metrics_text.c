@@ -45,7 +45,8 @@ static void print_gauges(FILE *out, const struct tp_status_reply *r)
 
 	ctl_books_close(r, &books);
 	single(out, "held", "gauge", "packets in hand-off rings, reassembly and buffers", r->held);
-	head(out, "books_difference", "gauge", "rx minus tx, drops, punted and held");
+	head(out, "books_difference", "gauge",
+		"rx and stream_up minus tx, drops, punted, stream_down and held");
 	fprintf(out, "turnpike_books_difference %lld\n", (long long)books.difference);
 	single(out, "flows", "gauge", "flows in the tables", r->flows);
 	single(out, "flow_capacity", "gauge", "flows that the tables hold", r->flow_capacity);

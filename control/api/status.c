@@ -28,13 +28,16 @@ int ctl_status_read(const void *message, size_t length_bytes, struct tp_status_r
 void ctl_books_close(const struct tp_status_reply *reply, struct ctl_books *out)
 {
 	*out = (struct ctl_books){.rx = reply->counter[TP_COUNTER_rx],
+		.stream_up = reply->counter[TP_COUNTER_stream_up],
 		.tx = reply->counter[TP_COUNTER_tx],
 		.punted = reply->counter[TP_COUNTER_punted],
+		.stream_down = reply->counter[TP_COUNTER_stream_down],
 		.held = reply->held};
 	// Reasons of a newer dataplane have no name here, but they count.
 	for (unsigned int i = 0; i < TP_DROP_PLACES; i++)
 		out->drops += reply->drop[i];
-	out->difference = (int64_t)(out->rx - out->tx - out->drops - out->punted - out->held);
+	out->difference = (int64_t)(out->rx + out->stream_up - out->tx - out->drops - out->punted -
+				    out->stream_down - out->held);
 }
 
 static json_t *number(uint64_t value)
@@ -49,9 +52,11 @@ static json_t *books_json(const struct tp_status_reply *reply)
 
 	ctl_books_close(reply, &b);
 	json_object_set_new(o, "rx", number(b.rx));
+	json_object_set_new(o, "stream_up", number(b.stream_up));
 	json_object_set_new(o, "tx", number(b.tx));
 	json_object_set_new(o, "drops", number(b.drops));
 	json_object_set_new(o, "punted", number(b.punted));
+	json_object_set_new(o, "stream_down", number(b.stream_down));
 	json_object_set_new(o, "held", number(b.held));
 	json_object_set_new(o, "difference", json_integer(b.difference));
 	return o;

@@ -13,9 +13,9 @@
 // 0, or -EPROTO when it is none.
 int ctl_status_read(const void *message, size_t length_bytes, struct tp_status_reply *out);
 
-// rx = tx + drops + punted + held.
+// rx + stream_up = tx + drops + punted + stream_down + held.
 struct ctl_books {
-	uint64_t rx, tx, drops, punted, held;
+	uint64_t rx, stream_up, tx, drops, punted, stream_down, held;
 	int64_t difference;
 };
 void ctl_books_close(const struct tp_status_reply *reply, struct ctl_books *out);

@@ -168,12 +168,14 @@ static void print_port(const json_t *port)
 
 static void print_books(const json_t *books)
 {
-	static const char *const sides[] = {"rx", "tx", "drops", "punted", "held"};
+	static const char *const sides[] = {
+		"rx", "stream_up", "tx", "drops", "punted", "stream_down", "held"};
 	char text[CLI_NUMBER_BYTES];
 	struct cli_table t;
 
 	cli_table_init(&t, "lrl");
-	cli_table_row(&t, "BOOKS", "PACKETS", "rx = tx + drops + punted + held");
+	cli_table_row(&t, "BOOKS", "PACKETS",
+		"rx + stream_up = tx + drops + punted + stream_down + held");
 	for (size_t i = 0; i < sizeof(sides) / sizeof(sides[0]); i++)
 		cli_table_row(&t, sides[i], cli_number(cli_integer(books, sides[i]), text), "");
 	cli_table_row(&t, "difference", cli_number(cli_integer(books, "difference"), text),

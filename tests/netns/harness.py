@@ -225,7 +225,7 @@ class Relay:
         return self.stats()["drops"][name]
 
     def assert_books_close(self, timeout=3.0):
-        """rx = tx + drops + punted + held, once nothing moves any more."""
+        """rx + stream_up = tx + drops + punted + stream_down + held, once nothing moves any more."""
         deadline = time.monotonic() + timeout
         while True:
             books = self.stats()["books"]

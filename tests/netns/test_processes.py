@@ -329,7 +329,8 @@ def test_status_and_stats():
         assert code == 0, status
         stats = relay.stats()
         assert stats["counters"]["channel_up"] == 10 and stats["counters"]["channel_down"] == 10
-        assert set(stats["books"]) >= {"rx", "tx", "drops", "punted", "held", "difference"}
+        assert set(stats["books"]) >= {"rx", "stream_up", "tx", "drops", "punted", "stream_down", "held",
+                                       "difference"}
         listed = relay.ctl("allocation", "list")["allocations"]
         assert len(listed) == 1
         shown = relay.ctl("allocation", "show", f"id={listed[0]['id']}")

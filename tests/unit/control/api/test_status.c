@@ -26,7 +26,9 @@ static struct tp_status_reply good_reply(void)
 		.held = 4};
 
 	r.counter[TP_COUNTER_rx] = 100;
-	r.counter[TP_COUNTER_tx] = 80;
+	r.counter[TP_COUNTER_stream_up] = 20;
+	r.counter[TP_COUNTER_stream_down] = 15;
+	r.counter[TP_COUNTER_tx] = 85;
 	r.counter[TP_COUNTER_punted] = 6;
 	r.counter[TP_COUNTER_cycles_busy] = 25000;
 	r.drop[TP_DROP_no_permission] = 7;
@@ -56,7 +58,7 @@ static void the_books_close(void **state)
 	assert_int_equal(at(o, "books", "difference"), 0);
 	assert_int_equal(at(o, "drops", "no_permission"), 7);
 	assert_int_equal(at(o, "drops", "bad_ip"), 0); // also the zeros, for scripts
-	assert_int_equal(at(o, "counters", "tx"), 80);
+	assert_int_equal(at(o, "counters", "tx"), 85);
 	assert_true(json_real_value(json_object_get(o, "cycles_per_packet")) == 250.0);
 	const json_t *port = json_array_get(json_object_get(o, "ports"), 0);
 	assert_int_equal(at(port, "steering", "icmp"), 9);

@@ -181,8 +181,9 @@ static inline uint64_t rig_drops(const struct rig *rig)
 static inline void rig_books_close(const struct rig *rig)
 {
 	struct rig_stats s = rig_stats(rig);
-	assert_int_equal(s.counter[TP_COUNTER_rx],
-		s.counter[TP_COUNTER_tx] + rig_drops(rig) + s.counter[TP_COUNTER_punted] + s.held);
+	assert_int_equal(s.counter[TP_COUNTER_rx] + s.counter[TP_COUNTER_stream_up],
+		s.counter[TP_COUNTER_tx] + rig_drops(rig) + s.counter[TP_COUNTER_punted] +
+			s.counter[TP_COUNTER_stream_down] + s.held);
 }
 
 static inline void rig_release(struct rig *rig, bool books)
