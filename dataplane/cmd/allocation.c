@@ -2,6 +2,7 @@
 // ALLOC_SET, ALLOC_DELETE, COUNTERS.
 #include <errno.h>
 
+#include "common/abi/stream.h"
 #include "dataplane/cmd/apply_impl.h"
 
 // Rounded up, so that a small rate is not "unlimited".
@@ -14,12 +15,33 @@ static uint64_t rate_word(const struct tp_cmd_alloc *wish)
 		RTE_MIN(kbytes, (uint64_t)UINT32_MAX), RTE_MIN(packets, (uint64_t)UINT32_MAX));
 }
 
+// A client behind a stream process: named as common/abi/stream.h says and in no other way.
+static int find_stream_client(
+	const struct tp_addr *client, const struct tp_addr *listener, struct dp_client *out)
+{
+	static const struct tp_addr no_listener = {.ip.family = TP_FAMILY_STREAM};
+	struct tp_stream_client named = tp_stream_client_of(client);
+	struct tp_addr whole = tp_stream_address(named);
+
+	if (named.stream == 0 || named.connection == 0 || !tp_addr_equal(client, &whole) ||
+		!tp_addr_equal(listener, &no_listener))
+		return -EINVAL;
+	*out = (struct dp_client){
+		.key = {.side = DP_KEY_STREAM, .family = TP_FAMILY_STREAM},
+		.listener_local = DP_LOCAL_NONE,
+	};
+	memcpy(out->key.ip, client->ip.bytes, sizeof(out->key.ip));
+	return 0;
+}
+
 // Where a client stands: its address and the listener it uses.
 static int find_client(const struct dp_apply *a, const struct tp_addr *client,
 	const struct tp_addr *listener, struct dp_client *out)
 {
 	size_t length = tp_ip_length(&client->ip);
 
+	if (client->ip.family == TP_FAMILY_STREAM)
+		return find_stream_client(client, listener, out);
 	if (length == 0 || client->port == 0 || client->ip.family != listener->ip.family)
 		return -EINVAL;
 	uint16_t local = dp_local_find(a->locals, listener->ip.family, listener->ip.bytes);
@@ -34,6 +56,7 @@ static int find_client(const struct dp_apply *a, const struct tp_addr *client,
 			.side = DP_KEY_CLIENT,
 			.family = client->ip.family},
 		.listener_local = local,
+		.listener_port = rte_cpu_to_be_16(listener->port),
 	};
 	memcpy(out->key.ip, client->ip.bytes, length);
 	return 0;

@@ -146,7 +146,8 @@ int dp_channel_pending_make(
 // A client address and listener of a command, as a key.
 struct dp_client {
 	struct dp_flow_key key;
-	uint16_t listener_local;
+	uint16_t listener_local; // DP_LOCAL_NONE: behind a stream process
+	rte_be16_t listener_port;
 };
 
 // Publishes the DP_FLOW_ALLOCATION flow of a client; its index is returned through `index`. 0,

@@ -26,8 +26,8 @@ void dp_flow_towards_client(
 {
 	const struct dp_flow *client = dp_flow_at(a->flows, alloc->flow);
 
-	flow->flags = flags | (alloc->pending != 0 ? DP_FLOW_MOVE : 0);
-
+	flow->flags = flags | (alloc->pending != 0 ? DP_FLOW_MOVE : 0) |
+		      (client->key.side == DP_KEY_STREAM ? DP_FLOW_STREAM : 0);
 	memcpy(flow->dst_ip, client->key.ip, sizeof(flow->dst_ip));
 	flow->dst_family = client->key.family;
 	flow->dst_port = client->key.port;
@@ -188,7 +188,7 @@ static struct dp_flow *redirected(
 
 	if (fresh == NULL)
 		return NULL;
-	dp_flow_towards_client(a, alloc, fresh, old->flags & ~DP_FLOW_MOVE);
+	dp_flow_towards_client(a, alloc, fresh, old->flags & ~(DP_FLOW_MOVE | DP_FLOW_STREAM));
 	fresh->channel = old->channel;
 	fresh->sync_mark = old->sync_mark;
 	fresh->deadline_ns = atomic_load_explicit(&old->deadline_ns, memory_order_relaxed);

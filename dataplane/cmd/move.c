@@ -11,7 +11,6 @@ int dp_client_publish(struct dp_apply *a, struct dp_alloc *alloc, const struct d
 	uint32_t move, uint64_t deadline_ns, uint32_t *index)
 {
 	struct dp_flow *flow = dp_owned_new(a, alloc, &client->key, DP_FLOW_ALLOCATION);
-	uint16_t local;
 
 	if (flow == NULL)
 		return -ENOSPC;
@@ -20,8 +19,7 @@ int dp_client_publish(struct dp_apply *a, struct dp_alloc *alloc, const struct d
 	memcpy(flow->relay_port, alloc->relay_port, sizeof(flow->relay_port));
 	flow->move = move;
 	flow->src_local = client->listener_local;
-	flow->src_port =
-		rte_cpu_to_be_16(dp_listener_at(a->locals, client->key.local, &local)->port);
+	flow->src_port = client->listener_port;
 	flow->dst_port = client->key.port;
 	flow->dst_family = client->key.family;
 	if (alloc->flow != 0) {

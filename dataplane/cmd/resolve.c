@@ -22,14 +22,15 @@ static struct tp_ip ip_of(uint8_t family, const uint8_t bytes[16])
 }
 
 // Where `next_hop` of a flow leads. An allocation's goes to its client; its destination words hold
-// the relayed addresses. False: nowhere, the packet stays inside.
+// the relayed addresses. False: nowhere, the packet stays inside or goes to a stream process.
 static bool destination_of(const struct dp_flow *flow, struct tp_ip *out)
 {
 	if (flow->kind == DP_FLOW_ALLOCATION)
 		*out = ip_of(flow->key.family, flow->key.ip);
 	else
 		*out = ip_of(flow->dst_family, flow->dst_ip);
-	return !(flow->kind == DP_FLOW_CHANNEL_UP && (flow->flags & DP_FLOW_HAIRPIN));
+	return out->family != TP_FAMILY_STREAM &&
+	       !(flow->kind == DP_FLOW_CHANNEL_UP && (flow->flags & DP_FLOW_HAIRPIN));
 }
 
 static bool peer_of(const struct dp_flow *flow, struct tp_ip *out)

@@ -29,6 +29,8 @@ enum dp_key_side {
 	DP_KEY_CLIENT = 1,
 	DP_KEY_PEER = 2,
 	DP_KEY_PROBE = 3, // no packet that was received is looked up by it
+	DP_KEY_STREAM =
+		4, // client behind a stream process: ip is a tp_stream_client, port and local 0
 };
 
 struct dp_flow_key {
@@ -55,6 +57,9 @@ static_assert(sizeof(struct dp_flow_key) == 24);
 // datagram by such a flow ends the move: path/moves.h. DP_FLOW_CHANNEL_DOWN, DP_FLOW_PERMISSION:
 // their client is on the move; once the new one has arrived, its flow says where it is.
 #define DP_FLOW_MOVE 0x04
+// DP_FLOW_CHANNEL_DOWN, DP_FLOW_PERMISSION: their client is behind a stream process. dst_ip is its
+// tp_stream_client, dst_family TP_FAMILY_STREAM; port and source mean nothing.
+#define DP_FLOW_STREAM 0x08
 
 // DP_FLOW_ALLOCATION with DP_FLOW_MOVE. From AWAITED it becomes ARRIVED by a worker or GIVEN_UP by
 // the manager, whoever is first, and stays that.
