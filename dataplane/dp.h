@@ -54,6 +54,13 @@ struct dp_control_link {
 	struct tp_ring inject; // consumer: the worker
 };
 
+// What a stream process and a worker share during one attachment: published and freed as the above.
+struct dp_stream_link {
+	uint32_t stream;
+	struct tp_ring up;   // consumer: the worker
+	struct tp_ring down; // producer: the worker
+};
+
 struct dp {
 	const struct conf *conf;
 	uint64_t instance; // random, of this run

@@ -3,14 +3,11 @@
 // indication, UDP, IP, Ethernet; and closes the checksum.
 #include <netinet/in.h>
 
-#include "common/wire/stun.h"
 #include "dataplane/path/checksum.h"
 #include "dataplane/path/count.h"
 #include "dataplane/path/link.h"
+#include "dataplane/path/prefix.h"
 #include "dataplane/path/steps.h"
-
-#define ADDRESS_VALUE_IPV4 8
-#define ADDRESS_VALUE_IPV6 20
 
 // Cuts the chain to `length` bytes of data from its start, freeing what is behind.
 static void cut(struct rte_mbuf *m, uint32_t length)
@@ -35,58 +32,16 @@ static void cut(struct rte_mbuf *m, uint32_t length)
 	m->pkt_len = length;
 }
 
-// Data indication header and XOR-PEER-ADDRESS (RFC 8656 sections 11.3 and 18.3); returns what
-// follows.
-static uint8_t *write_indication(
-	struct dp_worker *w, const struct dp_packet *p, uint8_t *at, uint32_t message_bytes)
-{
-	bool ipv4 = p->key.family == TP_FAMILY_IPV4;
-	uint32_t value = ipv4 ? ADDRESS_VALUE_IPV4 : ADDRESS_VALUE_IPV6;
-	uint64_t random = dp_random(w);
-	uint8_t mask[16];
-
-	tp_wr32(mask, STUN_MAGIC_COOKIE);
-	memcpy(mask + 4, &random, 8);
-	random = dp_random(w);
-	memcpy(mask + 12, &random, 4);
-
-	tp_wr16(at, stun_type(STUN_INDICATION, STUN_DATA));
-	tp_wr16(at + 2, (uint16_t)message_bytes);
-	memcpy(at + 4, mask, 16);
-	tp_wr16(at + 20, STUN_ATTR_XOR_PEER_ADDRESS);
-	tp_wr16(at + 22, (uint16_t)value);
-	tp_wr16(at + 24, ipv4 ? 1 : 2);
-	at[26] = ((const uint8_t *)&p->shown_port)[0] ^ mask[0];
-	at[27] = ((const uint8_t *)&p->shown_port)[1] ^ mask[1];
-	for (uint32_t i = 0; i + 4 < value; i++)
-		at[28 + i] = p->shown_ip[i] ^ mask[i];
-	return at + 24 + value;
-}
-
 // Puts the prefix at `at`; what it adds to the claimed sum is added there.
 static void write_prefix(struct dp_worker *w, struct dp_packet *p, uint8_t *at, uint32_t bytes)
 {
 	if (p->prefix == DP_PREFIX_NONE)
 		return;
 	if (p->prefix == DP_PREFIX_CHANNEL) {
-		uint32_t word = htobe32((uint32_t)p->channel << 16 | p->payload_length);
-		memcpy(at, &word, sizeof(word));
-		p->sum = tp_sum_fold((uint64_t)p->sum + word);
+		p->sum = tp_sum_fold((uint64_t)p->sum + dp_write_channel(p, at));
 		return;
 	}
-	uint32_t message = bytes - STUN_HEADER_BYTES + p->payload_length + dp_prefix_padding(p);
-	uint8_t *attr = write_indication(w, p, at, message);
-	if (p->prefix == DP_PREFIX_DATA) {
-		tp_wr16(attr, STUN_ATTR_DATA);
-		tp_wr16(attr + 2, p->payload_length);
-	} else {
-		tp_wr16(attr, STUN_ATTR_ICMP);
-		tp_wr16(attr + 2, 8);
-		tp_wr16(attr + 4, 0);
-		attr[6] = p->icmp_type;
-		attr[7] = p->icmp_code;
-		memcpy(attr + 8, &p->icmp_data, 4);
-	}
+	dp_write_indication(w, p, at, bytes);
 	p->sum = tp_sum_fold(p->sum + dp_sum_words(at, bytes));
 }
 
@@ -111,7 +66,7 @@ static uint32_t tos(const struct dp_worker *w, const struct dp_packet *p)
 static void write_ipv4(struct dp_worker *w, const struct dp_packet *p,
 	const struct dp_local *source, uint8_t *at, uint32_t length)
 {
-	bool df = p->in.family == TP_FAMILY_IPV4 && (p->in.df || p->flags & DP_PACKET_SEND_DF) &&
+	bool df = p->in.family != TP_FAMILY_IPV6 && (p->in.df || p->flags & DP_PACKET_SEND_DF) &&
 		  !(p->flags & DP_PACKET_MADE);
 	uint32_t word[5] = {
 		htobe32(UINT32_C(0x45) << 24 | tos(w, p) << 16 | length),

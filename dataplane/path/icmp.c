@@ -74,8 +74,7 @@ static void relay_error(struct dp_worker *w, struct dp_batch *b, struct dp_packe
 	p->flags = DP_PACKET_MADE;
 	p->prefix = DP_PREFIX_ICMP;
 	p->shown_ip = p->key.ip;
-	dp_towards_client(w, p, flow);
-	dp_packet_next(b, p, DP_VERDICT_FORWARD);
+	dp_towards_client(w, b, p, flow);
 }
 
 void dp_step_icmp_relay(struct dp_worker *w, struct dp_batch *b)

@@ -5,8 +5,28 @@
 #include "dataplane/path/count.h"
 #include "dataplane/path/handoff.h"
 #include "dataplane/path/idle.h"
+#include "dataplane/path/streams.h"
 
 #define IDLE_TIMEOUT_MS 250
+
+static bool announce_to_streams(struct dp_worker *w)
+{
+	for (uint64_t at = dp_streams_attached(w); at != 0; at &= at - 1) {
+		struct dp_stream_link *link = dp_streams_lowest(w, at);
+		if (link != NULL && !tp_ring_sleep(&link->up))
+			return false;
+	}
+	return true;
+}
+
+static void wake_from_streams(struct dp_worker *w)
+{
+	for (uint64_t at = dp_streams_attached(w); at != 0; at &= at - 1) {
+		struct dp_stream_link *link = dp_streams_lowest(w, at);
+		if (link != NULL)
+			tp_ring_wake(&link->up);
+	}
+}
 
 // The sleeper announces itself, fences, and looks once more; whoever brings work stores it, fences,
 // and looks for the announcement: one of the two sees the other.
@@ -18,7 +38,7 @@ static bool announce(struct dp_worker *w)
 		return false;
 	// A link published from here on comes with a kick.
 	struct dp_control_link *link = atomic_load_explicit(&w->published, memory_order_acquire);
-	return link == NULL || tp_ring_sleep(&link->inject);
+	return announce_to_streams(w) && (link == NULL || tp_ring_sleep(&link->inject));
 }
 
 static void block(struct dp_worker *w)
@@ -52,6 +72,7 @@ void dp_idle_block(struct dp_worker *w)
 	struct dp_control_link *link = atomic_load_explicit(&w->published, memory_order_acquire);
 	if (link != NULL)
 		tp_ring_wake(&link->inject);
+	wake_from_streams(w);
 	// A kick that came while we were awake is taken back.
 	tp_event_drain(w->event_fd);
 }

@@ -34,7 +34,7 @@ void dp_moves_note(struct dp_moves *m, const struct dp_flow_table *flows, struct
 	m->news = true;
 }
 
-void dp_moves_follow(const struct dp *dp, const struct dp_flow_table *flows, struct dp_packet *p)
+static void follow(const struct dp *dp, const struct dp_flow_table *flows, struct dp_packet *p)
 {
 	const struct dp_flow *flow = p->flow;
 	uint32_t at = atomic_load_explicit(&dp->moving[flow->alloc.index], memory_order_acquire);
@@ -53,6 +53,15 @@ void dp_moves_follow(const struct dp *dp, const struct dp_flow_table *flows, str
 	p->out_destination_port = client->key.port;
 	p->out_ip = client->key.ip;
 	p->next_hop = atomic_load_explicit(&client->next_hop, memory_order_relaxed);
+}
+
+void dp_moves_follow(const struct dp *dp, const struct dp_flow_table *flows, struct dp_batch *b,
+	struct dp_packet *p, uint8_t flags)
+{
+	if (flags & DP_FLOW_MOVE)
+		follow(dp, flows, p);
+	if (p->out_family == TP_FAMILY_STREAM)
+		dp_packet_next(b, p, DP_VERDICT_STREAM);
 }
 
 void dp_moves_flush(struct dp_moves *m, struct dp_moves_wake *wake)

@@ -16,6 +16,7 @@
 #define DP_MOVES_SLOTS 256
 
 struct dp;
+struct dp_batch;
 struct dp_packet;
 struct dp_flow_table;
 
@@ -37,10 +38,11 @@ struct dp_moves {
 // the move was given up. Names the flow, unless it was named; without room its next datagram tries
 // again.
 void dp_moves_note(struct dp_moves *m, const struct dp_flow_table *flows, struct dp_flow *flow);
-// Worker. A packet goes where its downlink flow, which has DP_FLOW_MOVE, says; if the client that
-// is on the move has arrived it goes there instead.
-__attribute__((cold)) void dp_moves_follow(
-	const struct dp *dp, const struct dp_flow_table *flows, struct dp_packet *p);
+// Worker. A packet goes where its downlink flow, which has DP_FLOW_MOVE or DP_FLOW_STREAM among its
+// flags, says; if the client is on the move and has arrived it goes there instead. -> STREAM when
+// that is behind a stream process; else its verdict stays.
+__attribute__((cold)) void dp_moves_follow(const struct dp *dp, const struct dp_flow_table *flows,
+	struct dp_batch *b, struct dp_packet *p, uint8_t flags);
 // Worker, once a burst. `wake` NULL: nobody listens.
 void dp_moves_flush(struct dp_moves *m, struct dp_moves_wake *wake);
 

@@ -5,11 +5,13 @@
 #include "dataplane/path/steps.h"
 
 // IPv4 obeys DF; what came whole over IPv6 may not be fragmented on the way (RFC 8656 section 13,
-// preferred behaviour).
+// preferred behaviour). What came over a stream has only its DONT-FRAGMENT (section 15).
 static bool may_fragment(const struct dp_packet *p)
 {
 	if (p->flags & DP_PACKET_MADE)
 		return true;
+	if (p->in.family == TP_FAMILY_STREAM)
+		return (p->flags & DP_PACKET_SEND_DF) == 0;
 	if (p->in.family == TP_FAMILY_IPV6)
 		return (p->flags & DP_PACKET_FRAGMENTED) != 0 || p->in.fragment_header != 0;
 	if (p->flags & DP_PACKET_SEND_DF && p->out_family == TP_FAMILY_IPV4)

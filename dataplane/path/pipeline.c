@@ -5,6 +5,7 @@
 #include "dataplane/path/reassemble.h"
 #include "dataplane/path/settings_apply.h"
 #include "dataplane/path/steps.h"
+#include "dataplane/path/streams.h"
 
 #define CHANNEL_KEYS                                                                               \
 	(DP_VERDICT_BIT(DP_VERDICT_CHANNEL) | DP_VERDICT_BIT(DP_VERDICT_STUN) |                    \
@@ -26,11 +27,9 @@ static void relay(struct dp_worker *w, struct dp_batch *b)
 	dp_step_icmp_relay(w, b);
 }
 
-static void run(struct dp_worker *w, struct dp_batch *b)
+// Everything behind classification.
+static void run_classified(struct dp_worker *w, struct dp_batch *b)
 {
-	dp_step_parse(w, b);
-	dp_step_classify(w, b);
-	dp_step_reassemble(w, b);
 	relay(w, b);
 	if (dp_batch_has(b, DP_VERDICT_HAIRPIN)) {
 		dp_step_hairpin(w, b);
@@ -41,6 +40,7 @@ static void run(struct dp_worker *w, struct dp_batch *b)
 	}
 	dp_step_binding(w, b);
 	dp_step_challenge(w, b);
+	dp_step_stream_down(w, b);
 	dp_step_next_hop(w, b);
 	dp_step_tell_sender(w, b);
 	dp_step_encap(w, b);
@@ -48,6 +48,14 @@ static void run(struct dp_worker *w, struct dp_batch *b)
 	dp_step_punt(w, b);
 	dp_moves_flush(&w->moves, w->dp->moves_wake);
 	dp_step_settle(w, b);
+}
+
+static void run(struct dp_worker *w, struct dp_batch *b)
+{
+	dp_step_parse(w, b);
+	dp_step_classify(w, b);
+	dp_step_reassemble(w, b);
+	run_classified(w, b);
 }
 
 // The fields that parse expects; the rest of a packet is written before it is read.
@@ -123,6 +131,27 @@ uint32_t dp_pipeline_inject(struct dp_worker *w, uint64_t now_ns)
 	dp_step_encap(w, b);
 	dp_step_fragment(w, b);
 	dp_step_settle(w, b);
+	return taken;
+}
+
+uint32_t dp_pipeline_streams(struct dp_worker *w, uint64_t now_ns)
+{
+	struct dp_batch *b = &w->batch;
+	uint32_t taken = 0;
+
+	for (uint64_t at = dp_streams_attached(w); at != 0; at &= at - 1) {
+		struct dp_stream_link *link = dp_streams_lowest(w, at);
+		if (link == NULL)
+			continue;
+		begin_batch(b, 0, 0, now_ns);
+		taken += dp_step_stream_up(w, b, link);
+		if (b->n == 0)
+			continue;
+		dp_step_classify(w, b);
+		for (uint16_t i = 0; i < b->n; i++)
+			b->packet[i].key.side = DP_KEY_STREAM;
+		run_classified(w, b);
+	}
 	return taken;
 }
 

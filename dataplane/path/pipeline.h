@@ -19,6 +19,10 @@ void dp_pipeline_begin(struct dp_worker *w);
 // took. Same caller as above.
 uint32_t dp_pipeline_inject(struct dp_worker *w, uint64_t now_ns);
 
+// Takes what stream processes put into the worker's rings as packets of their clients, at most a
+// burst of slots of each, or the one message that is longer; returns how many slots. Same caller.
+uint32_t dp_pipeline_streams(struct dp_worker *w, uint64_t now_ns);
+
 // Takes one packet of our own as far as the frame that would go into a transmit buffer, by the flow
 // that only probes find. The frame stays the caller's; nothing of it is in the books. The result's
 // verdict is DP_VERDICT_TX when it would leave.

@@ -17,8 +17,7 @@ static void to_client(
 {
 	p->prefix = (uint8_t)prefix;
 	p->channel = p->flow->channel;
-	dp_packet_next(b, p, DP_VERDICT_FORWARD);
-	dp_towards_client(w, p, p->flow);
+	dp_towards_client(w, b, p, p->flow);
 }
 
 // No live channel: the permission is asked, under the same key without the peer's port.

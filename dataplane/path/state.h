@@ -2,6 +2,7 @@
 // What a worker owns. Private to path/; everything else uses worker.h and pipeline.h.
 #pragma once
 
+#include "common/abi/stream.h"
 #include "dataplane/path/budget.h"
 #include "dataplane/path/moves.h"
 #include "dataplane/path/packet.h"
@@ -94,6 +95,10 @@ struct dp_worker {
 	// Shared with others.
 	alignas(RTE_CACHE_LINE_SIZE) _Atomic uint32_t asleep; // w: this worker r: all, seq_cst
 	_Atomic(struct dp_control_link *) published;          // w: manager r: this worker, acquire
+	// By TP_STREAM_PLACE; a bit of `streams` says where one is. w: manager r: this worker,
+	// acquire
+	_Atomic uint64_t streams;
+	_Atomic(struct dp_stream_link *) stream[TP_STREAM_PLACES];
 	int event_fd;
 	_Atomic uint32_t probe_wanted; // w: manager r: this worker; the round of path/probe.h
 	uint32_t probe_done;           // the last one it ran

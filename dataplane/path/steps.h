@@ -18,13 +18,15 @@ void dp_step_channel_up(struct dp_worker *w, struct dp_batch *b);
 void dp_step_stun(struct dp_worker *w, struct dp_batch *b);
 // SEND -> FORWARD or HAIRPIN (RFC 8656 section 11.2).
 void dp_step_send(struct dp_worker *w, struct dp_batch *b);
-// PEER -> FORWARD, or DATA with the key of the permission (RFC 8656 sections 11.3 and 12.7).
+// PEER -> FORWARD, STREAM, or DATA with the key of the permission (RFC 8656 sections 11.3
+// and 12.7).
 void dp_step_channel_down(struct dp_worker *w, struct dp_batch *b);
-// DATA -> FORWARD.
+// DATA -> FORWARD, STREAM.
 void dp_step_data(struct dp_worker *w, struct dp_batch *b);
 // HAIRPIN -> PEER with its key.
 void dp_step_hairpin(struct dp_worker *w, struct dp_batch *b);
-// ICMP (with a key) -> FORWARD (RFC 8656 section 11.5): _quote before the lookup, _relay after.
+// ICMP (with a key) -> FORWARD, STREAM (RFC 8656 section 11.5): _quote before the lookup, _relay
+// after.
 void dp_step_icmp_quote(struct dp_worker *w, struct dp_batch *b);
 void dp_step_icmp_relay(struct dp_worker *w, struct dp_batch *b);
 // BINDING -> FORWARD (RFC 8489 section 7).
@@ -45,5 +47,10 @@ void dp_step_fragment(struct dp_worker *w, struct dp_batch *b);
 void dp_step_punt(struct dp_worker *w, struct dp_batch *b);
 // TX to the buffers, DROP counted and freed: the end of every packet.
 void dp_step_settle(struct dp_worker *w, struct dp_batch *b);
+// STREAM -> HELD: into the stream's ring; or a drop (RFC 8656 section 16).
+void dp_step_stream_down(struct dp_worker *w, struct dp_batch *b);
+// Appends what a stream process sent to an empty batch as LISTENER, at most a burst of messages;
+// returns how many slots it took.
+uint32_t dp_step_stream_up(struct dp_worker *w, struct dp_batch *b, struct dp_stream_link *link);
 // Appends what control injected to an empty batch as FORWARD; returns how many slots it took.
 uint32_t dp_step_inject(struct dp_worker *w, struct dp_batch *b);

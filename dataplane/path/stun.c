@@ -218,7 +218,7 @@ static void classify(struct dp_worker *w, struct dp_batch *b, struct dp_packet *
 	enum stun_class class = stun_type_class(s.type);
 	if (class == STUN_INDICATION && method == STUN_SEND)
 		begin_send(w, b, p, bytes, &s);
-	else if (class != STUN_REQUEST)
+	else if (class != STUN_REQUEST || p->in.family == TP_FAMILY_STREAM)
 		dp_packet_drop(b, p, TP_DROP_stun_unexpected);
 	else if (!source_possible(w, p))
 		dp_packet_drop(b, p, TP_DROP_bad_source);

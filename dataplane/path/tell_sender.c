@@ -128,6 +128,9 @@ static void tell_sender(struct dp_worker *w, struct dp_batch *b, struct dp_packe
 	uint32_t mtu = p->mtu;
 	uint32_t most = p->in.family == TP_FAMILY_IPV4 ? ICMPV4_MOST : ICMPV6_MOST;
 
+	// Over a stream no datagram came that an ICMP error could quote.
+	if (p->in.family == TP_FAMILY_STREAM)
+		return;
 	if (!dp_police(&w->icmp_out_level, DP_ICMP_KBYTES_PER_S, most, b->now_ns))
 		return;
 	dp_reply_route(w, b, p);

@@ -15,6 +15,7 @@ enum dp_verdict {
 	DP_VERDICT_FRAGMENT,    // IP fragment
 	DP_VERDICT_HAIRPIN,     // to a relayed address of ours: once more as UDP of a peer
 	DP_VERDICT_FORWARD,     // decided; wants a next hop
+	DP_VERDICT_STREAM,      // decided; to a client behind a stream process
 	DP_VERDICT_TELL_SENDER, // cannot go on for dp_packet.reason: an ICMP error, then a drop
 	DP_VERDICT_ENCAP,       // has a next hop; wants its headers
 	DP_VERDICT_OVERSIZE,    // the same, and leaves as fragments

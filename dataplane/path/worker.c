@@ -21,6 +21,7 @@
 #include "dataplane/path/probe.h"
 #include "dataplane/path/reassemble.h"
 #include "dataplane/path/settings_apply.h"
+#include "dataplane/path/streams.h"
 #include "dataplane/path/tx.h"
 
 #define FALLBACK_MTU    1500
@@ -185,6 +186,11 @@ static void leave_link(struct dp_worker *w, uint64_t now_ns)
 	w->link = NULL;
 }
 
+static uint32_t take_streams(struct dp_worker *w)
+{
+	return dp_streams_waiting(w) ? dp_pipeline_streams(w, tp_now_ns()) : 0;
+}
+
 // One turn; returns whether there was anything to do. `*now_ns` is refreshed when it matters.
 static bool turn(struct dp_worker *w, uint64_t now_ns)
 {
@@ -194,7 +200,7 @@ static bool turn(struct dp_worker *w, uint64_t now_ns)
 	if (atomic_load_explicit(&w->probe_wanted, memory_order_acquire) != w->probe_done)
 		dp_probe_run(w, tp_now_ns());
 	uint32_t received = poll_queues(w, now_ns);
-	uint32_t other = dp_handoff_take(w) + dp_pipeline_inject(w, now_ns);
+	uint32_t other = dp_handoff_take(w) + dp_pipeline_inject(w, now_ns) + take_streams(w);
 	if (received + other != 0)
 		dp_tx_flush(w);
 	leave_link(w, now_ns);
@@ -243,6 +249,18 @@ int dp_worker_main(void *arg)
 void dp_worker_set_link(struct dp_worker *w, struct dp_control_link *link)
 {
 	atomic_store_explicit(&w->published, link, memory_order_release);
+	atomic_thread_fence(memory_order_seq_cst);
+	dp_worker_kick(w);
+}
+
+void dp_worker_set_stream(struct dp_worker *w, uint32_t place, struct dp_stream_link *link)
+{
+	uint64_t places = dp_streams_attached(w), bit = UINT64_C(1) << place;
+
+	atomic_store_explicit(&w->stream[place], link, memory_order_release);
+	atomic_store_explicit(
+		&w->streams, link != NULL ? places | bit : places & ~bit, memory_order_release);
+	// Asleep it announced nothing on these rings.
 	atomic_thread_fence(memory_order_seq_cst);
 	dp_worker_kick(w);
 }

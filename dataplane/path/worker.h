@@ -19,7 +19,12 @@ int dp_worker_main(void *arg);
 // old one before it takes the new; the caller frees the old one after a QSBR grace period.
 void dp_worker_set_link(struct dp_worker *w, struct dp_control_link *link);
 
-// eventfd that wakes the worker out of poll() (inject rings carry it as event_fd too).
+// Publishes the rings of a stream process (NULL: it has gone) at its TP_STREAM_PLACE. The caller
+// frees those that stood there after a QSBR grace period.
+void dp_worker_set_stream(struct dp_worker *w, uint32_t place, struct dp_stream_link *link);
+
+// eventfd that wakes the worker out of poll() (inject rings and rings of streams carry it as
+// event_fd too).
 int dp_worker_event_fd(const struct dp_worker *w);
 void dp_worker_kick(struct dp_worker *w);
 

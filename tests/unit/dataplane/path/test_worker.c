@@ -11,7 +11,7 @@
 #include "common/base/clock.h"
 #include "dataplane/path/handoff.h"
 #include "dataplane/path/tx.h"
-#include "tests/unit/dataplane/path/rig.h"
+#include "tests/unit/dataplane/path/stream_rig.h"
 
 #define SPINS 200000000u // a bound, not a time: each spin looks at a counter
 
@@ -174,6 +174,61 @@ static void test_a_sleeping_worker_is_not_late_and_wakes_for_control(void **stat
 	end(rig, &wire, true);
 }
 
+// Until the worker has said on this ring that it is about to sleep.
+static void await_announced(const struct tp_ring *ring)
+{
+	for (uint32_t i = 0; i < SPINS; i++) {
+		if (atomic_load(&ring->shared->sleeping) != 0)
+			return;
+		sched_yield();
+	}
+	fail_msg("the worker does not say that it sleeps");
+}
+
+static void test_a_sleeping_worker_wakes_for_a_stream(void **state)
+{
+	struct wire wire;
+	struct rig *rig = make(&wire, 1);
+	struct loop loop;
+
+	start(&loop, rig->w);
+	await(rig->w, TP_COUNTER_sleeps, 1);
+	struct stream_rig *s = stream_open(rig, STREAM_NUMBER, dp_worker_event_fd(rig->w));
+	for (uint64_t i = 1; i <= 20; i++) {
+		await_announced(&s->up);
+		stream_message(s, STREAM_CONNECTION, (const uint8_t *)"\x40\1\0", 4);
+		await(rig->w, TP_COUNTER_stream_up, i);
+	}
+	stop(rig, &loop, 1);
+	assert_int_equal(rig_drop(rig, no_channel), 20);
+	end(rig, &wire, true);
+	stream_close(s);
+}
+
+static void test_a_detached_stream_is_not_touched_again(void **state)
+{
+	struct wire wire;
+	struct rig *rig = make(&wire, 1);
+	struct loop loop;
+
+	start(&loop, rig->w);
+	for (uint32_t i = 0; i < 50; i++) {
+		uint64_t before = rig_counter(rig, stream_up);
+		struct stream_rig *s =
+			stream_open(rig, STREAM_NUMBER + i % 3, dp_worker_event_fd(rig->w));
+		stream_message(s, STREAM_CONNECTION, (const uint8_t *)"\x40\1\0", 4);
+		if (i % 2) // else it may go before a worker looked
+			await(rig->w, TP_COUNTER_stream_up, before + 1);
+		stream_leave(rig, s);
+		rte_rcu_qsbr_synchronize(rig->dp.qsbr, RTE_QSBR_THRID_INVALID);
+		memset(s->up_memory, 0xee, tp_ring_bytes(STREAM_UP, TP_PACKET_SLOT_BYTES));
+		memset(&s->link, 0xee, sizeof(s->link));
+		stream_close(s);
+	}
+	stop(rig, &loop, 1);
+	end(rig, &wire, true);
+}
+
 static void test_a_detached_link_is_not_touched_again(void **state)
 {
 	struct wire wire;
@@ -273,6 +328,8 @@ static void test_a_full_queue_drops_and_counts(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_frames_go_through_the_loop),
 	cmocka_unit_test(test_a_sleeping_worker_is_not_late_and_wakes_for_control),
+	cmocka_unit_test(test_a_sleeping_worker_wakes_for_a_stream),
+	cmocka_unit_test(test_a_detached_stream_is_not_touched_again),
 	cmocka_unit_test(test_a_detached_link_is_not_touched_again),
 	cmocka_unit_test(test_a_worker_without_a_queue_hands_its_frames_over),
 	cmocka_unit_test(test_a_full_queue_drops_and_counts),
