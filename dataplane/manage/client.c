@@ -19,6 +19,7 @@ void dp_manage_client_close(struct dp_manage *m, struct manage_client *client)
 		return;
 	if (client == m->control)
 		dp_manage_detach(m);
+	dp_manage_stream_detach(m, client);
 	dp_manage_probe_forget(m, client);
 	close(client->fd);
 	*client = (struct manage_client){.fd = -1};
@@ -48,7 +49,8 @@ static struct manage_client *client_place(struct dp_manage *m)
 		struct manage_client *c = &m->clients[i];
 		if (c->state == MANAGE_CLIENT_FREE)
 			return c;
-		if (c != m->control && (!oldest || c->last_message < oldest->last_message))
+		if (c != m->control && !c->stream &&
+			(!oldest || c->last_message < oldest->last_message))
 			oldest = c;
 	}
 	dp_manage_client_close(m, oldest);
@@ -92,6 +94,8 @@ static int sizes_differ(const struct tp_hello *hello)
 	for (int i = 0; i < TP_SIZES; i++) {
 		if (hello->role == TP_ROLE_STATUS && i != TP_SIZE_STATUS)
 			continue;
+		if (hello->role == TP_ROLE_STREAM && i != TP_SIZE_STREAM_SLOT)
+			continue;
 		if (ours[i] != hello->sizes[i] && ours[i] && hello->sizes[i])
 			return i;
 	}
@@ -99,21 +103,24 @@ static int sizes_differ(const struct tp_hello *hello)
 	return hello->sizes[TP_SIZE_STATUS] ? -1 : TP_SIZE_STATUS;
 }
 
-static bool control_alive(struct dp_manage *m)
+// Whether an attached client is one still. The end of a killed process may wait in the event queue
+// behind its successor.
+static bool alive(struct dp_manage *m, struct manage_client *client)
 {
-	struct pollfd p = {.fd = m->control ? m->control->fd : -1};
+	struct pollfd p = {.fd = client ? client->fd : -1};
 
-	// The end of a killed process may still wait in the event queue behind its successor.
-	if (m->control && poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)))
-		dp_manage_client_close(m, m->control);
-	return m->control != NULL;
+	if (client && poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR))) {
+		dp_manage_client_close(m, client);
+		return false;
+	}
+	return client != NULL;
 }
 
 static void greet_control(struct dp_manage *m, struct manage_client *client)
 {
 	int rc;
 
-	if (control_alive(m)) {
+	if (alive(m, m->control)) {
 		refuse(m, client, TP_REFUSED_BUSY, m->control->pid);
 		return;
 	}
@@ -126,16 +133,51 @@ static void greet_control(struct dp_manage *m, struct manage_client *client)
 	client->state = MANAGE_CLIENT_CONTROL;
 }
 
-static void greet(struct dp_manage *m, struct manage_client *client, const struct tp_hello *hello)
+static void greet_stream(
+	struct dp_manage *m, struct manage_client *client, const void *bytes, size_t length)
 {
-	int differs = sizes_differ(hello);
+	struct tp_stream_hello hello;
 
-	if (hello->role != TP_ROLE_CONTROL && hello->role != TP_ROLE_STATUS)
-		refuse(m, client, TP_REFUSED_ROLE, hello->role);
+	if (length < sizeof(hello)) {
+		refuse(m, client, TP_REFUSED_SIZES, 0);
+		return;
+	}
+	memcpy(&hello, bytes, sizeof(hello));
+	if (hello.stream == 0) { // nobody's number
+		refuse(m, client, TP_REFUSED_ROLE, TP_ROLE_STREAM);
+		return;
+	}
+	struct manage_client *other = dp_manage_stream_at(m, hello.stream);
+	if (alive(m, other)) {
+		refuse(m, client, TP_REFUSED_BUSY, other->pid);
+		return;
+	}
+	int rc = dp_manage_stream_attach(m, client, &hello);
+	if (rc < 0) {
+		tp_error("stream %08x, pid %u, cannot attach: %s", hello.stream, client->pid,
+			strerror(-rc));
+		refuse(m, client, TP_REFUSED_MEMORY, 0);
+		return;
+	}
+	client->state = MANAGE_CLIENT_STREAM;
+}
+
+static void greet(
+	struct dp_manage *m, struct manage_client *client, const void *bytes, size_t length)
+{
+	struct tp_hello hello;
+
+	memcpy(&hello, bytes, sizeof(hello));
+	int differs = sizes_differ(&hello);
+
+	if (hello.role < TP_ROLE_CONTROL || hello.role > TP_ROLE_STATUS)
+		refuse(m, client, TP_REFUSED_ROLE, hello.role);
 	else if (differs >= 0)
 		refuse(m, client, TP_REFUSED_SIZES, (uint32_t)differs);
-	else if (hello->role == TP_ROLE_STATUS)
+	else if (hello.role == TP_ROLE_STATUS)
 		client->state = MANAGE_CLIENT_STATUS;
+	else if (hello.role == TP_ROLE_STREAM)
+		greet_stream(m, client, bytes, length);
 	else
 		greet_control(m, client);
 }
@@ -172,7 +214,6 @@ static void handle_message(
 	struct dp_manage *m, struct manage_client *client, const void *bytes, size_t length)
 {
 	struct tp_message_header header;
-	struct tp_hello hello;
 
 	if (length < sizeof(header)) {
 		refuse(m, client, TP_REFUSED_MAGIC, 0);
@@ -190,14 +231,15 @@ static void handle_message(
 	else if (client->state != MANAGE_CLIENT_GREETING && header.type == TP_MSG_PROBE &&
 		 dp_manage_probe(m, client, bytes, length, tp_now_ns()))
 		return;
+	else if (header.type == TP_MSG_STREAM_STATE &&
+		 dp_manage_stream_state(client, bytes, length))
+		return;
 	else if (client->state != MANAGE_CLIENT_GREETING || header.type != TP_MSG_HELLO)
 		refuse(m, client, TP_REFUSED_ROLE, 0);
-	else if (length < sizeof(hello))
+	else if (length < sizeof(struct tp_hello))
 		refuse(m, client, TP_REFUSED_SIZES, 0);
-	else {
-		memcpy(&hello, bytes, sizeof(hello));
-		greet(m, client, &hello);
-	}
+	else
+		greet(m, client, bytes, length);
 }
 
 void dp_manage_client_readable(struct dp_manage *m, uint32_t index, uint32_t events)

@@ -108,6 +108,7 @@ void dp_manage_destroy(struct dp_manage *m)
 	for (size_t i = 0; i < MANAGE_MAX_CLIENTS; i++)
 		dp_manage_client_close(m, &m->clients[i]);
 	dp_manage_reclaim(m, true);
+	dp_manage_streams_reclaim(m, true);
 	dp_manage_moves_close(m);
 	tp_shm_close(&m->region);
 	if (m->signal_fd >= 0)
@@ -166,7 +167,7 @@ static int turn_timeout(struct dp_manage *m, int timeout_ms)
 		timeout_ms = min_timeout(timeout_ms, dp_manage_probes_timeout(m, tp_now_ns()));
 	if (m->moves_left)
 		timeout_ms = min_timeout(timeout_ms, ACKS_FULL_MS);
-	if (m->retired)
+	if (m->retired || m->retired_streams)
 		timeout_ms = min_timeout(timeout_ms, RETIRED_MS);
 	if (m->attached && m->acks_full)
 		timeout_ms = min_timeout(timeout_ms, ACKS_FULL_MS);
@@ -246,6 +247,7 @@ int dp_manage_turn(struct dp_manage *m, int timeout_ms)
 	dp_manage_commands(m);
 	resolve(m);
 	dp_manage_reclaim(m, false);
+	dp_manage_streams_reclaim(m, false);
 	return m->stop;
 }
 

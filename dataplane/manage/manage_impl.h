@@ -8,11 +8,13 @@
 #include "common/abi/health.h"
 #include "common/abi/memory.h"
 #include "common/abi/shm_map.h"
+#include "common/abi/stream.h"
 #include "common/base/beat.h"
 #include "dataplane/manage/manage.h"
 #include "dataplane/path/moves.h"
 
-#define MANAGE_MAX_CLIENTS 64
+// Streams and control keep their places, so some are always left for the others.
+#define MANAGE_MAX_CLIENTS (64 + TP_STREAM_PLACES)
 // Seconds that a connection may take for its greeting.
 #define MANAGE_GREETING_S 5
 // Messages that one client is served in a turn of the loop, commands and re-resolved flows the
@@ -27,6 +29,18 @@ enum manage_client_state {
 	MANAGE_CLIENT_GREETING,
 	MANAGE_CLIENT_STATUS,
 	MANAGE_CLIENT_CONTROL,
+	MANAGE_CLIENT_STREAM,
+};
+
+// The rings of one attachment of a stream process. Lives on like those of control.
+struct manage_stream {
+	uint32_t stream;
+	uint32_t flags; // TP_STREAM_*, as it said last
+	struct tp_shm rings;
+	struct dp_stream_link link[TP_MAX_WORKERS];
+	int event_fd;   // wakes the stream
+	uint64_t token; // QSBR, once retired
+	struct manage_stream *next;
 };
 
 struct manage_client {
@@ -35,7 +49,8 @@ struct manage_client {
 	uint32_t pid; // as the kernel knows it, not as the client says
 	uint64_t since_tick;
 	uint64_t last_message; // of m->messages; the smallest gives way when all places are taken
-	uint32_t probe_round;  // what it waits for
+	struct manage_stream *stream;            // attached as one, or NULL
+	uint32_t probe_round;                    // what it waits for
 	uint64_t probe_since_ns, probe_until_ns; // 0: it waits for no probe
 };
 
@@ -64,6 +79,7 @@ struct dp_manage {
 	struct manage_client *control; // attached client or NULL
 	struct manage_attachment *attached;
 	struct manage_attachment *retired; // wait for the workers
+	struct manage_stream *retired_streams;
 	uint64_t control_since_ns;
 	uint64_t ticks, messages;
 	uint64_t commands, commands_refused;
@@ -116,6 +132,20 @@ int dp_manage_attach(struct dp_manage *m, struct manage_client *client);
 void dp_manage_detach(struct dp_manage *m);
 // Frees retired attachments that no worker can hold any more.
 void dp_manage_reclaim(struct dp_manage *m, bool workers_stopped);
+
+// ---- stream.c
+// Fresh rings for this client, sent to it and published to the workers; its place is free. 0,
+// -ENOMEM or -errno.
+int dp_manage_stream_attach(
+	struct dp_manage *m, struct manage_client *client, const struct tp_stream_hello *hello);
+// Takes a client's rings from the workers, if it has any.
+void dp_manage_stream_detach(struct dp_manage *m, struct manage_client *client);
+// Who has the place of this stream, NULL: nobody.
+struct manage_client *dp_manage_stream_at(struct dp_manage *m, uint32_t stream);
+// Takes a TP_MSG_STREAM_STATE. False: it is none, or of no stream.
+bool dp_manage_stream_state(const struct manage_client *client, const void *bytes, size_t length);
+// As dp_manage_reclaim.
+void dp_manage_streams_reclaim(struct dp_manage *m, bool workers_stopped);
 
 // ---- command.c
 // Executes at most a turn's worth of commands. True when more are waiting that could be executed.

@@ -65,6 +65,12 @@ void dp_worker_set_link(struct dp_worker *w, struct dp_control_link *link)
 	world(w)->links_set++;
 }
 
+void dp_worker_set_stream(struct dp_worker *w, uint32_t place, struct dp_stream_link *link)
+{
+	world(w)->stream[place] = link;
+	world(w)->streams_set += link != NULL;
+}
+
 int dp_worker_event_fd(const struct dp_worker *w)
 {
 	return world(w)->worker_event_fd;

@@ -2,6 +2,7 @@
 // Stands in for tables, workers and routing, so that the tests see the management thread alone.
 #pragma once
 
+#include "common/abi/stream.h"
 #include "dataplane/dp.h"
 #include "dataplane/path/moves.h"
 #include "dataplane/path/worker.h"
@@ -12,6 +13,8 @@ struct fakes {
 	int slices_left;
 	struct dp_control_link *link;
 	uint32_t links_set;
+	struct dp_stream_link *stream[TP_STREAM_PLACES];
+	uint32_t streams_set; // attached, ever
 	int worker_event_fd;
 	uint64_t last_seen_ns;
 	uint32_t probes; // rounds asked for
