@@ -138,9 +138,11 @@ static void read_answers(struct client *c)
 	}
 }
 
-// Headers right unless the script says otherwise; sizes of ours, one of them altered.
+// Headers right unless the script says otherwise; sizes of ours, one of them altered. A stream's
+// goes on behind them.
 static void greet(struct client *c, struct fuzz_script *s)
 {
+	struct tp_stream_hello whole = {0};
 	struct tp_hello hello = {.header = {.magic = TP_ABI_MAGIC,
 					 .major = TP_ABI_MAJOR,
 					 .type = TP_MSG_HELLO,
@@ -155,12 +157,19 @@ static void greet(struct client *c, struct fuzz_script *s)
 		hello.header.type = fuzz_u8(s);
 	if (how & 16)
 		fuzz_take(s, &hello.header, sizeof(hello.header));
-	size_t length = how & 32 ? fuzz_u8(s) % sizeof(hello) : sizeof(hello);
+	size_t full = sizeof(hello);
+	if (hello.role == TP_ROLE_STREAM) {
+		whole.stream = fuzz_u8(s);
+		full = sizeof(whole);
+		hello.header.length_bytes += sizeof(whole) - sizeof(hello);
+	}
+	size_t length = how & 32 ? fuzz_u8(s) % full : full;
 	if (how & 128)
 		hello.header.major++;
 	if (how & 64)
 		hello.header.length_bytes = (uint32_t)length;
-	tp_message_send(c->fd, &hello, how & 8 ? sizeof(hello.header) : length, NULL, 0);
+	whole.hello = hello;
+	tp_message_send(c->fd, &whole, how & 8 ? sizeof(hello.header) : length, NULL, 0);
 }
 
 static void send_bytes(struct client *c, struct fuzz_script *s)

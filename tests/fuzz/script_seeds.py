@@ -17,6 +17,7 @@ def make(seeds):
     netlink_seeds()
     state_seeds()
     pipeline_seeds()
+    stream_up_seeds()
     apply_seeds()
     socket_seeds()
     cli_seeds()
@@ -292,6 +293,62 @@ def pipeline_seeds():
              *(piece(peer, n, 1, n & 7, bytes(8)) for n in range(64)), bytes([run]), change(2, 255))
 
 
+def stream_up_seeds():
+    """Steps of fuzz_stream_up.c."""
+    slot, message, run, peer, world, take = range(6)
+
+    def payload(data, fill=0):
+        return bytes([len(data), fill]) + data
+
+    def channel(number, data, length=None):
+        return struct.pack(">HH", number, len(data) if length is None else length) + data
+
+    def whole(data, more=0, fill=0, second=0):
+        return bytes([message, more | second << 6]) + payload(data, fill)
+
+    def piece(kind, data, more=0, how=0, length=None, fill=0):
+        head = bytes([slot, kind | how]) + (struct.pack(">H", more) if how & 8 else bytes([more]))
+        return head + payload(data, fill) + (struct.pack(">H", length) if length is not None else b"")
+
+    def down(how, data, fill=0):
+        return bytes([peer, how]) + payload(data, fill)
+
+    def change(what, value):
+        return bytes([world, what, value])
+
+    def send(*attrs):
+        return stun(0x0016, *attrs)
+
+    def save_all(name, *steps):
+        save("stream_up", name, b"".join(steps) + bytes([run, take]))
+
+    p4 = xor_address(bytes([198, 18, 2, 2]), 6000)
+    data = attr(0x0013, b"payload")
+    hello = channel(0x4001, b"hello")
+    save_all("channels", whole(hello), whole(channel(0x4002, b"six")), whole(channel(0x4009, b"none")), whole(channel(0x4001, b"x", 9)),
+             whole(b"\x40"), whole(b""), whole(channel(0x4001, b"odd") + b"tail!"))
+    save_all("send", whole(send(attr(0x0012, p4), data)), whole(send(attr(0x0012, p4), attr(0x001a, b""), data)), whole(send(data)),
+             whole(stun(0x0001)), whole(stun(0x0003)), whole(b"\0\1\0\0abcdefghijklmnop"), whole(b"\0\1"))
+    save_all("hairpin", whole(channel(0x4003, b"to a stream")), whole(channel(0x4004, b"to udp")), whole(hello, second=1))
+    save_all("long", whole(channel(0x4001, b"", 3932), more=1, fill=255), bytes([run]), whole(channel(0x4002, b"", 65000), more=33, fill=255),
+             bytes([run]), whole(channel(0x4003, b"", 60000), more=31, fill=255), bytes([run]), whole(channel(0x4001, b""), more=33, fill=255))
+    save_all("no-fragments", whole(send(attr(0x0012, p4), attr(0x001a, b""), attr(0x0013, b"z" * 100))), change(0, 6),
+             whole(send(attr(0x0012, p4), attr(0x001a, b""), attr(0x0013, b"z" * 100))))
+    save_all("kinds", *[piece(kind, hello) for kind in range(8)])
+    save_all("lengths", piece(1, hello, how=64, length=1969), piece(1, hello, how=64, length=65535), piece(1, hello, how=64, length=0),
+             piece(1, hello, how=8, more=35), piece(1, hello, how=8, more=65535), piece(1, hello, how=32))
+    save_all("unfinished", piece(1, hello, more=1), bytes([run]), piece(1, hello, more=2), piece(4, b"abc"), piece(1, hello), piece(1, hello, more=1),
+             piece(4, b"abc", how=64, length=1969))
+    save_all("pieces", piece(1, b"\x40\1\0\3", more=3), piece(4, b"a"), piece(4, b"b"), piece(4, b"c"), piece(1, b"\x40", more=1), piece(4, b"\1\0\0"))
+    save_all("no-buffers", change(1, 1), whole(hello, more=3, fill=255), bytes([run]), change(1, 0), whole(hello))
+    save_all("down", down(0, b"channel"), down(2, b"data"), down(1, b"six"), down(3, b"data six"), down(4, b"no checksum"), down(8, b"damaged"),
+             down(16, b""), bytes([take]), down(0, b"", 255), down(2, b"", 237), down(0, b"xyz", 246))
+    save_all("full", *([down(0, b"x")] * 66), bytes([take]), down(0, b"y"))
+    save_all("away", change(3, 0), down(0, b"x"), whole(hello), bytes([run]), change(3, 1), down(0, b"x"))
+    save_all("mad", change(5, 200), bytes([run]), change(6, 200), *([down(0, b"x")] * 4))
+    save_all("hops", change(4, 9), whole(hello), change(2, 40), whole(hello))
+
+
 def apply_seeds():
     """Commands of fuzz_apply.c: type, allocation and generation, deadline, then what the type wants."""
     begin, end, alloc_set, alloc_delete, permission_set, permission_delete, channel_set, channel_delete, counters, settings, fill, arrive, routes = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15
@@ -382,12 +439,17 @@ def socket_seeds():
     save("manage", "commands", bytes([greet, 1, read]) + bytes([command, 3]) * 20 + bytes([read, close_, turn]))
     save("manage", "rings", bytes([greet, 1, read]) + bytes([rings, 3]) + b"\x05\0\0\0" + bytes([rings, 0]) + b"\xff" * 4 + bytes([rings, 1]) + b"\xff" * 4 + bytes([turn]))
     save("manage", "acks-full", bytes([greet, 1, read]) + (b"".join(bytes([rings, 3]) + struct.pack("<I", n * 4096) + bytes([turn]) for n in (1, 2, 3)) + bytes([close_])) + b"")
-    save("manage", "refused", bytes([greet, 0, close_, greet, 2, close_, greet, 5, 4, 9, close_, greet, 7, 0, 9, close_, greet, 11, 3, close_, greet, 19]) + b"x" * 16 + bytes([close_, greet, 35, 20, close_, greet, 99, 20, close_, greet, 99, 40, close_, greet, 131]))
+    save("manage", "refused", bytes([greet, 0, close_, greet, 2, 0, close_, greet, 5, 4, 9, close_, greet, 7, 0, 9, close_, greet, 11, 3, close_, greet, 19]) + b"x" * 16 + bytes([close_, greet, 35, 20, close_, greet, 99, 20, close_, greet, 99, 40, close_, greet, 131]))
     save("manage", "bytes", bytes([send_, 1]) + b"x" * 8 + bytes([close_]) + bytes([send_, 150]) + b"y" * 100 + bytes([send_ | 8, 2]) + b"z" * 16)
     save("manage", "slow", bytes([turn, greet | 8, 3, tick, tick, tick, send_, 0]))
     save("manage", "unread", bytes([greet, 3]) + bytes([send_, 0]) * 60)
-    save("manage", "twice", bytes([greet, 1, greet, 1, send_, 0, read, greet | 8, 1, read | 8, greet | 8, 2, greet | 16, 1, read | 16]))
-    save("manage", "other-sizes", bytes([greet, 6, 0, 1, read, greet | 8, 6, 8, 0, greet | 16, 5, 0, 0, greet, 5, 3, 0]))
+    save("manage", "twice", bytes([greet, 1, greet, 1, send_, 0, read, greet | 8, 1, read | 8, greet | 8, 2, 9, greet | 16, 1, read | 16]))
+    save("manage", "other-sizes", bytes([greet, 6, 0, 1, 9, read, greet | 8, 6, 8, 0, 9, greet | 16, 5, 0, 0, greet, 5, 3, 0]))
+    state = struct.pack("<IHHHHIIIQ", 0x54504b31, 1, 1, 11, 0, 32, 2, 0, 0)
+    save("manage", "streams", bytes([greet, 2, 5, greet | 8, 2, 5, greet | 8, 2, 69, greet | 16, 2, 6, read, read | 8, read | 16, close_, greet, 2, 5, read]))
+    save("manage", "stream-state", bytes([greet, 2, 5, read, send_, 4]) + state + bytes([send_, 4]) + state + bytes([send_, 0, read, turn]))
+    save("manage", "stream-state-of-none", bytes([greet, 3, send_, 4]) + state + bytes([greet | 8, 2, 0, greet | 16, 2 | 4, 9, 1, 3, close_ | 16, greet | 16, 2 | 32 | 64, 7, 90, close_ | 16, greet | 16, 2 | 32 | 64, 7, 100]))
+    save("manage", "stream-and-control", bytes([greet, 2, 5, greet | 8, 1, read | 8, close_ | 8, read, greet | 8, 1, close_, read | 8, turn]))
     save("client", "attached", bytes([0, 0, 4, 2, 0, 4, 2, 0, 6, 7]))
     save("client", "attached-refuse", bytes([8, 0, 0, 0]))
     save("client", "refused", bytes(sum(([1, n, 0] for n in range(8)), [])))
