@@ -2,47 +2,40 @@
 #include "control/dpcmd/attach.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/abi/cmd.h"
 #include "common/abi/punt.h"
 #include "common/abi/record.h"
+#include "common/abi/ring_place.h"
 #include "control/dpcmd/valid.h"
-
-__attribute__((format(printf, 2, 3))) static int wrong(char *why, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(why, CTL_ATTACH_WHY_BYTES, format, ap);
-	va_end(ap);
-	return -EPROTO;
-}
 
 static int check_counts(const struct tp_attached *m, size_t n_fds, char *why)
 {
 	if (m->workers == 0 || m->workers > TP_MAX_WORKERS)
-		return wrong(why, "%u workers, expected 1 to %u", m->workers, TP_MAX_WORKERS);
+		return tp_attach_wrong(
+			why, "%u workers, expected 1 to %u", m->workers, TP_MAX_WORKERS);
 	if (m->rings != 2 + 2 * m->workers)
-		return wrong(why, "%u rings for %u workers, expected %u", m->rings, m->workers,
-			2 + 2 * m->workers);
+		return tp_attach_wrong(why, "%u rings for %u workers, expected %u", m->rings,
+			m->workers, 2 + 2 * m->workers);
 	if (m->listeners == 0 || m->listeners > TP_MAX_LISTENERS)
-		return wrong(why, "%u listeners, expected 1 to %u", m->listeners, TP_MAX_LISTENERS);
+		return tp_attach_wrong(
+			why, "%u listeners, expected 1 to %u", m->listeners, TP_MAX_LISTENERS);
 	if (m->relays == 0 || m->relays > TP_MAX_RELAYS)
-		return wrong(why, "%u relay addresses, expected 1 to %u", m->relays, TP_MAX_RELAYS);
+		return tp_attach_wrong(
+			why, "%u relay addresses, expected 1 to %u", m->relays, TP_MAX_RELAYS);
 	if (m->port_min == 0 || m->port_min > m->port_max)
-		return wrong(why, "relay port range %u to %u", m->port_min, m->port_max);
+		return tp_attach_wrong(why, "relay port range %u to %u", m->port_min, m->port_max);
 	if (n_fds < 3 || n_fds > TP_ATTACHED_MAX_FDS)
-		return wrong(why, "%zu descriptors, expected 3 to %u", n_fds, TP_ATTACHED_MAX_FDS);
+		return tp_attach_wrong(
+			why, "%zu descriptors, expected 3 to %u", n_fds, TP_ATTACHED_MAX_FDS);
 	if (m->region_bytes < TP_REGION_HEADER_BYTES || m->region_bytes > SIZE_MAX / 2)
-		return wrong(
+		return tp_attach_wrong(
 			why, "session region of %llu bytes", (unsigned long long)m->region_bytes);
 	if (m->rings_bytes == 0 || m->rings_bytes > SIZE_MAX / 2)
-		return wrong(why, "ring memory of %llu bytes", (unsigned long long)m->rings_bytes);
+		return tp_attach_wrong(
+			why, "ring memory of %llu bytes", (unsigned long long)m->rings_bytes);
 	return 0;
 }
 
@@ -51,62 +44,36 @@ static int check_addresses(const struct tp_attached *m, char *why)
 	for (unsigned int i = 0; i < m->listeners; i++) {
 		const struct tp_addr *a = &m->listener[i];
 		if (!ctl_addr_valid(a))
-			return wrong(why, "listener %u is no transport address", i);
+			return tp_attach_wrong(why, "listener %u is no transport address", i);
 	}
 	for (unsigned int i = 0; i < m->relays; i++) {
 		const struct tp_relay_place *r = &m->relay[i];
 		if (!ctl_ip_valid(&r->address) || !ctl_ip_valid(&r->public_address) ||
 			r->address.family != r->public_address.family ||
 			r->prefix_bits > 8 * tp_ip_length(&r->address))
-			return wrong(why, "relay address %u is no address or prefix", i);
+			return tp_attach_wrong(why, "relay address %u is no address or prefix", i);
 	}
 	return 0;
 }
 
-static uint32_t ring_slot_bytes(uint16_t kind)
+static int check_rings(const struct tp_attached *m, size_t n_fds, char *why)
 {
-	switch (kind) {
-	case TP_RING_COMMAND:
-		return sizeof(struct tp_cmd);
-	case TP_RING_ACK:
-		return sizeof(struct tp_ack);
-	case TP_RING_PUNT:
-	case TP_RING_INJECT:
-		return TP_PACKET_SLOT_BYTES;
-	default:
-		return 0;
-	}
-}
+	static const struct tp_ring_wanted wanted[] = {
+		{TP_RING_COMMAND, false, sizeof(struct tp_cmd)},
+		{TP_RING_ACK, false, sizeof(struct tp_ack)},
+		{TP_RING_PUNT, true, TP_PACKET_SLOT_BYTES},
+		{TP_RING_INJECT, true, TP_PACKET_SLOT_BYTES},
+	};
+	const struct tp_rings_said said = {.place = m->ring,
+		.n = m->rings,
+		.workers = m->workers,
+		.memory_bytes = m->rings_bytes,
+		.first_event_fd = 2,
+		.n_fds = n_fds,
+		.wanted = wanted,
+		.n_wanted = sizeof(wanted) / sizeof(*wanted)};
 
-static int check_ring(const struct tp_attached *m, unsigned int i, size_t n_fds, char *why)
-{
-	const struct tp_ring_place *p = &m->ring[i];
-	size_t bytes = tp_ring_bytes(p->slots, p->slot_bytes);
-	bool per_worker = p->kind == TP_RING_PUNT || p->kind == TP_RING_INJECT;
-
-	if (ring_slot_bytes(p->kind) == 0)
-		return wrong(why, "ring %u is of the unknown kind %u", i, p->kind);
-	if (p->worker >= (per_worker ? m->workers : 1))
-		return wrong(
-			why, "ring %u is of worker %u, there are %u", i, p->worker, m->workers);
-	if (p->slot_bytes != ring_slot_bytes(p->kind))
-		return wrong(why, "ring %u has slots of %u bytes, expected %u", i, p->slot_bytes,
-			ring_slot_bytes(p->kind));
-	if (bytes == 0)
-		return wrong(why, "ring %u has %u slots", i, p->slots);
-	if (p->event_fd < 2 || p->event_fd >= n_fds)
-		return wrong(why, "ring %u names descriptor %u of %zu", i, p->event_fd, n_fds);
-	if (p->offset % 64 != 0 || p->offset > m->rings_bytes || bytes > m->rings_bytes - p->offset)
-		return wrong(why, "ring %u lies outside of the shared memory", i);
-	for (unsigned int j = 0; j < i; j++) {
-		const struct tp_ring_place *q = &m->ring[j];
-		size_t q_bytes = tp_ring_bytes(q->slots, q->slot_bytes);
-		if (q->kind == p->kind && q->worker == p->worker)
-			return wrong(why, "rings %u and %u are the same", j, i);
-		if (p->offset < q->offset + q_bytes && q->offset < p->offset + bytes)
-			return wrong(why, "rings %u and %u overlap", j, i);
-	}
-	return 0;
+	return tp_rings_check(&said, why);
 }
 
 static int check_message(
@@ -115,52 +82,34 @@ static int check_message(
 	int rc;
 
 	if (length < tp_attached_bytes(0) || length > sizeof(*m))
-		return wrong(why, "message of %zu bytes, expected %zu to %zu", length,
+		return tp_attach_wrong(why, "message of %zu bytes, expected %zu to %zu", length,
 			tp_attached_bytes(0), sizeof(*m));
 	memset(m, 0, sizeof(*m));
 	memcpy(m, message, length);
 	if (m->header.magic != TP_ABI_MAGIC || m->header.type != TP_MSG_ATTACHED ||
 		m->header.length_bytes != length)
-		return wrong(why, "not an attach message");
+		return tp_attach_wrong(why, "not an attach message");
 	if (m->header.major != TP_ABI_MAJOR)
-		return wrong(why, "ABI version %u.%u, ours is %u.%u", m->header.major,
+		return tp_attach_wrong(why, "ABI version %u.%u, ours is %u.%u", m->header.major,
 			m->header.minor, TP_ABI_MAJOR, TP_ABI_MINOR);
 	rc = check_counts(m, n_fds, why);
 	if (rc == 0 && length < tp_attached_bytes(m->relays))
-		rc = wrong(why, "message of %zu bytes has no room for %u relay addresses", length,
-			m->relays);
+		rc = tp_attach_wrong(why, "message of %zu bytes has no room for %u relay addresses",
+			length, m->relays);
 	if (rc == 0)
 		rc = check_addresses(m, why);
 	// With 2 + 2 * workers rings and no two of one kind and worker, each is there once.
-	for (unsigned int i = 0; rc == 0 && i < m->rings; i++)
-		rc = check_ring(m, i, n_fds, why);
-	return rc;
+	return rc == 0 ? check_rings(m, n_fds, why) : rc;
 }
 
-static int map_memory(int fd, uint64_t bytes, const char *what, struct tp_shm *out, char *why)
-{
-	int rc = tp_shm_open(fd, bytes, out);
-
-	if (rc == -EPERM)
-		wrong(why, "the %s is not sealed against shrinking", what);
-	else if (rc == -EINVAL)
-		wrong(why, "the %s is smaller than announced", what);
-	else if (rc)
-		wrong(why, "cannot map the %s: %s", what, strerror(-rc));
-	return rc;
-}
-
-// The descriptors from the third on; never blocking, whatever the peer set.
+// The descriptors from the third on.
 static int take_event_fds(struct ctl_attachment *a, const int *fds, size_t n_fds, char *why)
 {
-	for (size_t i = 2; i < n_fds; i++) {
-		int flags = fcntl(fds[i], F_GETFL);
-		if (flags < 0 || fcntl(fds[i], F_SETFL, flags | O_NONBLOCK) < 0)
-			return wrong(why, "descriptor %zu is unusable: %s", i, strerror(errno));
-	}
-	for (size_t i = 2; i < n_fds; i++)
+	int rc = tp_attach_event_fds(fds + 2, n_fds - 2, 2, why);
+
+	for (size_t i = 2; rc == 0 && i < n_fds; i++)
 		a->event_fd[a->n_event_fds++] = fds[i];
-	return 0;
+	return rc;
 }
 
 static int open_rings(struct ctl_attachment *a, char *why)
@@ -185,7 +134,7 @@ static int open_rings(struct ctl_attachment *a, char *why)
 			rc = tp_ring_consumer_init(&a->punt[p->worker], memory, bytes, p->slots,
 				p->slot_bytes, event_fd);
 		if (rc)
-			return wrong(why, "ring %u cannot be opened", i);
+			return tp_attach_wrong(why, "ring %u cannot be opened", i);
 	}
 	return 0;
 }
@@ -200,11 +149,11 @@ int ctl_attachment_open(const void *message, size_t length_bytes, const int *fds
 	rc = check_message(message, length_bytes, n_fds, &out->said, why);
 	if (rc)
 		goto fail;
-	rc = map_memory(fds[0], out->said.region_bytes, "session region", &out->region, why);
+	rc = tp_attach_memory(fds[0], out->said.region_bytes, "session region", &out->region, why);
 	if (rc)
 		goto fail;
 	taken = 1;
-	rc = map_memory(fds[1], out->said.rings_bytes, "ring memory", &out->rings, why);
+	rc = tp_attach_memory(fds[1], out->said.rings_bytes, "ring memory", &out->rings, why);
 	if (rc)
 		goto fail;
 	taken = 2;

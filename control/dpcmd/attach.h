@@ -5,9 +5,10 @@
 
 #include "common/abi/abi.h"
 #include "common/abi/ring.h"
+#include "common/abi/ring_place.h"
 #include "common/abi/shm_map.h"
 
-#define CTL_ATTACH_WHY_BYTES 160
+#define CTL_ATTACH_WHY_BYTES TP_WHY_BYTES
 
 struct ctl_attachment {
 	struct tp_attached said; // the message, checked
