@@ -21,6 +21,7 @@
 #define CONF_MAX_KID_BYTES    43
 #define CONF_NAME_BYTES       16 // IFNAMSIZ
 #define CONF_MAX_ALTERNATES   16
+#define CONF_MAX_CERTIFICATES 64 // beside the first one
 
 enum conf_port_mode {
 	CONF_PORT_AF_XDP,
@@ -53,6 +54,11 @@ enum conf_alternate_when {
 	CONF_ALTERNATE_OFF,
 	CONF_ALTERNATE_WHEN_FULL,
 	CONF_ALTERNATE_ALWAYS,
+};
+
+enum conf_tls_version {
+	CONF_TLS_1_2,
+	CONF_TLS_1_3,
 };
 
 enum conf_rest_expiry {
@@ -144,6 +150,11 @@ struct conf_oauth_key {
 	uint32_t lifetime_s; // from then on; 0: no end
 };
 
+// Names of PEM files.
+struct conf_certificate {
+	char *certificate, *key;
+};
+
 struct conf_prefix {
 	struct tp_ip address;
 	uint8_t bits;
@@ -207,11 +218,19 @@ struct conf {
 	} relay;
 
 	struct {
-		char *certificate, *key; // NULL when absent
+		char *certificate, *key;             // NULL when absent
+		struct conf_certificate *additional; // for clients that ask for their names
+		size_t n_additional;
+		enum conf_tls_version minimum_version;
+		char *ciphers, *cipher_suites; // NULL: those of OpenSSL
+		char *client_ca;               // NULL: clients need no certificate
 	} tls;
 
 	struct {
 		uint32_t processes;
+		uint32_t connections, connections_per_address; // of each process
+		uint32_t handshake_s, first_request_s, message_s;
+		uint32_t buffer_bytes, buffer_ms; // media for a client that does not read
 	} streams;
 
 	struct {

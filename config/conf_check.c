@@ -182,16 +182,31 @@ static void check_readable(const char *path, const char *file, struct conf_repor
 		close(fd);
 }
 
+static void check_certificate(
+	const char *at, const struct conf_certificate *c, struct conf_report *report)
+{
+	char path[CONF_PATH_BYTES];
+
+	if (c->certificate)
+		check_readable(conf_path(path, "%s.certificate", at), c->certificate, report);
+	if (c->key)
+		check_readable(conf_path(path, "%s.key", at), c->key, report);
+}
+
 void conf_check_files(const struct conf *conf, struct conf_report *report)
 {
+	const struct conf_certificate first = {conf->tls.certificate, conf->tls.key};
+	char path[CONF_PATH_BYTES];
 	uint32_t transports = 0;
 
 	for (size_t i = 0; i < conf->n_listeners; i++)
 		transports |= conf->listeners[i].transports;
 	if (!(transports & CONF_SECURE_TRANSPORTS))
 		return;
-	if (conf->tls.certificate)
-		check_readable("tls.certificate", conf->tls.certificate, report);
-	if (conf->tls.key)
-		check_readable("tls.key", conf->tls.key, report);
+	check_certificate("tls", &first, report);
+	for (size_t i = 0; i < conf->tls.n_additional; i++)
+		check_certificate(conf_path(path, "tls.additional[%zu]", i),
+			&conf->tls.additional[i], report);
+	if (conf->tls.client_ca)
+		check_readable("tls.client_ca", conf->tls.client_ca, report);
 }

@@ -55,23 +55,34 @@ static char *load_beside(const char *file, const char *path)
 	return joined;
 }
 
+static int load_resolve_file(const struct conf *conf, char **file)
+{
+	char *resolved;
+
+	if (!*file)
+		return 0;
+	resolved = load_beside(conf->path, *file);
+	if (!resolved)
+		return -ENOMEM;
+	free(*file);
+	*file = resolved;
+	return 0;
+}
+
 // Relative names of files are meant beside the configuration file, wherever the daemon was started.
 static int load_resolve_files(struct conf *conf)
 {
-	char **const files[] = {&conf->tls.certificate, &conf->tls.key};
+	char **const files[] = {&conf->tls.certificate, &conf->tls.key, &conf->tls.client_ca};
+	int rc = 0;
 
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		char *resolved;
-
-		if (!*files[i])
-			continue;
-		resolved = load_beside(conf->path, *files[i]);
-		if (!resolved)
-			return -ENOMEM;
-		free(*files[i]);
-		*files[i] = resolved;
+	for (size_t i = 0; rc == 0 && i < sizeof(files) / sizeof(files[0]); i++)
+		rc = load_resolve_file(conf, files[i]);
+	for (size_t i = 0; rc == 0 && i < conf->tls.n_additional; i++) {
+		rc = load_resolve_file(conf, &conf->tls.additional[i].certificate);
+		if (rc == 0)
+			rc = load_resolve_file(conf, &conf->tls.additional[i].key);
 	}
-	return 0;
+	return rc;
 }
 
 static int load_document(const struct conf_source *source, const json_t *document,
@@ -355,6 +366,14 @@ void conf_free(struct conf *conf)
 	free(conf->peers.deny);
 	free(conf->tls.certificate);
 	free(conf->tls.key);
+	for (size_t i = 0; i < conf->tls.n_additional; i++) {
+		free(conf->tls.additional[i].certificate);
+		free(conf->tls.additional[i].key);
+	}
+	free(conf->tls.additional);
+	free(conf->tls.ciphers);
+	free(conf->tls.cipher_suites);
+	free(conf->tls.client_ca);
 	free(conf->realm);
 	free(conf->software);
 	free(conf->run_directory);

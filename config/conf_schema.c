@@ -12,6 +12,7 @@
 #define RELY(field)         FIELD(struct conf_relay, field)
 #define ALTR(field)         FIELD(struct conf_alternate, field)
 #define USER(field)         FIELD(struct conf_user, field)
+#define CERT(field)         FIELD(struct conf_certificate, field)
 #define OKEY(field)         FIELD(struct conf_oauth_key, field)
 // A list kept in the struct itself, and one on the heap.
 #define INLINE(field, count)                                                                       \
@@ -25,6 +26,7 @@
 #define RESTART_CONTROL   .change = CONF_CHANGE_RESTART_CONTROL
 #define RESTART_DATAPLANE .change = CONF_CHANGE_RESTART_DATAPLANE
 #define RESTART_BOTH      .change = CONF_CHANGE_RESTART_BOTH
+#define STREAMS           .change = CONF_CHANGE_STREAMS
 
 #define INTEGER_MAX ((uint64_t)INT64_MAX)
 
@@ -37,14 +39,17 @@ static const char *const stun_versions[] = {
 static const char *const dual_numbers[] = {
 	[CONF_DUAL_RFC8656] = "rfc8656", [CONF_DUAL_DRAFT] = "draft", NULL};
 static const char *const alternate_when[] = {[CONF_ALTERNATE_OFF] = "off",
-	[CONF_ALTERNATE_WHEN_FULL] = "when_full", [CONF_ALTERNATE_ALWAYS] = "always", NULL};
+	[CONF_ALTERNATE_WHEN_FULL] = "when_full",
+	[CONF_ALTERNATE_ALWAYS] = "always",
+	NULL};
 static const char *const idle_modes[] = {
 	[CONF_IDLE_POLL] = "poll", [CONF_IDLE_BACKOFF] = "backoff", NULL};
 static const char *const transports[] = {"udp", "tcp", "tls", "dtls", NULL};
 static const char *const log_levels[] = {"error", "warning", "notice", "info", "debug", NULL};
-static const char *const seccomp_modes[] = {[CONF_SECCOMP_KILL] = "kill",
-	[CONF_SECCOMP_LOG] = "log", [CONF_SECCOMP_OFF] = "off", NULL};
+static const char *const seccomp_modes[] = {
+	[CONF_SECCOMP_KILL] = "kill", [CONF_SECCOMP_LOG] = "log", [CONF_SECCOMP_OFF] = "off", NULL};
 static const char *const oauth_algorithms[] = {"A256GCM", "A128GCM", NULL};
+static const char *const tls_versions[] = {[CONF_TLS_1_2] = "1.2", [CONF_TLS_1_3] = "1.3", NULL};
 static const char *const relay_forms[] = {"address", "prefix", NULL};
 static const char *const user_forms[] = {"password", "key", NULL};
 static const char *const rest_expiries[] = {"allocate", "always", NULL};
@@ -64,7 +69,7 @@ static const struct conf_option schema[] = {
 {"log_level", CONF_CHOICE, LIVE, .min = CONF_LOG_ERROR, TOP(log_level), .choices = log_levels, .default_json = "\"info\"",
 	.help = "The most verbose messages written to stderr."},
 
-{"privileges", CONF_OBJECT, .default_json = "{}", .help = "What daemons keep of what they were started with. Whatever is said here, they keep only the capabilities that they need: the dataplane NET_ADMIN, NET_RAW, BPF, PERFMON and IPC_LOCK, control none, or NET_BIND_SERVICE where metrics.port is below 1024."},
+{"privileges", CONF_OBJECT, .default_json = "{}", .help = "What daemons keep of what they were started with. Whatever is said here, they keep only the capabilities that they need: the dataplane NET_ADMIN, NET_RAW, BPF, PERFMON and IPC_LOCK, control none, or NET_BIND_SERVICE where metrics.port is below 1024, turnpike-stream none."},
 {"privileges.user", CONF_STRING, RESTART_BOTH, .min = 1, .max = 32, TOP(privileges.user), .check = conf_check_word,
 	.default_note = "turnpike where this user exists, else root",
 	.help = "User that daemons started as root become. It must be able to read this document and the files that it names, for a reload: mode 0640, owner root, and the user's group."},
@@ -136,14 +141,43 @@ static const struct conf_option schema[] = {
 	.help = "First and last port of relayed transport addresses. The dataplane takes all UDP to them from the kernel."},
 
 {"tls", CONF_OBJECT, .help = "Certificate of the tls and dtls listeners, which need this section. Files are looked for beside the configuration file."},
-{"tls.certificate", CONF_STRING, RESTART_CONTROL, .required = true, .min = 1, .max = 4095, TOP(tls.certificate), .check = conf_check_printable,
+{"tls.certificate", CONF_STRING, STREAMS, .required = true, .min = 1, .max = 4095, TOP(tls.certificate), .check = conf_check_printable,
+	.help = "PEM file: the certificate, then its chain. Clients that name no server, or one that no certificate is for, get this one."},
+{"tls.key", CONF_STRING, STREAMS, .required = true, .min = 1, .max = 4095, TOP(tls.key), .check = conf_check_printable,
+	.help = "PEM file: the private key, not encrypted."},
+{"tls.additional", CONF_LIST, STREAMS, .max = CONF_MAX_CERTIFICATES, HEAP(tls.additional, tls.n_additional), .default_json = "[]",
+	.help = "More certificates, for clients that ask for their names (SNI)."},
+{"tls.additional[]", CONF_OBJECT, .help = "One certificate."},
+{"tls.additional[].certificate", CONF_STRING, .required = true, .min = 1, .max = 4095, CERT(certificate), .check = conf_check_printable,
 	.help = "PEM file: the certificate, then its chain."},
-{"tls.key", CONF_STRING, RESTART_CONTROL, .required = true, .min = 1, .max = 4095, TOP(tls.key), .check = conf_check_printable,
-	.help = "PEM file: the private key."},
+{"tls.additional[].key", CONF_STRING, .required = true, .min = 1, .max = 4095, CERT(key), .check = conf_check_printable,
+	.help = "PEM file: its private key, not encrypted."},
+{"tls.minimum_version", CONF_CHOICE, STREAMS, .min = CONF_TLS_1_2, TOP(tls.minimum_version), .choices = tls_versions, .default_json = "\"1.2\"",
+	.help = "The oldest version of TLS that clients may speak."},
+{"tls.ciphers", CONF_STRING, STREAMS, .min = 1, .max = 4095, TOP(tls.ciphers), .check = conf_check_printable, .default_note = "those of OpenSSL",
+	.help = "Ciphers of TLS 1.2, as openssl-ciphers(1) writes them."},
+{"tls.cipher_suites", CONF_STRING, STREAMS, .min = 1, .max = 4095, TOP(tls.cipher_suites), .check = conf_check_printable, .default_note = "those of OpenSSL",
+	.help = "Cipher suites of TLS 1.3, separated by colons."},
+{"tls.client_ca", CONF_STRING, STREAMS, .min = 1, .max = 4095, TOP(tls.client_ca), .check = conf_check_printable, .default_note = "clients need no certificate",
+	.help = "PEM file of authorities. With it every TLS client must show a certificate that one of them signed."},
 
-{"streams", CONF_OBJECT, .default_json = "{}", .help = "The processes that terminate TCP, TLS and DTLS."},
+{"streams", CONF_OBJECT, .default_json = "{}", .help = "The processes that terminate TCP, TLS and DTLS. Limits are of each process."},
 {"streams.processes", CONF_INTEGER, RESTART_CONTROL, .min = 0, .max = 64, TOP(streams.processes), .default_json = "1",
 	.help = "How many turnpike-control starts; 0: something else starts them."},
+{"streams.connections", CONF_INTEGER, STREAMS, .min = 1, .max = 1048576, TOP(streams.connections), .default_json = "65536",
+	.help = "Clients at a time; more are closed as they come. A greater number than at the start needs a restart."},
+{"streams.connections_per_address", CONF_INTEGER, STREAMS, .min = 1, .max = 1048576, TOP(streams.connections_per_address), .default_json = "1024",
+	.help = "Clients at a time from one IPv4 address or IPv6 /64."},
+{"streams.handshake_s", CONF_INTEGER, STREAMS, .min = 1, .max = 3600, TOP(streams.handshake_s), .default_json = "10", .unit = "seconds",
+	.help = "How long a TLS handshake may take."},
+{"streams.first_request_s", CONF_INTEGER, STREAMS, .min = 1, .max = 3600, TOP(streams.first_request_s), .default_json = "30", .unit = "seconds",
+	.help = "How long a client may say nothing before its first message is complete."},
+{"streams.message_s", CONF_INTEGER, STREAMS, .min = 1, .max = 3600, TOP(streams.message_s), .default_json = "30", .unit = "seconds",
+	.help = "How long a message may take from its first byte to its last."},
+{"streams.buffer_bytes", CONF_INTEGER, STREAMS, .min = 2048, .max = 16777216, TOP(streams.buffer_bytes), .default_json = "65536", .unit = "bytes",
+	.help = "Media kept for a client that does not read fast enough; what is oldest is dropped first. Answers of control are kept apart from it: a client that leaves as many of them is closed."},
+{"streams.buffer_ms", CONF_INTEGER, STREAMS, .min = 1, .max = 60000, TOP(streams.buffer_ms), .default_json = "200", .unit = "milliseconds",
+	.help = "How old such media may become."},
 
 {"auth", CONF_OBJECT, .default_json = "{}", .help = "Who may use the relay."},
 {"auth.users", CONF_LIST, LIVE, .max = CONF_MAX_USERS, HEAP(auth.users, auth.n_users), .default_json = "[]",
@@ -347,6 +381,8 @@ const char *conf_schema_change(enum conf_change change)
 		return "needs a restart of turnpike-dataplane";
 	case CONF_CHANGE_RESTART_BOTH:
 		return "needs a restart of both daemons";
+	case CONF_CHANGE_STREAMS:
+		return "is read again by turnpike-stream on SIGHUP";
 	}
 	return NULL;
 }

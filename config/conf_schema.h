@@ -34,6 +34,7 @@ enum conf_change {
 	CONF_CHANGE_RESTART_CONTROL,   // read when turnpike-control starts
 	CONF_CHANGE_RESTART_DATAPLANE, // read when turnpike-dataplane starts
 	CONF_CHANGE_RESTART_BOTH,
+	CONF_CHANGE_STREAMS, // read by turnpike-stream alone, when it starts and on SIGHUP
 };
 
 struct conf_option {

@@ -17,6 +17,8 @@ const char *ctl_reload_restart(const struct conf_option *option)
 		return "turnpike-control";
 	case CONF_CHANGE_RESTART_DATAPLANE:
 		return "turnpike-dataplane";
+	case CONF_CHANGE_STREAMS:
+		return "turnpike-stream";
 	case CONF_CHANGE_RESTART_BOTH:
 		return "both daemons";
 	default:

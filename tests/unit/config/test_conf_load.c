@@ -144,6 +144,10 @@ static void all_else_has_defaults(void **state)
 	assert_int_equal(c->relay.port_max, 65535);
 	assert_null(c->tls.certificate);
 	assert_int_equal(c->streams.processes, 1);
+	assert_int_equal(c->streams.connections, 65536);
+	assert_int_equal(c->streams.buffer_bytes, 65536);
+	assert_int_equal(c->streams.buffer_ms, 200);
+	assert_int_equal(c->tls.minimum_version, CONF_TLS_1_2);
 	assert_int_equal(c->auth.n_users + c->auth.n_rest_secrets, 0);
 	assert_null(c->auth.oauth.server_name);
 	assert_int_equal(c->auth.nonce_lifetime_s, 600);
@@ -889,6 +893,33 @@ static void tls_files_are_looked_for_beside_the_document(void **state)
 	conf_free(conf);
 }
 
+static const char with_more[] =
+	"{\"realm\":\"r\",\"ports\":[{\"name\":\"p\",\"interface\":\"eth0\"}],\"workers\":{"
+	"\"cores\":[0]},"
+	"\"listeners\":[{\"address\":\"192.0.2.1\",\"port\":5349,\"transports\":[\"tls\"]}],"
+	"\"relay\":{\"addresses\":[{\"address\":\"192.0.2.1\"}]},"
+	"\"tls\":{\"certificate\":\"a.pem\",\"key\":\"a.key\",\"client_ca\":\"ca.pem\","
+	"\"additional\":[{\"certificate\":\"b.pem\",\"key\":\"b.key\"}]}}";
+
+static void more_certificates_are_looked_for_there_too(void **state)
+{
+	static const char *const missing[][2] = {{"tls.additional[0].certificate", "b.pem"},
+		{"tls.additional[0].key", "b.key"}, {"tls.client_ca", "ca.pem"}};
+	struct files *f = *state;
+	char expected[1024];
+	size_t n = 0;
+
+	write_file(f, "c.json", with_more);
+	write_file(f, "a.pem", "c");
+	write_file(f, "a.key", "k");
+	for (int i = 0; i < 3; i++)
+		n += (size_t)snprintf(expected + n, sizeof(expected) - n,
+			"%s%s%s%s: %s/%s cannot be read: No such file or directory", i ? "\n" : "",
+			i ? f->config : "", i ? ": " : "", missing[i][0], f->directory,
+			missing[i][1]);
+	file_gives(f->config, -EINVAL, expected);
+}
+
 static void tls_files_are_not_needed_without_a_listener(void **state)
 {
 	struct files *f = *state;
@@ -984,6 +1015,7 @@ int main(void)
 		FILES(unreadable_files_say_why),
 		FILES(largest_file_is_read_whole),
 		FILES(tls_files_are_looked_for_beside_the_document),
+		FILES(more_certificates_are_looked_for_there_too),
 		FILES(tls_files_are_not_needed_without_a_listener),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
