@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Filters of system calls: what a daemon may still ask of the kernel once it works. One list of
-// what is allowed for each daemon (filter_dataplane.c, filter_control.c) beside what both need
-// (filter_shared.c); all else ends the process.
+// what is allowed for each daemon (filter_dataplane.c, filter_control.c, filter_stream.c) beside
+// what all need (filter_shared.c); all else ends the process.
 #pragma once
 
 #include <stdbool.h>
@@ -34,6 +34,7 @@ enum tp_filter_mode {
 struct tp_filter_part tp_filter_shared(void);
 struct tp_filter tp_filter_dataplane(void);
 struct tp_filter tp_filter_control(void);
+struct tp_filter tp_filter_stream(void);
 
 // Loads the filter for every thread of the process, for good. Needs NO_NEW_PRIVS
 // (tp_privilege_drop). A build with sanitizers loads none and says so. 0 or -errno, logged.

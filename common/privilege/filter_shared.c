@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What both daemons ask of the kernel at work and while they stop.
+// What all daemons ask of the kernel at work and while they stop.
 #include <sys/socket.h>
 
 #include "common/privilege/filter_rules.h"

@@ -48,10 +48,12 @@ static void no_call_twice(const struct tp_filter *f)
 
 static void test_no_call_stands_twice(void **state)
 {
-	const struct tp_filter dataplane = tp_filter_dataplane(), control = tp_filter_control();
+	const struct tp_filter dataplane = tp_filter_dataplane(), control = tp_filter_control(),
+			       stream = tp_filter_stream();
 
 	no_call_twice(&dataplane);
 	no_call_twice(&control);
+	no_call_twice(&stream);
 }
 
 static bool allows(const struct tp_filter *f, int call)
