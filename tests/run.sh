@@ -133,6 +133,7 @@ if [ "$netns" = yes ] || [ "$sanitize" = yes ]; then
 fi
 
 if [ "$netns" = yes ]; then
+	check "turnpike-stream alone" tests/stream/run.py build/control/turnpike-stream
 	step "namespace tests"
 	count tests/netns/run.py "${long[@]}" "${patterns[@]}"
 fi

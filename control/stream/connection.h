@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One client: its socket, what came of a message, what waits to be sent. All functions are of the
+// loop's thread. A connection that ended stays a valid, empty place until the end of the turn, and
+// on until control was told of its end.
+#pragma once
+
+#include <openssl/types.h>
+
+#include "common/abi/stream.h"
+#include "control/stream/frame.h"
+#include "control/stream/list.h"
+#include "control/stream/queue.h"
+
+struct stream;
+
+enum stream_state {
+	STREAM_SNIFFS,   // nothing came yet
+	STREAM_SHAKES,   // TLS handshake
+	STREAM_IS_OPEN,  // control knows of it, or will
+	STREAM_FINISHES, // closed when all is sent
+	STREAM_LINGERS,  // all is sent; what still comes is not read
+	STREAM_IS_GONE,
+};
+
+// Requests that control did not take yet.
+struct stream_pending {
+	struct stream_request *head, *tail;
+	uint32_t count, bytes;
+};
+
+struct stream_connection {
+	uint32_t number;
+	int fd;
+	SSL *ssl; // NULL: plain TCP
+	struct tp_addr client;
+	uint8_t listener;
+	uint8_t state;     // enum stream_state
+	uint8_t transport; // enum tp_stream_transport, from open on
+	bool heard;        // a first message was complete
+	bool told;         // control knows it
+	bool opened_due, closed_due, counters_due;
+	bool blocked;    // the socket takes no more
+	uint32_t events; // that epoll watches
+
+	struct stream_assembly in;
+	uint8_t *stash; // input behind a message that had to wait
+	uint32_t stash_length;
+	struct stream_queue out;
+	uint8_t *record; // of TLS, half sent: OpenSSL wants to see the same again
+	uint32_t record_length;
+	struct stream_pending requests;
+
+	uint64_t since_ns;        // of the deadline that it is under
+	struct stream_link timer; // in one of stream.timers
+	struct stream_link dirty, again, waiting, talk, gone;
+};
+
+// A new client. Takes the descriptor.
+void stream_connection_accept(
+	struct stream *s, int fd, uint8_t listener, const struct tp_addr *client);
+// What epoll said of it.
+void stream_connection_event(struct stream *s, struct stream_connection *c, uint32_t events);
+// Goes on reading one that had to wait, or that had more than its share.
+void stream_connection_read(struct stream *s, struct stream_connection *c);
+
+// Queues one message; it leaves at the end of the turn.
+void stream_connection_send(struct stream *s, struct stream_connection *c, const void *bytes,
+	size_t length, bool media);
+// Sends what is queued, as much as the socket takes.
+void stream_connection_flush(struct stream *s, struct stream_connection *c);
+
+// Closes it once all that is queued is sent.
+void stream_connection_finish(struct stream *s, struct stream_connection *c);
+// Closes it now.
+void stream_connection_end(struct stream *s, struct stream_connection *c);
+
+// Ends those whose time is up. Returns when to look again, UINT64_MAX: never.
+uint64_t stream_connections_expire(struct stream *s);

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the parts of connection.c share.
+#pragma once
+
+#include "control/stream/connection.h"
+#include "control/stream/stream.h"
+
+// ---- connection.c
+
+// Begins a deadline, in the place of the one before.
+void stream_connection_time(struct stream *s, struct stream_connection *c, enum stream_timer timer);
+// Has epoll watch what it waits for now.
+void stream_connection_watch(struct stream *s, struct stream_connection *c);
+// Ends it, counted, and said at debug.
+void stream_connection_end_for(struct stream *s, struct stream_connection *c,
+	enum stream_counter counter, const char *why);
+
+// ---- connection_open.c
+
+// Looks at the first byte.
+void stream_connection_sniff(struct stream *s, struct stream_connection *c);
+void stream_connection_shake(struct stream *s, struct stream_connection *c);
+// Ends it by what OpenSSL says.
+void stream_connection_tls_failed(struct stream *s, struct stream_connection *c);
+
+// ---- connection_read.c
+
+// Throws away what still comes; ends it with the client's end.
+void stream_connection_linger(struct stream *s, struct stream_connection *c);

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The listeners' sockets. Several processes have one each on the same address: SO_REUSEPORT.
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "control/stream/stream.h"
+
+#define BACKLOG      4096
+#define ACCEPT_BATCH 64
+#define UNSENT_BYTES 32768 // in the kernel; more would be media that nobody can drop any more
+#define KEEP_IDLE_S  60
+#define KEEP_EVERY_S 15
+#define KEEP_TIMES   4
+
+static void set(int fd, int level, int option, int value)
+{
+	setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+// What accepted sockets inherit is set once, here.
+static int open_listener(struct stream *s, uint32_t i)
+{
+	struct stream_listener *l = &s->listeners[i];
+	struct sockaddr_storage sa;
+	socklen_t length = (socklen_t)tp_addr_to_sockaddr(&l->address, &sa);
+
+	l->fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (l->fd < 0)
+		return -errno;
+	set(l->fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	set(l->fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	set(l->fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set(l->fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set(l->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES);
+	set(l->fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S);
+	set(l->fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_EVERY_S);
+	set(l->fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_TIMES);
+	if (sa.ss_family == AF_INET6)
+		set(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	if (bind(l->fd, (struct sockaddr *)&sa, length) < 0 || listen(l->fd, BACKLOG) < 0)
+		return -errno;
+	return stream_watch(s, l->fd, EPOLLIN, STREAM_EVENT_LISTENER, i);
+}
+
+int stream_listen(struct stream *s)
+{
+	const uint32_t ours = CONF_TRANSPORT_TCP | CONF_TRANSPORT_TLS;
+	char text[TP_ADDR_STRLEN];
+
+	for (size_t i = 0; i < s->conf->n_listeners; i++) {
+		const struct conf_listener *of = &s->conf->listeners[i];
+		struct stream_listener *l = &s->listeners[s->n_listeners];
+
+		if (!(of->transports & ours))
+			continue;
+		*l = (struct stream_listener){.fd = -1,
+			.address = {.ip = of->address, .port = of->port},
+			.transports = of->transports & ours};
+		int rc = open_listener(s, (uint32_t)s->n_listeners++);
+		if (rc < 0) {
+			tp_error("cannot listen on %s: %s", tp_addr_format(&l->address, text),
+				strerror(-rc));
+			return rc;
+		}
+		tp_info("listening on %s (%s)", tp_addr_format(&l->address, text),
+			l->transports == ours                 ? "tcp, tls"
+			: l->transports == CONF_TRANSPORT_TCP ? "tcp"
+							      : "tls");
+	}
+	if (s->n_listeners == 0) {
+		tp_error("no listener has the transport tcp or tls: nothing to do");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+// Out of descriptors: a client that cannot be taken would stay in front of all others, and wake us
+// without end.
+static void turn_away(struct stream *s, int listener_fd)
+{
+	int fd;
+
+	if (s->spare_fd < 0)
+		return;
+	close(s->spare_fd);
+	fd = accept4(listener_fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	stream_count(s, STREAM_COUNT_refused_memory, 1);
+}
+
+static void take(struct stream *s, uint32_t i, int fd, const struct tp_addr *client)
+{
+	if (s->table.used >= s->conf->streams.connections)
+		stream_count(s, STREAM_COUNT_refused_total, 1);
+	else if (!stream_limit_take(
+			 &s->limit, &client->ip, s->conf->streams.connections_per_address))
+		stream_count(s, STREAM_COUNT_refused_address, 1);
+	else {
+		stream_connection_accept(s, fd, (uint8_t)i, client);
+		return;
+	}
+	close(fd);
+}
+
+void stream_accept(struct stream *s, uint32_t i)
+{
+	for (int n = 0; s->listeners[i].fd >= 0 && n < ACCEPT_BATCH; n++) {
+		struct sockaddr_storage sa;
+		socklen_t length = sizeof(sa);
+		struct tp_addr client;
+		int fd = accept4(s->listeners[i].fd, (struct sockaddr *)&sa, &length,
+			SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+			turn_away(s, s->listeners[i].fd);
+		if (fd < 0 && errno == EAGAIN)
+			return;
+		if (fd < 0) // of a client that is gone already, or turned away
+			continue;
+		if (tp_addr_from_sockaddr(&sa, &client) < 0)
+			close(fd);
+		else
+			take(s, i, fd, &client);
+	}
+}
+
+void stream_unlisten(struct stream *s)
+{
+	for (uint32_t i = 0; i < s->n_listeners; i++) {
+		if (s->listeners[i].fd < 0)
+			continue;
+		stream_accept(s, i); // who is in the queue already would be reset
+		close(s->listeners[i].fd);
+		s->listeners[i].fd = -1;
+	}
+}

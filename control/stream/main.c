@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// turnpike-stream: terminates TCP and TLS of clients; their media goes straight to and from the
+// dataplane, their requests to control. It holds no TURN secret.
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "config/conf_main.h"
+#include "control/stream/privileges.h"
+#include "control/stream/stream.h"
+#include "control/stream/tls.h"
+
+static bool speaks_tls(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->n_listeners; i++)
+		if (conf->listeners[i].transports & CONF_TRANSPORT_TLS)
+			return true;
+	return false;
+}
+
+// A certificate that is of no use is a problem of the document.
+static int check_tls(struct conf *conf, FILE *errors)
+{
+	struct stream_tls *tls = NULL;
+	int rc = speaks_tls(conf)
+			 ? stream_tls_create(conf, tp_wall_ns() / TP_NS_PER_S, errors, &tls)
+			 : 0;
+
+	stream_tls_destroy(tls);
+	return rc;
+}
+
+static int explain(const char *what, int rc)
+{
+	if (rc)
+		tp_error("%s: %s", what, strerror(-rc));
+	return rc;
+}
+
+static int watch_signals(struct stream *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return s->signal_fd < 0 ? -errno
+				: stream_watch(s, s->signal_fd, EPOLLIN, STREAM_EVENT_SIGNAL, 0);
+}
+
+static int prepare(struct stream *s)
+{
+	int rc;
+
+	stream_list_init(&s->dirty);
+	stream_list_init(&s->again);
+	stream_list_init(&s->waiting);
+	stream_list_init(&s->talk);
+	stream_list_init(&s->gone);
+	for (int i = 0; i < STREAM_TIMERS; i++)
+		stream_list_init(&s->timers[i]);
+	s->now_ns = tp_now_ns();
+	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	rc = s->epoll_fd < 0 ? -errno : stream_table_init(&s->table, s->conf->streams.connections);
+	if (rc == 0)
+		rc = stream_limit_init(&s->limit, s->conf->streams.connections);
+	if (rc == 0)
+		rc = watch_signals(s);
+	return explain("event loop", rc);
+}
+
+static int start(struct stream *s)
+{
+	int rc = stream_privileges_drop(s->conf);
+
+	// Keys are read as the user that has to read them again.
+	if (rc == 0 && speaks_tls(s->conf))
+		rc = explain("certificates",
+			stream_tls_create(s->conf, tp_wall_ns() / TP_NS_PER_S, stderr, &s->tls));
+	if (rc == 0)
+		rc = prepare(s);
+	if (rc == 0)
+		rc = stream_listen(s);
+	if (rc == 0)
+		rc = stream_privileges_filter(s->conf);
+	return rc == 0 ? stream_peers_open(s) : rc;
+}
+
+static void end(struct stream *s)
+{
+	stream_peers_close(s);
+	for (uint32_t i = 0; i < s->table.capacity; i++) {
+		struct stream_connection *c = s->table.at[i];
+
+		if (c)
+			stream_connection_end(s, c);
+		free(c);
+	}
+	for (size_t i = 0; i < s->n_listeners; i++)
+		if (s->listeners[i].fd >= 0)
+			close(s->listeners[i].fd);
+	stream_table_fini(&s->table);
+	stream_limit_fini(&s->limit);
+	stream_tls_destroy(s->tls);
+}
+
+int main(int argc, char *argv[])
+{
+	const struct conf_main program = {.program = "turnpike-stream",
+		.summary = "TCP and TLS clients of the relay",
+		.out = stdout,
+		.errors = stderr,
+		.prepare = check_tls};
+	struct stream *s = calloc(1, sizeof(*s));
+	int rc;
+
+	if (!s)
+		return EXIT_FAILURE;
+	rc = conf_main(&program, argc, argv, &s->conf);
+	if (rc != CONF_MAIN_RUN) {
+		free(s);
+		return rc;
+	}
+	tp_log_init("turnpike-stream", (enum tp_log_level)s->conf->log_level);
+	signal(SIGPIPE, SIG_IGN);
+	conf_forget_credentials(s->conf);
+	s->signal_fd = s->inotify_fd = -1;
+	for (int i = 0; i < STREAM_PEERS; i++)
+		s->peers[i].fd = -1;
+	rc = start(s);
+	if (rc == 0)
+		rc = stream_loop_run(s);
+	end(s);
+	conf_free(s->conf);
+	free(s);
+	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
+}

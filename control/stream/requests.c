@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What clients ask of control and what it answers. While control is away, or does not keep up,
+// requests wait at their connections.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "common/base/log.h"
+#include "control/stream/stream.h"
+
+#define PENDING_MESSAGES 16 // of one connection
+#define PENDING_BYTES    16384
+#define PENDING_OF_ALL   16384 // messages: 33 MB at most
+#define RESPONSES_BUDGET 512
+
+struct stream_request {
+	struct stream_request *next;
+	uint64_t received_ns;
+	uint32_t length;
+	uint8_t bytes[];
+};
+
+// ---- requests that wait
+
+static void drop_oldest(struct stream *s, struct stream_connection *c)
+{
+	struct stream_request *r = c->requests.head;
+
+	c->requests.head = r->next;
+	if (!r->next)
+		c->requests.tail = NULL;
+	c->requests.count--;
+	c->requests.bytes -= r->length;
+	s->pending_total--;
+	free(r);
+}
+
+void stream_pending_free(struct stream *s, struct stream_connection *c)
+{
+	while (c->requests.head)
+		drop_oldest(s, c);
+}
+
+static bool is_full(const struct stream_connection *c, size_t length)
+{
+	return c->requests.count >= PENDING_MESSAGES || c->requests.bytes + length > PENDING_BYTES;
+}
+
+static struct stream_request *new_request(
+	struct stream *s, const uint8_t *bytes, size_t length, uint64_t received_ns)
+{
+	struct stream_request *r =
+		s->pending_total < PENDING_OF_ALL ? malloc(sizeof(*r) + length) : NULL;
+
+	if (!r)
+		return NULL;
+	*r = (struct stream_request){.received_ns = received_ns, .length = (uint32_t)length};
+	memcpy(r->bytes, bytes, length);
+	return r;
+}
+
+static void counted_in(struct stream *s, struct stream_connection *c, uint32_t length)
+{
+	c->requests.count++;
+	c->requests.bytes += length;
+	s->pending_total++;
+	stream_list_add(&s->talk, &c->talk);
+}
+
+static void append(struct stream *s, struct stream_connection *c, struct stream_request *r)
+{
+	if (c->requests.tail)
+		c->requests.tail->next = r;
+	else
+		c->requests.head = r;
+	c->requests.tail = r;
+	counted_in(s, c, r->length);
+}
+
+static void prepend(struct stream *s, struct stream_connection *c, struct stream_request *r)
+{
+	r->next = c->requests.head;
+	c->requests.head = r;
+	if (!c->requests.tail)
+		c->requests.tail = r;
+	counted_in(s, c, r->length);
+}
+
+int stream_request(
+	struct stream *s, struct stream_connection *c, const uint8_t *bytes, size_t length)
+{
+	struct stream_request *r;
+
+	if (length > TP_STREAM_NOTE_PAYLOAD)
+		return -EMSGSIZE;
+	if (is_full(c, length) && s->has_control) {
+		stream_requests_flush(s);
+		if (is_full(c, length))
+			return -EAGAIN;
+	}
+	while (c->requests.head && (is_full(c, length) || s->pending_total >= PENDING_OF_ALL)) {
+		stream_count(s, STREAM_COUNT_requests_dropped, 1);
+		drop_oldest(s, c);
+	}
+	stream_count(s, STREAM_COUNT_requests, 1);
+	r = new_request(s, bytes, length, s->now_ns);
+	if (r)
+		append(s, c, r);
+	else
+		stream_count(s, STREAM_COUNT_requests_dropped, 1);
+	return 0;
+}
+
+// ---- to control
+
+static bool put(struct stream *s, const struct stream_connection *c, uint16_t kind,
+	const void *payload, uint16_t length)
+{
+	const struct tp_stream_note head = {
+		.kind = kind, .length = length, .connection = c->number};
+
+	return stream_note_put(&s->control.request, &head, payload);
+}
+
+static bool put_opened(struct stream *s, struct stream_connection *c)
+{
+	const struct tp_stream_opened opened = {.client = c->client,
+		.listener = s->listeners[c->listener].address,
+		.transport = c->transport};
+
+	if (!put(s, c, TP_STREAM_OPENED, &opened, sizeof(opened)))
+		return false;
+	c->opened_due = false;
+	c->told = true;
+	return true;
+}
+
+static bool put_requests(struct stream *s, struct stream_connection *c)
+{
+	struct stream_request *r;
+
+	while ((r = c->requests.head)) {
+		const struct tp_stream_note head = {.kind = TP_STREAM_REQUEST,
+			.length = (uint16_t)r->length,
+			.connection = c->number,
+			.received_ns = r->received_ns};
+		if (!stream_note_put(&s->control.request, &head, r->bytes))
+			return false;
+		drop_oldest(s, c);
+	}
+	return true;
+}
+
+static bool put_counters(struct stream *s, struct stream_connection *c)
+{
+	const struct tp_stream_counters counters = {.dropped_packets = c->out.dropped_packets,
+		.dropped_bytes = c->out.dropped_bytes,
+		.queued_bytes = (uint64_t)c->out.media_bytes + c->out.answer_bytes - c->out.sent +
+				c->record_length};
+
+	if (!put(s, c, TP_STREAM_COUNTERS, &counters, sizeof(counters)))
+		return false;
+	c->counters_due = false;
+	return true;
+}
+
+static bool put_closed(struct stream *s, struct stream_connection *c)
+{
+	if (!put(s, c, TP_STREAM_CLOSED, NULL, 0))
+		return false;
+	c->closed_due = c->told = false;
+	stream_list_add(&s->gone, &c->gone);
+	return true;
+}
+
+// In the order in which it happened. False: no room for all of it.
+static bool talk(struct stream *s, struct stream_connection *c)
+{
+	if (c->opened_due && !put_opened(s, c))
+		return false;
+	if (!put_requests(s, c))
+		return false;
+	if (c->counters_due && !put_counters(s, c))
+		return false;
+	return !c->closed_due || put_closed(s, c);
+}
+
+// A control that is new learns first what there is. True when it knows.
+static bool greet(struct stream *s)
+{
+	static const struct stream_connection none;
+
+	for (; s->greeted < s->table.capacity; s->greeted++) {
+		struct stream_connection *c = s->table.at[s->greeted];
+
+		if (c && c->opened_due && !put_opened(s, c))
+			return false;
+	}
+	if (!put(s, &none, TP_STREAM_READY, NULL, 0))
+		return false;
+	s->greets = false;
+	return true;
+}
+
+void stream_requests_flush(struct stream *s)
+{
+	struct stream_link *link;
+
+	if (!s->has_control)
+		return;
+	if (!s->greets || greet(s)) {
+		while ((link = stream_list_first(&s->talk))) {
+			if (!talk(s, STREAM_OF(link, struct stream_connection, talk)))
+				break;
+			stream_list_remove(link);
+		}
+	}
+	tp_ring_flush(&s->control.request);
+}
+
+void stream_control_attached(struct stream *s, struct stream_requests_rings *rings)
+{
+	s->control = *rings;
+	s->has_control = s->greets = true;
+	s->greeted = 0;
+	for (uint32_t i = 0; i < s->table.capacity; i++) {
+		struct stream_connection *c = s->table.at[i];
+
+		if (c && c->transport && c->state != STREAM_IS_GONE)
+			c->opened_due = true;
+	}
+	if (stream_watch(s, s->control.response.event_fd, EPOLLIN, STREAM_EVENT_RESPONSE, 0) < 0)
+		tp_error("control's ring cannot be watched");
+}
+
+// What control did not take is asked again of the next one: nobody repeats a request over TCP.
+static void take_back(struct stream *s)
+{
+	struct tp_ring *ring = &s->control.request;
+	struct stream_note note;
+
+	tp_ring_update_tail(ring);
+	while (ring->own != ring->other) {
+		ring->own--;
+		memcpy(&note, tp_ring_slot(ring), sizeof(note));
+		struct stream_connection *c = stream_table_find(&s->table, note.connection);
+		if (note.kind != TP_STREAM_REQUEST || !c || c->state != STREAM_IS_OPEN ||
+			note.length > sizeof(note.payload))
+			continue;
+		struct stream_request *r =
+			is_full(c, note.length)
+				? NULL
+				: new_request(s, note.payload, note.length, note.received_ns);
+		if (r)
+			prepend(s, c, r);
+		else
+			stream_count(s, STREAM_COUNT_requests_dropped, 1);
+	}
+}
+
+void stream_control_detached(struct stream *s)
+{
+	s->has_control = false;
+	take_back(s);
+	for (uint32_t i = 0; i < s->table.capacity; i++) {
+		struct stream_connection *c = s->table.at[i];
+
+		if (!c)
+			continue;
+		c->told = c->counters_due = c->opened_due = false;
+		// Nobody is left to tell.
+		if (c->closed_due) {
+			c->closed_due = false;
+			stream_list_add(&s->gone, &c->gone);
+		}
+	}
+	stream_requests_rings_close(&s->control);
+}
+
+// ---- from control
+
+static void answer(struct stream *s, const struct stream_note *note)
+{
+	struct stream_connection *c = stream_table_find(&s->table, note->connection);
+
+	if (!c || c->state != STREAM_IS_OPEN) {
+		stream_count(s, STREAM_COUNT_responses_gone, 1);
+		return;
+	}
+	switch (note->kind) {
+	case TP_STREAM_RESPONSE:
+		stream_count(s, STREAM_COUNT_responses, 1);
+		stream_connection_send(s, c, note->payload, note->length, false);
+		break;
+	case TP_STREAM_CLOSE:
+		stream_connection_finish(s, c);
+		break;
+	case TP_STREAM_ASK:
+		c->counters_due = true;
+		stream_list_add(&s->talk, &c->talk);
+		break;
+	}
+}
+
+bool stream_responses(struct stream *s)
+{
+	struct stream_note note;
+
+	for (int n = 0; s->has_control && n < RESPONSES_BUDGET; n++) {
+		switch (stream_note_take(&s->control.response, &note)) {
+		case STREAM_TAKEN_NOTHING:
+			return false;
+		case STREAM_TAKEN_WRONG:
+			stream_count(s, STREAM_COUNT_notes_wrong, 1);
+			break;
+		case STREAM_TAKEN_MESSAGE:
+			if (note.kind == TP_STREAM_DRAIN)
+				stream_drain(s);
+			else if (note.kind == TP_STREAM_RELOAD)
+				stream_reload(s);
+			else
+				answer(s, &note);
+			break;
+		}
+	}
+	return s->has_control;
+}

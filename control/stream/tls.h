@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Certificates, and what a TLS session may be. A session is an SSL of OpenSSL over the client's
+// socket.
+#pragma once
+
+#include <openssl/types.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "config/conf.h"
+
+struct stream_tls;
+
+// Reads all certificates and keys of `conf`. Every problem is printed to `errors` as conf_load
+// does: files that are no PEM, keys of other certificates, certificates that are not valid at
+// `now_s` (seconds since 1970). 0, -EINVAL after at least one problem, -ENOMEM.
+int stream_tls_create(
+	const struct conf *conf, uint64_t now_s, FILE *errors, struct stream_tls **out);
+// Sessions that were made of it live on.
+void stream_tls_destroy(struct stream_tls *tls);
+
+// A session for an accepted socket, which stays the caller's. NULL without memory.
+SSL *stream_tls_session(struct stream_tls *tls, int fd);
+
+// What became of a call of OpenSSL that returned `rc`.
+enum stream_tls_result {
+	STREAM_TLS_DONE,
+	STREAM_TLS_WANT_READ,
+	STREAM_TLS_WANT_WRITE,
+	STREAM_TLS_END,    // the client ended the session
+	STREAM_TLS_FAILED, // stream_tls_why() says what
+};
+enum stream_tls_result stream_tls_result(SSL *ssl, int rc);
+
+// The oldest error of this thread as text; forgets them all.
+const char *stream_tls_why(void);

@@ -1,0 +1,578 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""turnpike-stream alone, between real clients on one side and a dataplane and a control that are
+played here: run.py [-v] BINARY [test ...]. Needs root for a network namespace of its own."""
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import warnings
+
+import fake
+
+ADDRESS, ADDRESS6 = "198.18.0.2", "fd00:198:18::2"
+PLAIN, BOTH, ONLY_TLS = 3478, 3479, 5349
+COOKIE = 0x2112A442
+BINARY = None
+READY = fake.READY
+
+
+def certificate(directory, name, kind="ec"):
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if kind == "ec" else ["-newkey", "rsa:2048"]
+    subprocess.run(["openssl", "req", "-x509", "-nodes", *key, "-days", "2", "-subj", "/CN=" + name, "-addext",
+                    "subjectAltName=DNS:" + name, "-keyout", f"{directory}/{name}.key", "-out", f"{directory}/{name}.pem"],
+                   check=True, stderr=subprocess.DEVNULL)
+    os.chmod(f"{directory}/{name}.key", 0o644)  # the process is another user
+
+
+def channel_data(channel, data):
+    return struct.pack(">HH", channel, len(data)) + data
+
+
+def padded(message):
+    return message + bytes(-len(message) % 4)
+
+
+def stun(kind, body=b"", number=0):
+    return struct.pack(">HHI", kind, len(body), COOKIE) + struct.pack(">12x")[:-2] + struct.pack(">H", number) + body
+
+
+ALLOCATE, SEND, SUCCESS = 0x0003, 0x0016, 0x0103
+
+
+def read_exactly(s, n):
+    data = b""
+    while len(data) < n:
+        more = s.recv(n - len(data))
+        if not more:
+            raise EOFError(data)
+        data += more
+    return data
+
+
+class Stream(unittest.TestCase):
+    options = {}
+    workers, up_slots = 2, 1024
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="turnpike-stream-")
+        self.sockets, self.peers = [], []
+        self.configure()
+        self.log_path = self.directory + "/log"
+
+    def configure(self, tls=None, streams=None, listeners=None):
+        for name in ("one.example", "two.example"):
+            if not os.path.exists(f"{self.directory}/{name}.pem"):
+                certificate(self.directory, name)
+        document = {
+            "realm": "example.org", "run_directory": self.directory + "/run", "log_level": "debug",
+            "ports": [{"name": "wan", "mode": "bench", "vdev": "net_null0"}],
+            "listeners": listeners or [
+                {"address": ADDRESS, "port": PLAIN, "transports": ["udp", "tcp"]},
+                {"address": ADDRESS6, "port": PLAIN, "transports": ["tcp"]},
+                {"address": ADDRESS, "port": BOTH, "transports": ["tcp", "tls"]},
+                {"address": ADDRESS, "port": ONLY_TLS, "transports": ["tls"]}],
+            "relay": {"addresses": [{"address": ADDRESS}]},
+            "tls": {"certificate": "one.example.pem", "key": "one.example.key",
+                    "additional": [{"certificate": "two.example.pem", "key": "two.example.key"}], **(tls or {})},
+            "streams": {**self.options, **(streams or {})}}
+        with open(self.directory + "/t.json", "w") as f:
+            json.dump(document, f)
+
+    def start(self):
+        with open(self.log_path, "w") as log:
+            self.process = subprocess.Popen([BINARY, "-c", self.directory + "/t.json"], stderr=log)
+        self.addCleanup(self.stop)
+
+    def stop(self):
+        for s in self.sockets:
+            s.close()
+        for p in self.peers:
+            p.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+        code = self.process.wait(10)
+        log = self.log()
+        shutil.rmtree(self.directory)
+        self.assertEqual(code, 0, log)
+
+    def log(self):
+        with open(self.log_path) as f:
+            return f.read()
+
+    def until(self, condition):
+        """Waits until it is true; nothing else tells of what is in the log."""
+        deadline = time.monotonic() + 10
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, self.log())
+            time.sleep(0.01)
+
+    def make_run_directory(self):
+        """The process is another user than the one who runs this."""
+        os.makedirs(self.directory + "/run")
+        os.chmod(self.directory, 0o755)
+        os.chmod(self.directory + "/run", 0o777)
+
+    def run_with_peers(self, dataplane=True, control=True):
+        self.make_run_directory()
+        if dataplane:
+            self.dataplane = fake.Dataplane(self.directory + "/run", self.workers, self.up_slots)
+            self.peers.append(self.dataplane)
+        if control:
+            self.control = fake.Control(self.directory + "/run")
+            self.peers.append(self.control)
+        self.start()
+        if dataplane:
+            self.dataplane.attach()
+        if control:
+            self.control.attach()
+            self.control.expect(READY)
+
+    def connect(self, port=PLAIN, address=ADDRESS, **options):
+        s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        for level, option, value in options.get("set", ()):
+            s.setsockopt(level, option, value)
+        s.settimeout(10)
+        for _ in range(200):  # the process may not listen yet
+            try:
+                s.connect((address, port))
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.02)
+        self.sockets.append(s)
+        return s
+
+    def tls(self, port=BOTH, name="one.example", alpn=None, version=None, session=None, context=None, plain=None):
+        if context is None:
+            context = ssl.create_default_context(cafile=f"{self.directory}/{name}.pem")
+            if alpn:
+                context.set_alpn_protocols(alpn)
+            if version:
+                context.minimum_version = context.maximum_version = version
+        s = context.wrap_socket(plain or self.connect(port), server_hostname=name, session=session)
+        self.sockets.append(s)
+        return s
+
+    def counters(self):
+        log = self.log()
+        seen = log.count("turns=")  # the last one
+        self.process.send_signal(signal.SIGUSR1)
+        self.until(lambda: self.log().count("turns=") > seen)
+        log = self.log()
+        values = {}
+        for line in log.splitlines():
+            if "counters:" in line:
+                values.update({k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", line)})
+        return values
+
+    def ended(self, s):
+        try:
+            return s.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def opened(self):
+        """The next client that control hears of: connection, (client, listener, transport)."""
+        connection, payload = self.control.expect(fake.OPENED)
+        client, listener, transport = payload[:24], payload[24:48], payload[48]
+        port = lambda a: struct.unpack("<H", a[20:22])[0]
+        return connection, (port(client), port(listener), transport)
+
+
+class Basics(Stream):
+    def echo(self, s):
+        """One request, one ChannelData in each direction. Returns the connection's number."""
+        s.sendall(stun(ALLOCATE, number=7))
+        connection, facts = self.opened()
+        self.assertEqual(facts[0], s.getsockname()[1])
+        number, request = self.control.expect(fake.NOTE_REQUEST)
+        self.assertEqual((number, request), (connection, stun(ALLOCATE, number=7)))
+        self.control.tell(fake.NOTE_RESPONSE, connection, stun(SUCCESS, number=7))
+        self.assertEqual(read_exactly(s, 20), stun(SUCCESS, number=7))
+        worker = connection % self.workers
+        s.sendall(padded(channel_data(0x4001, b"hello")))
+        self.assertEqual(self.dataplane.messages(worker), [(connection, channel_data(0x4001, b"hello"))])
+        self.dataplane.down(worker, connection, channel_data(0x4001, b"world!!"))
+        self.assertEqual(read_exactly(s, 12), padded(channel_data(0x4001, b"world!!")))
+        return connection, facts
+
+    def test_plain(self):
+        self.run_with_peers()
+        for address in (ADDRESS, ADDRESS6):
+            _, facts = self.echo(self.connect(PLAIN, address))
+            self.assertEqual(facts[1:], (PLAIN, 1))
+
+    def test_tls_and_plain_on_one_port(self):
+        self.run_with_peers()
+        self.assertEqual(self.echo(self.tls(BOTH))[1][1:], (BOTH, 2))
+        self.assertEqual(self.echo(self.connect(BOTH))[1][1:], (BOTH, 1))
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            s = self.tls(ONLY_TLS, version=version)
+            self.assertEqual(s.version(), {ssl.TLSVersion.TLSv1_2: "TLSv1.2", ssl.TLSVersion.TLSv1_3: "TLSv1.3"}[version])
+            self.echo(s)
+
+    def test_messages_byte_by_byte_and_all_at_once(self):
+        self.run_with_peers(control=True)
+        s = self.connect()
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        first = channel_data(0x4000, b"abc")
+        for byte in padded(first):
+            s.send(bytes([byte]))
+        connection, _ = self.opened()
+        worker = connection % self.workers
+        self.assertEqual(self.dataplane.messages(worker), [(connection, first)])
+        sent = [channel_data(0x4000 + n, bytes([n]) * n) for n in range(200)] + [stun(SEND, bytes(8))]
+        s.sendall(b"".join(map(padded, sent)))
+        got = []
+        while len(got) < len(sent):
+            got += self.dataplane.messages(worker)
+        self.assertEqual([m for _, m in got], sent)
+
+    def test_long_messages(self):
+        self.run_with_peers()
+        s = self.tls()
+        up = channel_data(0x4000, os.urandom(65535))
+        s.sendall(padded(up))
+        connection, _ = self.opened()
+        worker, got = connection % self.workers, b""
+        while len(got) < len(up):
+            got += b"".join(m for _, m in self.dataplane.messages(worker))
+        self.assertEqual(got, up)
+        down = channel_data(0x4000, os.urandom(30001))
+        self.dataplane.down(worker, connection, down)
+        self.assertEqual(read_exactly(s, len(padded(down))), padded(down))
+
+    def test_close_of_either_side(self):
+        self.run_with_peers()
+        s = self.connect()
+        connection, _ = self.echo(s)
+        s.close()
+        self.assertEqual(self.control.expect(fake.CLOSED)[0], connection)
+        s = self.tls()
+        connection, _ = self.echo(s)
+        self.control.tell(fake.NOTE_RESPONSE, connection, stun(SUCCESS))
+        self.control.tell(fake.CLOSE, connection)
+        self.assertEqual(read_exactly(s, 20), stun(SUCCESS))
+        self.assertEqual(s.recv(1), b"")
+        s.close()
+        self.assertEqual(self.control.expect(fake.CLOSED)[0], connection)
+
+    def test_what_is_no_message_closes(self):
+        self.run_with_peers()
+        for bad in (b"\x80abc", b"\x00\x01\x00\x03" + bytes(20), b"\x00\x01\x00\x00\xde\xad\xbe\xef" + bytes(12)):
+            s = self.connect()
+            s.sendall(bad)
+            self.assertTrue(self.ended(s))
+        s = self.connect()
+        s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = b""
+        while more := s.recv(4096):
+            answer += more
+        self.assertTrue(answer.startswith(b"HTTP/1.1 400 Bad Request\r\n") and answer.endswith(b"\r\n\r\n"), answer)
+        s = self.connect(ONLY_TLS)
+        s.sendall(stun(ALLOCATE))
+        self.assertTrue(self.ended(s))
+        values = self.counters()
+        self.assertEqual((values["protocol_errors"], values["http"], values["plain_refused"]), (3, 1, 1))
+        self.assertIn("speaks no TLS", self.log())
+
+    def test_signal_and_drain(self):
+        self.run_with_peers()
+        s = self.connect()
+        self.echo(s)
+        self.control.tell(fake.DRAIN)
+        self.assertEqual(self.dataplane.socket.recv(4096)[8:10], struct.pack("<H", fake.STREAM_STATE))
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection((ADDRESS, PLAIN))
+        s.close()
+        self.assertEqual(self.process.wait(10), 0)
+
+
+class Tls(Stream):
+    def test_names_protocols_and_tickets(self):
+        self.run_with_peers()
+        for name in ("one.example", "two.example"):  # the client verifies the certificate by its own file
+            s = self.tls(name=name, alpn=["http/1.1", "stun.turn"])
+            self.assertEqual(s.selected_alpn_protocol(), "stun.turn")
+        self.assertEqual(self.tls(alpn=["stun.nat-discovery"]).selected_alpn_protocol(), "stun.nat-discovery")
+        with self.assertRaises(ssl.SSLError) as e:
+            self.tls(alpn=["http/1.1"])
+        self.assertIn("NO_APPLICATION_PROTOCOL", str(e.exception).upper().replace(" ", "_"))
+        context = ssl.create_default_context(cafile=self.directory + "/one.example.pem")
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        first = self.tls(context=context)
+        again = self.tls(context=context, session=first.session)
+        self.assertTrue(again.session_reused)
+        with self.assertRaises((ssl.SSLError, ConnectionResetError)):
+            context = ssl.create_default_context(cafile=self.directory + "/one.example.pem")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            self.tls(context=context)
+
+    def test_client_certificates_and_minimum_version(self):
+        certificate(self.directory, "client.example")
+        self.configure(tls={"client_ca": "client.example.pem", "minimum_version": "1.3"})
+        self.run_with_peers()
+        context = ssl.create_default_context(cafile=self.directory + "/one.example.pem")
+        context.load_cert_chain(self.directory + "/client.example.pem", self.directory + "/client.example.key")
+        s = self.tls(context=context)
+        s.sendall(stun(ALLOCATE))
+        self.opened()
+        with self.assertRaises((ssl.SSLError, ConnectionResetError)):
+            s = self.tls()
+            s.sendall(stun(ALLOCATE))
+            s.recv(1)
+        with self.assertRaises((ssl.SSLError, ConnectionResetError)):
+            self.tls(version=ssl.TLSVersion.TLSv1_2)
+
+    def test_reload_takes_another_certificate(self):
+        self.run_with_peers()
+        s = self.tls()
+        os.remove(self.directory + "/one.example.pem")
+        os.remove(self.directory + "/one.example.key")
+        self.configure()
+        self.process.send_signal(signal.SIGHUP)
+        self.until(lambda: "read again" in self.log())
+        self.tls()  # verified by the new file
+        s.sendall(stun(ALLOCATE))
+        self.opened()
+
+    def check(self):
+        r = subprocess.run([BINARY, "-c", self.directory + "/t.json"], capture_output=True, text=True, timeout=10)
+        self.assertEqual(r.returncode, 1, r.stderr)
+        return r.stderr
+
+    def test_files_that_are_of_no_use(self):
+        certificate(self.directory, "rsa.example", kind="rsa")
+        self.addCleanup(shutil.rmtree, self.directory)
+        for wrong, expected in (
+                ({"key": "two.example.key"}, r"tls.key: \S+two.example.key is not the key of \S+one.example.pem"),
+                ({"key": "rsa.example.key"}, r"tls.key: \S+rsa.example.key is not the key of \S+one.example.pem"),
+                ({"certificate": "t.json"}, r"tls.certificate: \S+t.json is no certificate in PEM"),
+                ({"key": "missing.key"}, r"tls.key: \S+missing.key cannot be read: No such file"),
+                ({"additional": [{"certificate": "two.example.pem", "key": "one.example.key"}]}, r"tls.additional\[0\].key: \S+ is not the key of"),
+                ({"ciphers": "nonsense"}, "tls.ciphers: \"nonsense\" names no cipher")):
+            self.configure(tls=wrong)
+            self.assertRegex(self.check(), expected)
+
+
+class Away(Stream):
+    def test_control_goes_and_comes_back(self):
+        self.run_with_peers()
+        s = self.connect()
+        s.sendall(stun(ALLOCATE, number=1))
+        connection, _ = self.opened()
+        self.control.expect(fake.NOTE_REQUEST)
+        other = self.tls()
+        second, _ = self.opened()
+        other.sendall(stun(ALLOCATE, number=2))
+        self.control.expect(fake.NOTE_REQUEST)
+        s.sendall(stun(ALLOCATE, number=3))  # not taken by this control: it dies
+        self.until(lambda: self.counters()["requests"] == 3)
+        stream = self.control.stream
+        self.control.close()
+        self.until(lambda: "control is gone" in self.log())
+        s.sendall(stun(ALLOCATE, number=4))
+        worker = connection % self.workers
+        s.sendall(padded(channel_data(0x4000, b"media goes on")))
+        self.assertEqual(self.dataplane.messages(worker), [(connection, channel_data(0x4000, b"media goes on"))])
+        self.control = fake.Control(self.directory + "/run")
+        self.peers.append(self.control)
+        self.control.attach()
+        self.assertEqual(self.control.stream, stream)
+        self.assertEqual({self.opened()[0], self.opened()[0]}, {connection, second})
+        self.control.expect(READY)
+        got = [self.control.expect(fake.NOTE_REQUEST)[1] for _ in range(2)]
+        self.assertEqual(got, [stun(ALLOCATE, number=n) for n in (3, 4)])
+
+    def test_requests_that_wait_are_bounded(self):
+        self.run_with_peers(control=False)
+        s = self.connect()
+        s.sendall(b"".join(stun(ALLOCATE, number=n) for n in range(40)) + padded(channel_data(0x4000, b"x")))
+        self.until(lambda: self.counters()["up"] == 1)
+        self.assertEqual(self.counters()["requests_dropped"], 24)
+        self.control = fake.Control(self.directory + "/run")
+        self.peers.append(self.control)
+        self.control.attach()
+        self.opened()
+        self.control.expect(READY)
+        got = [self.control.expect(fake.NOTE_REQUEST)[1] for _ in range(16)]
+        self.assertEqual(got, [stun(ALLOCATE, number=n) for n in range(24, 40)])
+
+    def test_dataplane_comes_late_goes_and_comes_back(self):
+        self.run_with_peers(dataplane=False)
+        s = self.connect()
+        s.sendall(padded(channel_data(0x4000, b"lost")))
+        connection, _ = self.opened()
+        for n in range(2):
+            self.dataplane = fake.Dataplane(self.directory + "/run")
+            self.dataplane.attach()
+            self.until(lambda: self.log().count("attached to the dataplane") == n + 1)
+            s.sendall(padded(channel_data(0x4000, b"kept")))
+            self.assertEqual(self.dataplane.messages(connection % 2), [(connection, channel_data(0x4000, b"kept"))])
+            self.dataplane.down(connection % 2, connection, channel_data(0x4000, b"back"))
+            self.assertEqual(read_exactly(s, 8), channel_data(0x4000, b"back"))
+            self.dataplane.close()
+        self.assertEqual(self.counters()["up_away"], 1)
+
+    def test_busy_takes_another_number(self):
+        self.make_run_directory()
+        self.dataplane = fake.Dataplane(self.directory + "/run")
+        self.peers.append(self.dataplane)
+        self.start()
+        self.dataplane.hello()
+        first = self.dataplane.stream
+        self.dataplane.refuse(4)
+        self.dataplane.attach()
+        self.assertNotEqual(self.dataplane.stream, first)
+        self.assertNotEqual(self.dataplane.stream, 0)
+
+    def test_memory_without_seals_is_refused(self):
+        self.make_run_directory()
+        self.dataplane = fake.Dataplane(self.directory + "/run")
+        self.peers.append(self.dataplane)
+        self.start()
+        self.dataplane.attach(seal=False)
+        self.until(lambda: "not sealed against shrinking" in self.log())
+        self.dataplane.attach()  # a second later, with seals
+        self.until(lambda: "attached to the dataplane" in self.log())
+
+
+class SlowReader(Stream):
+    def test_drops_only_its_own(self):
+        self.run_with_peers()
+        small = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]
+        slow, quick = self.connect(set=small), self.connect()
+        numbers = []
+        for s in (slow, quick):
+            s.sendall(stun(ALLOCATE))
+            numbers.append(self.opened()[0])
+            self.control.expect(fake.NOTE_REQUEST)
+        for n in range(3000):
+            for connection in numbers:
+                self.dataplane.down(connection % 2, connection, channel_data(0x4000, struct.pack(">I", n) + bytes(996)))
+            read_exactly(quick, 1004)
+        self.control.tell(fake.NOTE_RESPONSE, numbers[0], stun(SUCCESS))
+        self.control.tell(fake.ASK, numbers[0])
+        self.control.tell(fake.ASK, numbers[1])
+        (a, of_slow), (b, of_quick) = (self.control.expect(fake.COUNTERS) for _ in range(2))
+        packets, dropped, queued = struct.unpack("<QQQ", of_slow)
+        self.assertEqual([a, b], numbers)
+        self.assertGreater(packets, 1000)
+        self.assertLessEqual(queued, 65536 + 1004 + 20)
+        self.assertEqual(struct.unpack("<QQQ", of_quick), (0, 0, 0))
+        # What is left comes whole and in order; the answer is among it.
+        slow.settimeout(2)
+        seen, answers = [], 0
+        while not answers:
+            head = read_exactly(slow, 4)
+            if head[0] == 0x40:
+                seen.append(struct.unpack(">I", read_exactly(slow, 1000)[:4])[0])
+            else:
+                self.assertEqual(head + read_exactly(slow, 16), stun(SUCCESS))
+                answers += 1
+        self.assertEqual(seen, sorted(seen))
+
+    def test_the_same_over_tls(self):
+        self.run_with_peers()
+        plain = self.connect(BOTH, set=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)])
+        slow = self.tls(plain=plain)
+        slow.sendall(stun(ALLOCATE))
+        connection, _ = self.opened()
+        self.control.expect(fake.NOTE_REQUEST)
+        for n in range(2000):
+            self.dataplane.down(connection % 2, connection, channel_data(0x4000, struct.pack(">I", n) + bytes(996)))
+            if n % 100 == 99:
+                time.sleep(0.01)
+        self.control.tell(fake.NOTE_RESPONSE, connection, stun(SUCCESS))
+        seen = []
+        while True:
+            head = read_exactly(slow, 4)
+            if head[0] != 0x40:
+                break
+            seen.append(struct.unpack(">I", read_exactly(slow, 1000)[:4])[0])
+        self.assertEqual(head + read_exactly(slow, 16), stun(SUCCESS))
+        self.assertEqual(seen, sorted(seen))
+        self.assertGreater(self.counters()["down_dropped"], 100)
+
+
+class FullRing(Stream):
+    workers, up_slots = 1, 64
+
+    def test_a_full_ring_loses_nothing(self):
+        self.run_with_peers()
+        sockets = [self.connect(), self.tls()]
+        sent = [channel_data(0x4000, struct.pack(">I", n) + bytes(200)) for n in range(500)]
+        numbers = []
+        for s in sockets:
+            s.sendall(stun(ALLOCATE))
+            numbers.append(self.opened()[0])
+            s.sendall(b"".join(map(padded, sent)))
+        got = {n: [] for n in numbers}
+        while sum(map(len, got.values())) < 1000:
+            for connection, message in self.dataplane.messages(0):
+                got[connection].append(message)
+        self.assertEqual(list(got.values()), [sent, sent])
+        self.assertGreater(self.counters()["up_waits"], 0)
+
+
+class Limits(Stream):
+    options = {"connections": 4, "connections_per_address": 3, "handshake_s": 1, "first_request_s": 1, "message_s": 1}
+
+    def test_connections_of_one_address(self):
+        self.run_with_peers()
+        for _ in range(3):
+            self.connect().sendall(stun(ALLOCATE))
+            self.opened()
+            self.control.expect(fake.NOTE_REQUEST)
+        self.assertTrue(self.ended(self.connect()))
+        self.connect(PLAIN, ADDRESS6).sendall(stun(ALLOCATE))  # another address
+        self.opened()
+        self.control.expect(fake.NOTE_REQUEST)
+        self.assertTrue(self.ended(self.connect(PLAIN, ADDRESS6)))
+        values = self.counters()
+        self.assertEqual((values["refused_address"], values["refused_total"]), (1, 1))
+        self.sockets[0].close()
+        self.control.expect(fake.CLOSED)
+        self.connect().sendall(stun(ALLOCATE))
+        self.opened()
+
+    def test_deadlines(self):
+        self.run_with_peers()
+        silent, half, shaking = self.connect(), self.connect(), self.connect(ONLY_TLS)
+        half.sendall(stun(ALLOCATE) + b"\x40\x00\x00\x10ab")
+        shaking.sendall(b"\x16\x03\x01")
+        for s in (silent, half, shaking):
+            self.assertTrue(self.ended(s))
+        values = self.counters()
+        self.assertEqual([values[k] for k in ("late_first", "late_message", "late_handshake")], [1, 1, 1])
+
+    def test_idle_after_the_first_message_stays(self):
+        self.run_with_peers()
+        s = self.connect()
+        s.sendall(stun(ALLOCATE))
+        s.settimeout(1.5)
+        with self.assertRaises(TimeoutError):
+            s.recv(1)
+
+
+if __name__ == "__main__":
+    if os.environ.get("TURNPIKE_STREAM_NAMESPACE") != "1":
+        os.environ["TURNPIKE_STREAM_NAMESPACE"] = "1"
+        os.execvp("unshare", ["unshare", "-n", sys.executable, *sys.argv])
+    for command in (f"addr add {ADDRESS}/32 dev lo", f"addr add {ADDRESS6}/128 dev lo nodad", "link set lo up"):
+        subprocess.run(["ip", *command.split()], check=True)
+    arguments = [a for a in sys.argv[1:] if not a.startswith("-")]
+    BINARY = os.path.abspath(arguments[0])
+    unittest.main(argv=[sys.argv[0]] + [a for a in sys.argv[1:] if a.startswith("-")] + arguments[1:])
