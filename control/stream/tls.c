@@ -179,8 +179,7 @@ static void settle(const struct conf *conf, struct stream_tls *tls, SSL_CTX *con
 					     SSL_OP_CIPHER_SERVER_PREFERENCE |
 					     SSL_OP_IGNORE_UNEXPECTED_EOF);
 	// An idle client costs no buffers. A busy one is read with one call a record, not two.
-	SSL_CTX_set_mode(
-		context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_read_ahead(context, 1);
 	SSL_CTX_set_default_read_buffer_len(context, READ_BUFFER_BYTES);
 	// Tickets carry a session; none is kept here.

@@ -8,6 +8,7 @@ import re
 import struct
 
 HERE = pathlib.Path(__file__).resolve().parent
+TP_STREAM_SLOT_PAYLOAD = 2048 - 80
 save = attr = COOKIE = ID = stun = xor_address = checksum = ethernet = ipv4 = udp = V4 = V6 = classic = None  # of make_seeds.py
 
 
@@ -24,6 +25,7 @@ def make(seeds):
     turn_seeds()
     adopt_seeds()
     conf_seeds()
+    stream_seeds()
 
 
 def dictionary(target, words):
@@ -881,3 +883,57 @@ def conf_seeds():
         words.append('%s"%s":' % (opened, path.split(".")[-1].rstrip("[]")))
     words += ['"software":"x"', '"log_level":"debug"', '"peers":{}', "}", "]}", "}]}", "{", "[", ",", "true", "5", '"198.18.0.3"', '"fd00::1"', '"x"'] + re.findall(r'"[a-z0-9_]+"', " ".join(re.findall(r"static const char \*const .*?;", source, re.S)))
     dictionary("conf", words)
+
+
+def stream_seeds():
+    """Bytes of a client (fuzz_stream_frame.c); attachments and rings of a stream's peers (fuzz_stream_shared.c)."""
+    def channel(number, data, length=None):
+        return struct.pack(">HH", number, len(data) if length is None else length) + data + bytes(-len(data) % 4)
+
+    send = stun(0x0016, attr(0x0012, xor_address(V4[0], 5000)), attr(0x0013, b"data"))
+    mixed = channel(0x4000, b"") + channel(0x4001, b"a") + send + stun(0x0003) + channel(0x4FFF, bytes(range(256)) * 2) + stun(0x0101)
+    for name, data in (("mixed", mixed), ("half", mixed + channel(0x4000, b"abc")[:6]), ("long", channel(0x4000, bytes(5000)) * 2),
+                       ("no-message", channel(0x4000, b"x") + b"\x80"), ("odd-length", stun(0x0001)[:2] + b"\0\3" + stun(0x0001)[4:]),
+                       ("no-cookie", stun(0x0001)[:4] + bytes(16)), ("too-long", stun(0x0001)[:2] + b"\xff\xfc" + stun(0x0001)[4:])):
+        for piece in (0, 2, 0x7F, 0x83):
+            save("stream_frame", "%s-%02x" % (name, piece), bytes([piece]) + data)
+
+    def shared(name, control=0, alter=(), how=0, cut=b"", *script):
+        pieces = b"".join(struct.pack(">HB", at, len(data) - 1) + data for at, data in alter)
+        save("stream_shared", name, bytes([control, len(alter)]) + pieces + bytes([how]) + cut + b"".join(script))
+
+    def slot(index, kind, length, payload, more=0, connection=9):
+        data = struct.pack("<HHHBBI", kind, more, length, 0, 0, connection) + bytes(68) + payload
+        return bytes([0, index, len(data)]) + data
+
+    def note(index, kind, payload, length=None):
+        data = struct.pack("<HHIQ", kind, len(payload) if length is None else length, 9, 0) + payload
+        return bytes([0, index, len(data)]) + data
+
+    def head(n):
+        return b"\3" + struct.pack("<I", n)
+
+    rest = TP_STREAM_SLOT_PAYLOAD
+    shared("media", 0, (), 0, b"", slot(0, 1, 8, channel(0x4000, b"data")), slot(1, 1, 20, stun(0x0017)), head(2))
+    shared("media-long", 0, (), 0, b"", slot(0, 1, rest, struct.pack(">HH", 0x4000, rest), 1), slot(1, 4, 4, b"tail"), head(2))
+    shared("media-no-rest", 0, (), 0, b"", slot(0, 1, rest, struct.pack(">HH", 0x4000, rest), 1), slot(1, 1, 8, channel(0x4000, b"data")), head(2))
+    shared("media-rest-missing", 0, (), 0, b"", slot(0, 1, 4, channel(0x4000, b""), 3), head(1))
+    shared("media-wrong", 0, (), 0, b"", slot(0, 9, 8, b""), slot(1, 1, 8, b"\x80"), slot(2, 1, 2000, b""), slot(3, 4, 8, b""), head(4), head(1000), b"\1" + bytes(4))
+    shared("media-endless", 0, (), 0, b"", *(slot(n, 4 if n else 1, rest, b"\x40\0\xff\xff", 0 if n else 60) for n in range(50)), head(50))
+    shared("control", 1, (), 0, b"", note(0, 32, stun(0x0101)), note(1, 33, b""), note(2, 34, b""), note(3, 35, b""), note(4, 36, b""), note(5, 1, b""), head(6))
+    shared("control-wrong", 1, (), 0, b"", note(0, 32, stun(0x0101)[:19]), note(1, 32, channel(0x4000, bytes(16))), note(2, 33, b"", 2033), note(3, 32, b""), head(4))
+    places = {"media": 40, "control": 32}
+    for control, (name, at) in enumerate(places.items()):
+        u16, u32, u64 = (lambda v: struct.pack("<H", v)), (lambda v: struct.pack("<I", v)), (lambda v: struct.pack("<Q", v))
+        ring = at + 24  # the second one
+        for what, change in (("magic", (0, u32(1))), ("major", (4, u16(9))), ("type", (8, u16(2))), ("length", (12, u32(5))),
+                             ("workers", (20, u16(0))), ("many-workers", (20, u16(17))), ("rings", (22 if not control else 20, u16(7))),
+                             ("memory", (32 if not control else 24, u64(0))), ("more-memory", (32 if not control else 24, u64(1 << 30))),
+                             ("kind", (ring, u16(1))), ("worker", (ring + 2, u16(5))), ("same", (ring, u16(5 if not control else 7))),
+                             ("slots", (ring + 4, u32(3))), ("slot-bytes", (ring + 8, u32(64))), ("event", (ring + 12, u16(0))),
+                             ("outside", (ring + 16, u64(1 << 40))), ("overlap", (ring + 16, u64(64)))):
+            shared("%s-%s" % (name, what), control, (change,))
+        shared(name + "-short", control, (), 4, b"\0\x20")
+        shared(name + "-swapped", control, (), 2)
+        shared(name + "-few-fds", control, (), 0x11)
+        shared(name + "-closed-fd", control, (), 8)
