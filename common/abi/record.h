@@ -78,6 +78,7 @@ enum tp_end_reason {
 	TP_END_OPERATOR = 3,
 	TP_END_DATAPLANE_REFUSED = 4,
 	TP_END_INCONSISTENT = 5, // dropped at adoption
+	TP_END_CLOSED = 6,       // the client's TCP or TLS connection is gone
 };
 
 #define TP_RECORD_NAME_INLINE   60
@@ -139,8 +140,10 @@ struct tp_alloc_record {
 	uint32_t move_listener; // digest of that listener's address and port
 	// Where the move before the last one leads to, until the dataplane has begun the last one:
 	// only it knows which of both was first, that move's end or the last one's beginning.
-	struct tp_record_place before; // all zero when there is none
-	struct tp_stream_client stream; // of a client by TCP, TLS or DTLS; zero: UDP
+	struct tp_record_place before;         // all zero when there is none
+	struct tp_stream_client stream;        // of a client by TCP, TLS or DTLS; zero: UDP
+	struct tp_stream_client move_stream;   // the same of where it is moving to
+	struct tp_stream_client before_stream; // and of `before`
 };
 
 enum tp_peer_kind {
@@ -195,7 +198,7 @@ static_assert(
 	TP_REGION_KEYS_OFFSET + sizeof(struct tp_region_keys) <= TP_REGION_ALLOC_JOURNAL_OFFSET);
 static_assert(TP_REGION_PEER_JOURNAL_OFFSET + sizeof(struct tp_region_peer_journal) <=
 	      TP_REGION_RELAYS_OFFSET);
-static_assert(sizeof(struct tp_alloc_record) == 448);
+static_assert(sizeof(struct tp_alloc_record) == 464);
 static_assert(offsetof(struct tp_alloc_record, family_deadline_ns) == 344);
 static_assert(offsetof(struct tp_alloc_record, realm_tag) == 376);
 static_assert(offsetof(struct tp_alloc_record, before) == 416);
