@@ -60,7 +60,7 @@ static void rest_record(struct ctl_store *s, uint32_t index, uint8_t reason, uin
 	r->deadline_ns = deadline_ns;
 	r->relay[0] = ctl_relays_address(&s->relays, slot->relay[0]);
 	r->relay[1] = ctl_relays_address(&s->relays, slot->relay[1]);
-	ctl_move_write(s, r, NULL, TP_INDEX_NONE, 0);
+	ctl_move_write(s, r, NULL);
 	r->first_peer = TP_INDEX_NONE;
 	r->peers = 0;
 	r->user_more = TP_INDEX_NONE;
@@ -146,12 +146,13 @@ static int scan_live(struct ctl_store *s, uint32_t index, struct ctl_time now,
 	struct uid_list *uids, struct ctl_adoption *report)
 {
 	const struct tp_alloc_record *r = &s->allocs[index];
+	struct tp_addr client = ctl_key_of(r);
 	if (ctl_adopt_check_alloc(s, index, now) != CTL_ADOPT_ACCEPTED ||
 		r->state != TP_RECORD_LIVE)
 		return 0;
 	enum ctl_adopt_reason reason = take_relays(s, index);
 	if (reason == CTL_ADOPT_ACCEPTED &&
-		ctl_index_find(s, r->transport, &r->client, &r->listener) != TP_INDEX_NONE)
+		ctl_index_find(s, r->transport, &client, &r->listener) != TP_INDEX_NONE)
 		reason = CTL_ADOPT_DUPLICATE_FIVE_TUPLE;
 	uint8_t user[CTL_USER_MAX_BYTES];
 	if (reason == CTL_ADOPT_ACCEPTED) {
@@ -217,21 +218,22 @@ static void settle_uids(struct ctl_store *s, struct uid_list *uids, struct ctl_t
 // Of the move before, the dataplane will say whether it was completed.
 static void settle_before(struct ctl_store *s, struct tp_alloc_record *r)
 {
-	struct tp_addr client = ctl_before_client(r);
+	struct tp_addr client = ctl_before_client(r), key = ctl_key_of_before(r);
 	if (r->before.family == TP_FAMILY_NONE)
 		return;
-	uint32_t listener = ctl_listener_find_tag(s, r->before.listener);
+	uint32_t listener = ctl_listener_find_tag(s, r->before.listener, r->before.transport);
 	if (listener != TP_INDEX_NONE) {
 		const struct tp_addr *at = &s->policy.listeners[listener];
 		s->slots[r->self.index].before_listener = (uint16_t)listener;
 		if (at->ip.family == client.ip.family &&
-			ctl_index_find(s, r->before.transport, &client, at) == TP_INDEX_NONE) {
+			ctl_index_find(s, r->before.transport, &key, at) == TP_INDEX_NONE) {
 			ctl_index_insert(s, ctl_place_of_before(s, r->self.index));
 			return;
 		}
 	}
 	ctl_record_begin(s, r);
 	memset(&r->before, 0, sizeof(r->before));
+	r->before_stream = (struct tp_stream_client){0};
 	ctl_record_end(s, r);
 }
 
@@ -242,20 +244,20 @@ static void settle_move(struct ctl_store *s, uint32_t index)
 	struct tp_alloc_record *r = &s->allocs[index];
 	if (r->state != TP_RECORD_LIVE || !ctl_moving(r))
 		return;
-	struct tp_addr client = ctl_move_client(r);
-	uint32_t listener = ctl_listener_find_tag(s, r->move_listener);
+	struct tp_addr client = ctl_move_client(r), key = ctl_key_of_move(r);
+	uint32_t listener = ctl_listener_find_tag(s, r->move_listener, r->move_transport);
 	if (listener != TP_INDEX_NONE) {
 		const struct tp_addr *at = &s->policy.listeners[listener];
 		s->slots[index].move_listener = (uint16_t)listener;
 		if (at->ip.family == client.ip.family &&
-			ctl_index_find(s, r->move_transport, &client, at) == TP_INDEX_NONE) {
+			ctl_index_find(s, r->move_transport, &key, at) == TP_INDEX_NONE) {
 			ctl_index_insert(s, ctl_place_of_move(s, index));
 			settle_before(s, r);
 			return;
 		}
 	}
 	ctl_record_begin(s, r);
-	ctl_move_write(s, r, NULL, TP_INDEX_NONE, 0);
+	ctl_move_write(s, r, NULL);
 	ctl_record_end(s, r);
 }
 

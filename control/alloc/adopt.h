@@ -11,7 +11,7 @@
 	X(LAYOUT, "unknown layout version")                                                        \
 	X(STATE, "state or kind out of range")                                                     \
 	X(IDENTITY, "its own index or generation is wrong")                                        \
-	X(CLIENT, "client or listener address makes no sense")                                     \
+	X(CLIENT, "client, its connection or listener makes no sense")                             \
 	X(LISTENER, "listener is not configured any more")                                         \
 	X(RELAY, "relayed address makes no sense or is not ours")                                  \
 	X(REALM, "realm is not configured any more")                                               \

@@ -30,12 +30,12 @@ static bool addr_absent(const struct tp_addr *a)
 	return tp_addr_equal(a, &none);
 }
 
-static bool listener_known(const struct ctl_store *s, const struct tp_addr *listener)
+// A client by UDP has no connection, any other one has.
+static bool stream_sane(uint8_t transport, struct tp_stream_client stream)
 {
-	for (size_t i = 0; i < s->policy.n_listeners; i++)
-		if (tp_addr_equal(&s->policy.listeners[i], listener))
-			return true;
-	return false;
+	if (transport == CTL_TRANSPORT_UDP)
+		return stream.stream == 0 && stream.connection == 0;
+	return transport <= CTL_TRANSPORT_DTLS && stream.stream != 0 && stream.connection != 0;
 }
 
 static bool realm_known(const struct ctl_store *s, uint64_t tag)
@@ -65,9 +65,10 @@ static bool before_sane(const struct tp_alloc_record *r)
 	static const struct tp_record_place none;
 	struct tp_addr client = ctl_before_client(r);
 	if (r->before.family == TP_FAMILY_NONE)
-		return memcmp(&r->before, &none, sizeof(none)) == 0;
+		return memcmp(&r->before, &none, sizeof(none)) == 0 &&
+		       stream_sane(CTL_TRANSPORT_UDP, r->before_stream);
 	return r->ticket > 2 && ctl_adopt_addr_sane(&client) && client.port != 0 &&
-	       r->before.transport <= CTL_TRANSPORT_DTLS;
+	       stream_sane(r->before.transport, r->before_stream);
 }
 
 // A client on the move is one that may, and has gone somewhere else. That its new listener is
@@ -79,9 +80,10 @@ static bool mobility_sane(const struct tp_alloc_record *r)
 	if (!ctl_moving(r))
 		return memcmp(r->move_ip, none, sizeof(none)) == 0 && r->move_port == 0 &&
 		       r->move_transport == 0 && r->move_listener == 0 &&
+		       stream_sane(CTL_TRANSPORT_UDP, r->move_stream) &&
 		       r->before.family == TP_FAMILY_NONE && before_sane(r);
 	return r->ticket > 1 && ctl_adopt_addr_sane(&client) && client.port != 0 &&
-	       r->move_transport <= CTL_TRANSPORT_DTLS && before_sane(r);
+	       stream_sane(r->move_transport, r->move_stream) && before_sane(r);
 }
 
 static enum ctl_adopt_reason check_deadline(
@@ -138,9 +140,9 @@ enum ctl_adopt_reason ctl_adopt_check_alloc(
 		return CTL_ADOPT_ACCEPTED;
 	if (!ctl_adopt_addr_sane(&r->client) || !ctl_adopt_addr_sane(&r->listener) ||
 		r->client.port == 0 || r->client.ip.family != r->listener.ip.family ||
-		r->transport > CTL_TRANSPORT_DTLS)
+		!stream_sane(r->transport, r->stream))
 		return CTL_ADOPT_CLIENT;
-	if (!listener_known(s, &r->listener))
+	if (ctl_listener_find(s, &r->listener, r->transport) == TP_INDEX_NONE)
 		return CTL_ADOPT_LISTENER;
 	if (!ctl_adopt_addr_sane(&r->relay[0]) ||
 		!(addr_absent(&r->relay[1]) ||

@@ -143,8 +143,8 @@ static void write_record(struct ctl_store *s, uint32_t index, uint32_t name,
 	ctl_reservation_note(r, token, now);
 	r->ticket = q->mobile ? 1 : 0;
 	r->moved_wall_s = 0;
-	ctl_move_write(s, r, NULL, TP_INDEX_NONE, 0);
-	r->stream = (struct tp_stream_client){0};
+	ctl_move_write(s, r, NULL);
+	r->stream = q->stream;
 	write_user(s, r, q, name);
 	ctl_write_end(&r->sequence);
 }
@@ -157,7 +157,8 @@ int ctl_allocation_create(struct ctl_store *s, const struct ctl_allocation_reque
 		return -EINVAL;
 	if (ctl_room(s) < 2) // one may go for an expired predecessor
 		return -ENOBUFS;
-	uint32_t old = ctl_index_find(s, q->transport, &q->client, &q->listener);
+	struct tp_addr client = ctl_client_key(q->transport, &q->client, q->stream);
+	uint32_t old = ctl_index_find(s, q->transport, &client, &q->listener);
 	if (old != TP_INDEX_NONE) {
 		if (s->allocs[old].deadline_ns > now.now_ns)
 			return -EEXIST;

@@ -76,21 +76,24 @@ struct tp_addr ctl_allocation_public_relay(
 void ctl_send_alloc_set(
 	struct ctl_store *s, const struct tp_alloc_record *r, struct ctl_change *change)
 {
+	const struct tp_addr by_stream = {.ip.family = TP_FAMILY_STREAM};
 	struct tp_cmd cmd = {.type = TP_CMD_ALLOC_SET,
 		.layout = 1,
 		.move = ctl_allocation_moves(r),
 		.alloc = r->self,
 		.deadline_ns = r->deadline_ns,
-		.allocation = {.client = r->client,
-			.listener = r->listener,
+		.allocation = {.client = ctl_key_of(r),
+			.listener = r->transport == CTL_TRANSPORT_UDP ? r->listener : by_stream,
 			.relay = {r->relay[0], r->relay[1]},
 			.rate_bytes_per_s = s->policy.rate_bytes_per_s,
 			.rate_packets_per_s = s->policy.rate_packets_per_s,
 			.family_deadline_ns = {
 				r->family_deadline_ns[0], r->family_deadline_ns[1]}}};
 	if (ctl_moving(r)) {
-		cmd.allocation.pending = ctl_move_client(r);
-		cmd.allocation.pending_listener = *ctl_move_listener(s, r);
+		cmd.allocation.pending = ctl_key_of_move(r);
+		cmd.allocation.pending_listener = r->move_transport == CTL_TRANSPORT_UDP
+							  ? *ctl_move_listener(s, r)
+							  : by_stream;
 	}
 	ctl_send(s, &cmd, change);
 }

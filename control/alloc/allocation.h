@@ -22,7 +22,8 @@ enum ctl_even_port {
 
 struct ctl_allocation_request {
 	struct tp_addr client, listener;
-	uint8_t transport;         // enum ctl_transport
+	uint8_t transport;              // enum ctl_transport
+	struct tp_stream_client stream; // of another transport than UDP: its connection
 	uint8_t families;          // bit 0 IPv4, bit 1 IPv6: one relayed address of each is needed
 	uint8_t even_port;         // enum ctl_even_port; with one family only
 	uint8_t optional_families; // subset of families that may be missing (RFC 8656 section 7.2)
@@ -51,7 +52,18 @@ int ctl_allocation_create(struct ctl_store *store, const struct ctl_allocation_r
 	struct ctl_time now, struct ctl_change *change,
 	uint8_t token_out[CTL_RESERVATION_TOKEN_BYTES]);
 
+// What stands for a client in the commands to the dataplane and where allocations are looked for:
+// its transport address, or by another transport than UDP its connection (tp_stream_address). An
+// address may come again while the connection that had it is still being closed, or be claimed by a
+// stream process for another one's client; a connection may not.
+static inline struct tp_addr ctl_client_key(
+	uint8_t transport, const struct tp_addr *client, struct tp_stream_client stream)
+{
+	return transport == CTL_TRANSPORT_UDP ? *client : tp_stream_address(stream);
+}
+
 // The live allocation of a five-tuple, or NULL; one whose deadline has passed is not found.
+// `client` is a ctl_client_key: with a connection the listener does not matter.
 const struct tp_alloc_record *ctl_allocation_find(const struct ctl_store *store, uint8_t transport,
 	const struct tp_addr *client, const struct tp_addr *listener, struct ctl_time now);
 

@@ -20,6 +20,7 @@ struct ctl_change_move {
 	struct tp_addr client; // of a move under way before, or family none
 	uint32_t listener;     // index into the policy's
 	uint8_t transport;
+	struct tp_stream_client stream;
 	uint8_t transaction_id[12];
 	uint32_t ticket, wall_s;
 };

@@ -10,6 +10,16 @@ struct five_tuple {
 	const struct tp_addr *listener;
 };
 
+// A connection is one whatever it says of its addresses.
+static struct five_tuple tuple_of(
+	uint8_t transport, const struct tp_addr *client, const struct tp_addr *listener)
+{
+	static const struct tp_addr any = {.ip.family = TP_FAMILY_STREAM};
+	if (client->ip.family == TP_FAMILY_STREAM)
+		return (struct five_tuple){0, *client, &any};
+	return (struct five_tuple){transport, *client, listener};
+}
+
 static uint32_t index_of(const struct ctl_store *s, uint32_t place)
 {
 	return place % s->alloc_capacity;
@@ -26,13 +36,17 @@ static uint32_t *next_of(const struct ctl_store *s, uint32_t place)
 static struct five_tuple at_place(const struct ctl_store *s, uint32_t place)
 {
 	const struct tp_alloc_record *r = &s->allocs[index_of(s, place)];
-	if (place < s->alloc_capacity)
-		return (struct five_tuple){r->transport, r->client, &r->listener};
-	if (place < 2 * s->alloc_capacity)
-		return (struct five_tuple){
-			r->move_transport, ctl_move_client(r), ctl_move_listener(s, r)};
-	return (struct five_tuple){
-		r->before.transport, ctl_before_client(r), ctl_before_listener(s, r)};
+	struct tp_addr client;
+	if (place < s->alloc_capacity) {
+		client = ctl_key_of(r);
+		return tuple_of(r->transport, &client, &r->listener);
+	}
+	if (place < 2 * s->alloc_capacity) {
+		client = ctl_key_of_move(r);
+		return tuple_of(r->move_transport, &client, ctl_move_listener(s, r));
+	}
+	client = ctl_key_of_before(r);
+	return tuple_of(r->before.transport, &client, ctl_before_listener(s, r));
 }
 
 static uint32_t *bucket_of(const struct ctl_store *s, const struct five_tuple *t)
@@ -47,12 +61,12 @@ static uint32_t *bucket_of(const struct ctl_store *s, const struct five_tuple *t
 uint32_t ctl_index_find(const struct ctl_store *s, uint8_t transport, const struct tp_addr *client,
 	const struct tp_addr *listener)
 {
-	struct five_tuple wanted = {transport, *client, listener};
+	struct five_tuple wanted = tuple_of(transport, client, listener);
 	uint32_t place = *bucket_of(s, &wanted);
 	for (; place != TP_INDEX_NONE; place = *next_of(s, place)) {
 		struct five_tuple t = at_place(s, place);
-		if (t.transport == transport && tp_addr_equal(&t.client, client) &&
-			tp_addr_equal(t.listener, listener))
+		if (t.transport == wanted.transport && tp_addr_equal(&t.client, &wanted.client) &&
+			tp_addr_equal(t.listener, wanted.listener))
 			return index_of(s, place);
 	}
 	return TP_INDEX_NONE;

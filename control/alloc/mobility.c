@@ -30,11 +30,14 @@ bool ctl_allocation_moving(const struct ctl_store *s, const struct tp_alloc_reco
 bool ctl_allocation_at(const struct ctl_store *s, const struct tp_alloc_record *r,
 	uint8_t transport, const struct tp_addr *client, const struct tp_addr *listener)
 {
-	struct tp_addr to, by;
-	return (r->transport == transport && tp_addr_equal(&r->client, client) &&
-		       tp_addr_equal(&r->listener, listener)) ||
-	       (ctl_allocation_moving(s, r, &to, &by) && r->move_transport == transport &&
-		       tp_addr_equal(&to, client) && tp_addr_equal(&by, listener));
+	struct tp_addr here = ctl_key_of(r), there = ctl_key_of_move(r);
+	bool any = client->ip.family == TP_FAMILY_STREAM;
+	return (tp_addr_equal(&here, client) &&
+		       (any || (r->transport == transport &&
+				       tp_addr_equal(&r->listener, listener)))) ||
+	       (ctl_moving(r) && tp_addr_equal(&there, client) &&
+		       (any || (r->move_transport == transport &&
+				       tp_addr_equal(ctl_move_listener(s, r), listener))));
 }
 
 // ---- In the record.
@@ -47,40 +50,48 @@ uint32_t ctl_listener_tag(const struct ctl_store *s, const struct tp_addr *liste
 	return (uint32_t)tp_siphash(&key, listener, sizeof(*listener)) | 1;
 }
 
-uint32_t ctl_listener_find(const struct ctl_store *s, const struct tp_addr *listener)
+static bool serves(const struct ctl_store *s, uint32_t listener, uint8_t transport)
+{
+	return (s->policy.listener_transports[listener] & 1u << transport) != 0;
+}
+
+uint32_t ctl_listener_find(
+	const struct ctl_store *s, const struct tp_addr *listener, uint8_t transport)
 {
 	for (uint32_t i = 0; i < s->policy.n_listeners; i++)
-		if (tp_addr_equal(&s->policy.listeners[i], listener))
+		if (serves(s, i, transport) && tp_addr_equal(&s->policy.listeners[i], listener))
 			return i;
 	return TP_INDEX_NONE;
 }
 
-uint32_t ctl_listener_find_tag(const struct ctl_store *s, uint32_t tag)
+uint32_t ctl_listener_find_tag(const struct ctl_store *s, uint32_t tag, uint8_t transport)
 {
 	for (uint32_t i = 0; i < s->policy.n_listeners; i++)
-		if (ctl_listener_tag(s, &s->policy.listeners[i]) == tag)
+		if (serves(s, i, transport) && ctl_listener_tag(s, &s->policy.listeners[i]) == tag)
 			return i;
 	return TP_INDEX_NONE;
 }
 
-void ctl_move_write(struct ctl_store *s, struct tp_alloc_record *r, const struct tp_addr *client,
-	uint32_t listener, uint8_t transport)
+void ctl_move_write(struct ctl_store *s, struct tp_alloc_record *r, const struct ctl_move_place *to)
 {
 	memset(r->move_ip, 0, sizeof(r->move_ip));
 	r->move_port = 0;
 	r->move_family = TP_FAMILY_NONE;
 	r->move_transport = 0;
 	r->move_listener = 0;
-	if (!client) {
+	r->move_stream = (struct tp_stream_client){0};
+	if (!to) {
 		memset(&r->before, 0, sizeof(r->before));
+		r->before_stream = (struct tp_stream_client){0};
 		return;
 	}
-	memcpy(r->move_ip, client->ip.bytes, sizeof(r->move_ip));
-	r->move_port = client->port;
-	r->move_family = client->ip.family;
-	r->move_transport = transport;
-	r->move_listener = ctl_listener_tag(s, &s->policy.listeners[listener]);
-	s->slots[r->self.index].move_listener = (uint16_t)listener;
+	memcpy(r->move_ip, to->client.ip.bytes, sizeof(r->move_ip));
+	r->move_port = to->client.port;
+	r->move_family = to->client.ip.family;
+	r->move_transport = to->transport;
+	r->move_listener = ctl_listener_tag(s, &s->policy.listeners[to->listener]);
+	r->move_stream = to->stream;
+	s->slots[r->self.index].move_listener = (uint16_t)to->listener;
 }
 
 static void forget_before(struct ctl_store *s, struct tp_alloc_record *r)
@@ -89,6 +100,7 @@ static void forget_before(struct ctl_store *s, struct tp_alloc_record *r)
 		return;
 	ctl_index_remove(s, ctl_place_of_before(s, r->self.index));
 	memset(&r->before, 0, sizeof(r->before));
+	r->before_stream = (struct tp_stream_client){0};
 }
 
 void ctl_move_clear(struct ctl_store *s, struct tp_alloc_record *r)
@@ -97,7 +109,7 @@ void ctl_move_clear(struct ctl_store *s, struct tp_alloc_record *r)
 		return;
 	forget_before(s, r);
 	ctl_index_remove(s, ctl_place_of_move(s, r->self.index));
-	ctl_move_write(s, r, NULL, TP_INDEX_NONE, 0);
+	ctl_move_write(s, r, NULL);
 }
 
 // The move under way becomes the one before.
@@ -113,6 +125,7 @@ static void keep_before(struct ctl_store *s, struct tp_alloc_record *r)
 	r->before.family = r->move_family;
 	r->before.transport = r->move_transport;
 	r->before.listener = r->move_listener;
+	r->before_stream = r->move_stream;
 	slot->before_listener = slot->move_listener;
 	ctl_index_insert(s, ctl_place_of_before(s, r->self.index));
 }
@@ -140,6 +153,7 @@ static void note_old(
 	change->old_move = (struct ctl_change_move){.client = ctl_move_client(r),
 		.listener = s->slots[r->self.index].move_listener,
 		.transport = r->move_transport,
+		.stream = r->move_stream,
 		.ticket = r->ticket,
 		.wall_s = r->moved_wall_s};
 	memcpy(change->old_move.transaction_id, r->transaction_id, sizeof(r->transaction_id));
@@ -153,12 +167,13 @@ int ctl_allocation_move(struct ctl_store *s, struct tp_alloc_ref ref,
 		return -ENOENT;
 	if (!ctl_allocation_mobile(r))
 		return -EPERM;
-	uint32_t listener = ctl_listener_find(s, &q->listener);
+	uint32_t listener = ctl_listener_find(s, &q->listener, q->transport);
+	struct tp_addr client = ctl_client_key(q->transport, &q->client, q->stream);
 	if (listener == TP_INDEX_NONE)
 		return -EINVAL;
 	if (ctl_room(s) < 2) // one may go for an expired allocation of the five-tuple
 		return -ENOBUFS;
-	uint32_t other = ctl_index_find(s, q->transport, &q->client, &q->listener);
+	uint32_t other = ctl_index_find(s, q->transport, &client, &q->listener);
 	if (other != TP_INDEX_NONE) {
 		if (other == ref.index || s->allocs[other].deadline_ns > now.now_ns)
 			return -EEXIST;
@@ -167,7 +182,8 @@ int ctl_allocation_move(struct ctl_store *s, struct tp_alloc_ref ref,
 	note_old(s, r, change);
 	ctl_record_begin(s, r);
 	keep_before(s, r);
-	ctl_move_write(s, r, &q->client, listener, q->transport);
+	ctl_move_write(
+		s, r, &(struct ctl_move_place){q->client, listener, q->transport, q->stream});
 	r->ticket++;
 	r->moved_wall_s = (uint32_t)(now.wall_ns / TP_NS_PER_S);
 	memcpy(r->transaction_id, q->transaction_id, sizeof(r->transaction_id));
@@ -185,13 +201,16 @@ void ctl_move_undo(struct ctl_store *s, struct tp_alloc_record *r, const struct 
 {
 	const struct ctl_change_move *old = &change->old_move;
 	bool moving = old->client.ip.family != TP_FAMILY_NONE;
+	struct tp_addr client = ctl_client_key(old->transport, &old->client, old->stream);
 
 	ctl_record_begin(s, r);
 	ctl_move_clear(s, r);
 	// Meanwhile somebody else may have begun to use the five-tuple: that move is over.
-	if (moving && ctl_index_find(s, old->transport, &old->client,
+	if (moving && ctl_index_find(s, old->transport, &client,
 			      &s->policy.listeners[old->listener]) == TP_INDEX_NONE)
-		ctl_move_write(s, r, &old->client, old->listener, old->transport);
+		ctl_move_write(s, r,
+			&(struct ctl_move_place){
+				old->client, old->listener, old->transport, old->stream});
 	r->ticket = old->ticket; // its successor was never given out
 	r->moved_wall_s = old->wall_s;
 	memcpy(r->transaction_id, old->transaction_id, sizeof(r->transaction_id));
@@ -214,6 +233,7 @@ void ctl_allocation_moved(struct ctl_store *s, struct tp_alloc_ref ref, uint32_t
 	struct tp_addr client = before ? ctl_before_client(r) : ctl_move_client(r);
 	struct tp_addr listener = before ? *ctl_before_listener(s, r) : *ctl_move_listener(s, r);
 	uint8_t transport = before ? r->before.transport : r->move_transport;
+	struct tp_stream_client stream = before ? r->before_stream : r->move_stream;
 	ctl_index_remove(s, ref.index);
 	ctl_record_begin(s, r);
 	if (before)
@@ -223,6 +243,7 @@ void ctl_allocation_moved(struct ctl_store *s, struct tp_alloc_ref ref, uint32_t
 	r->client = client;
 	r->listener = listener;
 	r->transport = transport;
+	r->stream = stream;
 	ctl_record_end(s, r);
 	ctl_index_insert(s, ref.index);
 }
@@ -242,11 +263,12 @@ bool ctl_move_give_up(struct ctl_store *s, struct tp_alloc_ref ref)
 bool ctl_allocation_move_repeated(const struct ctl_store *s, const struct tp_alloc_record *r,
 	uint32_t ticket, const struct ctl_move_request *q, struct ctl_time now)
 {
+	struct tp_addr client = ctl_client_key(q->transport, &q->client, q->stream);
 	// 32 bits of seconds, in which both are near each other.
 	int32_t since_s = (int32_t)((uint32_t)(now.wall_ns / TP_NS_PER_S) - r->moved_wall_s);
 	return ticket != 0 && ticket + 1 == r->ticket && since_s < CTL_TICKET_KEPT_S &&
 	       memcmp(r->transaction_id, q->transaction_id, sizeof(r->transaction_id)) == 0 &&
-	       ctl_allocation_at(s, r, q->transport, &q->client, &q->listener);
+	       ctl_allocation_at(s, r, q->transport, &client, &q->listener);
 }
 
 void ctl_allocation_hold(struct ctl_store *s, struct tp_alloc_ref ref)

@@ -13,6 +13,7 @@ struct ctl_move_request {
 	struct tp_addr client;   // of no allocation (ctl_allocation_find)
 	struct tp_addr listener; // one of the policy's
 	uint8_t transport;
+	struct tp_stream_client stream; // of another transport than UDP
 	const uint8_t *transaction_id;
 	uint32_t lifetime_s; // granted
 };
@@ -27,7 +28,8 @@ uint32_t ctl_allocation_moves(const struct tp_alloc_record *record);
 bool ctl_allocation_moving(const struct ctl_store *store, const struct tp_alloc_record *record,
 	struct tp_addr *client, struct tp_addr *listener);
 
-// Whether this is a five-tuple of the allocation, the old or the new one.
+// Whether this is a five-tuple of the allocation, the old or the new one. `client` is a
+// ctl_client_key.
 bool ctl_allocation_at(const struct ctl_store *store, const struct tp_alloc_record *record,
 	uint8_t transport, const struct tp_addr *client, const struct tp_addr *listener);
 

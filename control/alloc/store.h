@@ -25,6 +25,7 @@ struct ctl_store_policy {
 	size_t n_relays;
 	uint16_t port_min, port_max; // relay ports, host order
 	struct tp_addr listeners[TP_MAX_LISTENERS];
+	uint8_t listener_transports[TP_MAX_LISTENERS]; // bits 1 << enum ctl_transport
 	size_t n_listeners;
 	uint16_t channel_max;               // highest channel number, common/wire/chandata.h
 	uint64_t allocations_total;         // 0: unlimited

@@ -131,6 +131,24 @@ static inline const struct tp_addr *ctl_before_listener(
 	return &s->policy.listeners[s->slots[r->self.index].before_listener];
 }
 
+// As the dataplane and five_tuple.c know the three places of a client.
+static inline struct tp_addr ctl_key_of(const struct tp_alloc_record *r)
+{
+	return ctl_client_key(r->transport, &r->client, r->stream);
+}
+
+static inline struct tp_addr ctl_key_of_move(const struct tp_alloc_record *r)
+{
+	struct tp_addr client = ctl_move_client(r);
+	return ctl_client_key(r->move_transport, &client, r->move_stream);
+}
+
+static inline struct tp_addr ctl_key_of_before(const struct tp_alloc_record *r)
+{
+	struct tp_addr client = ctl_before_client(r);
+	return ctl_client_key(r->before.transport, &client, r->before_stream);
+}
+
 static inline uint8_t ctl_family_bit(uint8_t family)
 {
 	return family == TP_FAMILY_IPV4   ? CTL_FAMILY_BIT_IPV4
@@ -167,7 +185,8 @@ void ctl_journal_undo(struct ctl_store *s);
 // An allocation has the place `index` for its client, ctl_place_of_move(index) for the client it is
 // moving to, and ctl_place_of_before(index) for the one it was moving to before.
 void ctl_index_insert(struct ctl_store *s, uint32_t place);
-// The allocation's index, by any of its five-tuples, or TP_INDEX_NONE.
+// The allocation's index, by any of its five-tuples, or TP_INDEX_NONE. `client` is a
+// ctl_client_key; one of a connection is enough, transport and listener are then not looked at.
 uint32_t ctl_index_find(const struct ctl_store *s, uint8_t transport, const struct tp_addr *client,
 	const struct tp_addr *listener);
 // Of a place that is in it.
@@ -188,13 +207,20 @@ void ctl_alloc_free(struct ctl_store *s, uint32_t index);
 // ---- mobility.c
 // Writes where the client is moving to (NULL: nowhere, nor was it before), by which listener of the
 // policy. Inside of a write of the record.
-void ctl_move_write(struct ctl_store *s, struct tp_alloc_record *r, const struct tp_addr *client,
-	uint32_t listener, uint8_t transport);
+struct ctl_move_place {
+	struct tp_addr client;
+	uint32_t listener; // index into the policy's
+	uint8_t transport;
+	struct tp_stream_client stream;
+};
+void ctl_move_write(
+	struct ctl_store *s, struct tp_alloc_record *r, const struct ctl_move_place *to);
 // What stands for a listener in a record. Never 0.
 uint32_t ctl_listener_tag(const struct ctl_store *s, const struct tp_addr *listener);
-// Index into the policy's, or TP_INDEX_NONE.
-uint32_t ctl_listener_find(const struct ctl_store *s, const struct tp_addr *listener);
-uint32_t ctl_listener_find_tag(const struct ctl_store *s, uint32_t tag);
+// Index into the policy's of one with that transport, or TP_INDEX_NONE.
+uint32_t ctl_listener_find(
+	const struct ctl_store *s, const struct tp_addr *listener, uint8_t transport);
+uint32_t ctl_listener_find_tag(const struct ctl_store *s, uint32_t tag, uint8_t transport);
 // Forgets where the client is moving to, and was before; no command. Inside of a write of the
 // record.
 void ctl_move_clear(struct ctl_store *s, struct tp_alloc_record *r);

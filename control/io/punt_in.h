@@ -22,7 +22,7 @@ struct ctl_punt_way {
 	uint8_t dscp_ecn;
 	uint8_t pad;
 };
-static_assert(sizeof(struct ctl_punt_way) <= sizeof(struct ctl_reply_to));
+static_assert(sizeof(struct ctl_punt_way) <= sizeof(((struct ctl_reply_to *)0)->bytes));
 
 // Where requests go; ctl_turn_request in the process, anything in tests.
 typedef void (*ctl_punt_sink_fn)(void *context, const struct ctl_request *request);

@@ -135,8 +135,9 @@ static bool outlives_expiry(struct ctl_transaction *t, const struct ctl_user_ans
 	if (turn->realms->rest_expiry == CONF_REST_EXPIRY_ALWAYS ||
 		t->method == CTL_METHOD_ALLOCATE)
 		return false;
-	const struct tp_alloc_record *r = ctl_allocation_find(turn->store, t->request.transport,
-		&t->request.client, &t->request.listener, turn->now);
+	struct tp_addr client = ctl_request_key(&t->request);
+	const struct tp_alloc_record *r = ctl_allocation_find(
+		turn->store, t->request.transport, &client, &t->request.listener, turn->now);
 	return r &&
 	       ctl_allocation_is_of(turn->store, r, t->realm, answer->user, answer->user_length);
 }

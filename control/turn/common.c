@@ -22,8 +22,9 @@ bool ctl_not_now(struct ctl_transaction *t, const struct tp_alloc_record *record
 // RFC 8656 section 5: 437 without an allocation, 441 with the credentials of somebody else.
 enum stun_err ctl_require_allocation(struct ctl_transaction *t, const struct tp_alloc_record **out)
 {
-	*out = ctl_allocation_find(t->turn->store, t->request.transport, &t->request.client,
-		&t->request.listener, t->turn->now);
+	struct tp_addr client = ctl_request_key(&t->request);
+	*out = ctl_allocation_find(
+		t->turn->store, t->request.transport, &client, &t->request.listener, t->turn->now);
 	if (!*out)
 		return STUN_ERR_ALLOCATION_MISMATCH;
 	if (!ctl_same_user(t, *out) && !ctl_third_party_renews(t, *out))

@@ -124,12 +124,14 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t)
 	struct ctl_allocation_request q = {.client = t->request.client,
 		.listener = t->request.listener,
 		.transport = t->request.transport,
+		.stream = t->request.stream,
 		.user = t->user.value,
 		.user_length = t->user.length,
 		.realm = t->realm,
 		.mac_key = t->mac_key.bytes,
 		.mac_key_length = (uint8_t)t->mac_key.length,
 		.transaction_id = t->message.transaction_id};
+	struct tp_addr client = ctl_request_key(&t->request);
 	struct stun_attr additional;
 	bool dual = stun_find(&t->message, additional_type(t), &additional);
 
@@ -137,7 +139,7 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t)
 	// 2. The five-tuple is in use: 437, unless this is the request that made the allocation
 	// (a retransmission after its response was forgotten, as by a restart).
 	const struct tp_alloc_record *r =
-		ctl_allocation_find(turn->store, q.transport, &q.client, &q.listener, turn->now);
+		ctl_allocation_find(turn->store, q.transport, &client, &q.listener, turn->now);
 	if (r && memcmp(r->transaction_id, q.transaction_id, STUN_TRANSACTION_ID_BYTES) == 0 &&
 		ctl_same_user(t, r)) {
 		turn->counters.replayed++;

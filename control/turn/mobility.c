@@ -66,7 +66,10 @@ enum stun_err ctl_mobility_find(struct ctl_transaction *t, const struct stun_att
 	struct ctl_move_request q = {.client = t->request.client,
 		.listener = t->request.listener,
 		.transport = t->request.transport,
+		.stream = t->request.stream,
 		.transaction_id = t->message.transaction_id};
+
+	struct tp_addr client = ctl_request_key(&t->request);
 
 	if (!turn->mobility)
 		return STUN_ERR_MOBILITY_FORBIDDEN;
@@ -80,13 +83,13 @@ enum stun_err ctl_mobility_find(struct ctl_transaction *t, const struct stun_att
 	if (*repeated)
 		return STUN_OK;
 	if (ticket.counter != r->ticket ||
-		ctl_allocation_at(turn->store, r, q.transport, &q.client, &q.listener))
+		ctl_allocation_at(turn->store, r, q.transport, &client, &q.listener))
 		return STUN_ERR_BAD_REQUEST;
 	// Not who only has a newer access token: what says that it is the same client is its key.
 	if (!ctl_same_user(t, r))
 		return STUN_ERR_WRONG_CREDENTIALS;
 	// One five-tuple, one allocation: another one's is not given up.
-	if (ctl_allocation_find(turn->store, q.transport, &q.client, &q.listener, turn->now))
+	if (ctl_allocation_find(turn->store, q.transport, &client, &q.listener, turn->now))
 		return STUN_ERR_ALLOCATION_MISMATCH;
 	return ctl_not_now(t, r) ? STUN_ERR_SERVER_ERROR : STUN_OK;
 }
@@ -103,6 +106,7 @@ enum stun_err ctl_mobility_move(
 	struct ctl_move_request q = {.client = t->request.client,
 		.listener = t->request.listener,
 		.transport = t->request.transport,
+		.stream = t->request.stream,
 		.transaction_id = t->message.transaction_id,
 		.lifetime_s = lifetime_s};
 	enum stun_err code = ctl_error_of(

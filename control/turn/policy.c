@@ -40,9 +40,11 @@ void ctl_policy_store(const struct conf *conf, struct ctl_store_policy *out)
 	}
 	for (size_t i = 0; i < conf->n_realms; i++)
 		out->realm_tag[i] = ctl_realm_tag(conf->realms[i]);
-	for (size_t i = 0; i < conf->n_listeners; i++)
-		out->listeners[i] = (struct tp_addr){
-			.ip = conf->listeners[i].address, .port = conf->listeners[i].port};
+	for (size_t i = 0; i < conf->n_listeners; i++) {
+		const struct conf_listener *l = &conf->listeners[i];
+		out->listeners[i] = (struct tp_addr){.ip = l->address, .port = l->port};
+		out->listener_transports[i] = (uint8_t)l->transports;
+	}
 }
 
 static struct ctl_acl_prefix *copy_prefixes(const struct conf_prefix *list, size_t count)

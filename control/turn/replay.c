@@ -48,8 +48,9 @@ struct ctl_replay_key ctl_replay_key_of(const struct ctl_replay *r, const struct
 {
 	// Addresses first: their length is fixed, so no two requests share a concatenation.
 	uint8_t bytes[2 * sizeof(struct tp_addr) + 1 + CTL_REQUEST_MAX_BYTES];
-	size_t at = sizeof(q->client);
-	memcpy(bytes, &q->client, sizeof(q->client));
+	struct tp_addr client = ctl_request_key(q);
+	size_t at = sizeof(client);
+	memcpy(bytes, &client, sizeof(client));
 	memcpy(bytes + at, &q->listener, sizeof(q->listener));
 	at += sizeof(q->listener);
 	bytes[at++] = q->transport;

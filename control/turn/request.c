@@ -159,6 +159,15 @@ void ctl_turn_request(struct ctl_turn *turn, const struct ctl_request *q, struct
 	}
 }
 
+void ctl_turn_closed(struct ctl_turn *turn, const struct ctl_request *q)
+{
+	struct ctl_transaction *t = ctl_transaction_busy(turn, q);
+	if (!t)
+		return;
+	ctl_transaction_drop_deferred(t);
+	t->forgotten = true;
+}
+
 // ---- Acknowledgements.
 
 static struct ctl_transaction *take_waiting(struct ctl_turn *turn)

@@ -96,8 +96,9 @@ static bool authenticate_by_allocation(struct ctl_transaction *t, const struct s
 	uint8_t user[CTL_USER_MAX_BYTES];
 	if (t->method == CTL_METHOD_ALLOCATE || t->method == CTL_METHOD_REFRESH)
 		return false;
-	const struct tp_alloc_record *r = ctl_allocation_find(turn->store, t->request.transport,
-		&t->request.client, &t->request.listener, turn->now);
+	struct tp_addr client = ctl_request_key(&t->request);
+	const struct tp_alloc_record *r = ctl_allocation_find(
+		turn->store, t->request.transport, &client, &t->request.listener, turn->now);
 	if (!r || r->mac_key_length == 0)
 		return false;
 	struct ctl_key key = key_of(r);

@@ -52,7 +52,8 @@ void ctl_transaction_free(struct ctl_transaction *t)
 static struct ctl_transaction **bucket_of(struct ctl_turn *turn, const struct ctl_request *q)
 {
 	uint8_t bytes[2 * sizeof(struct tp_addr) + 1];
-	memcpy(bytes, &q->client, sizeof(q->client));
+	struct tp_addr client = ctl_request_key(q);
+	memcpy(bytes, &client, sizeof(client));
 	memcpy(bytes + sizeof(q->client), &q->listener, sizeof(q->listener));
 	bytes[2 * sizeof(q->client)] = q->transport;
 	return &turn->busy[tp_siphash(&turn->key, bytes, sizeof(bytes)) % CTL_BUSY_BUCKETS];
@@ -61,11 +62,13 @@ static struct ctl_transaction **bucket_of(struct ctl_turn *turn, const struct ct
 struct ctl_transaction *ctl_transaction_busy(struct ctl_turn *turn, const struct ctl_request *q)
 {
 	struct ctl_transaction *t = *bucket_of(turn, q);
-	for (; t; t = t->busy_next)
-		if (t->request.transport == q->transport &&
-			tp_addr_equal(&t->request.client, &q->client) &&
+	struct tp_addr client = ctl_request_key(q);
+	for (; t; t = t->busy_next) {
+		struct tp_addr other = ctl_request_key(&t->request);
+		if (t->request.transport == q->transport && tp_addr_equal(&other, &client) &&
 			tp_addr_equal(&t->request.listener, &q->listener))
 			break;
+	}
 	return t;
 }
 

@@ -16,13 +16,15 @@
 
 // The way back, opaque to this folder: copied from the request to its response.
 struct ctl_reply_to {
+	struct tp_stream_client stream; // of a connection; zero: by a worker
 	uint8_t bytes[32];
 };
 
 struct ctl_request {
-	struct tp_addr client;   // source
-	struct tp_addr listener; // destination, as configured
-	uint8_t transport;       // enum ctl_transport
+	struct tp_addr client;          // source
+	struct tp_addr listener;        // destination, as configured
+	uint8_t transport;              // enum ctl_transport
+	struct tp_stream_client stream; // of another transport than UDP: its connection
 	struct ctl_reply_to reply_to;
 	const uint8_t *bytes; // one STUN message, valid during the call
 	size_t length;
@@ -57,6 +59,10 @@ void ctl_turn_destroy(struct ctl_turn *turn);
 // dropped without an answer.
 void ctl_turn_request(
 	struct ctl_turn *turn, const struct ctl_request *request, struct ctl_time now);
+
+// The connection that `request` names is gone: whatever still waits of it is never answered and
+// makes nothing any more. Its allocation is the caller's to end (control/alloc/connection.h).
+void ctl_turn_closed(struct ctl_turn *turn, const struct ctl_request *request);
 
 // Feeds one acknowledgement of the dataplane, of whatever command, in order.
 void ctl_turn_ack(struct ctl_turn *turn, const struct tp_ack *ack, struct ctl_time now);

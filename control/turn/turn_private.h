@@ -114,6 +114,12 @@ struct ctl_turn {
 	struct ctl_turn_counters counters;
 };
 
+// Whom a request is from (allocation.h).
+static inline struct tp_addr ctl_request_key(const struct ctl_request *q)
+{
+	return ctl_client_key(q->transport, &q->client, q->stream);
+}
+
 // ---- request.c
 // Runs a transaction whose five-tuple is free. It may be over when this returns.
 void ctl_transaction_run(struct ctl_transaction *t);

@@ -115,6 +115,7 @@ static inline void world_policy(struct ctl_store_policy *p)
 	p->relays[2] = (struct ctl_relay_prefix){ip("fd00:198:18::2"), ip("fd00:198:18::2"), 128};
 	p->listeners[0] = addr("198.18.0.2", 3478);
 	p->listeners[1] = addr("fd00:198:18::2", 3478);
+	p->listener_transports[0] = p->listener_transports[1] = 0xf; // all of them
 }
 
 // An empty region of this many records and an adopted store over it. The policy is the caller's

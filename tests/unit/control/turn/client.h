@@ -35,6 +35,7 @@ struct relay {
 	// The client.
 	struct tp_addr client, listener;
 	uint8_t transport;
+	struct tp_stream_client stream; // of another transport than UDP
 	const char *user, *password;
 	char nonce[CTL_RESPONSE_MAX_BYTES];
 	size_t nonce_length;
@@ -210,7 +211,8 @@ static inline uint32_t request_send(struct relay *r)
 	struct ctl_request q = {.client = r->client,
 		.listener = r->listener,
 		.transport = r->transport,
-		.reply_to = {"way back"},
+		.stream = r->stream,
+		.reply_to.bytes = "way back",
 		.bytes = exact + 1,
 		.length = r->length};
 	uint32_t before = r->n_sent;
