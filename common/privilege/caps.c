@@ -23,14 +23,23 @@ int tp_caps_read(struct tp_caps *out)
 	return 0;
 }
 
-struct tp_caps tp_caps_limited(const struct tp_caps *have, uint64_t keep)
+struct tp_caps tp_caps_limited(const struct tp_caps *have, uint64_t keep, uint64_t pass_on)
 {
 	uint64_t left = have->permitted & keep;
 
-	return (struct tp_caps){.effective = left, .permitted = left};
+	return (struct tp_caps){
+		.effective = left, .permitted = left, .inheritable = left & pass_on};
 }
 
-int tp_caps_limit(uint64_t keep)
+static int raise_ambient(uint64_t set)
+{
+	for (unsigned long c = 0; c < CAPS_MAX; c++)
+		if ((set & TP_CAP(c)) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, c, 0, 0) < 0)
+			return -errno;
+	return 0;
+}
+
+int tp_caps_limit(uint64_t keep, uint64_t pass_on)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct tp_caps have;
@@ -38,25 +47,27 @@ int tp_caps_limit(uint64_t keep)
 
 	if (rc < 0)
 		return rc;
-	const struct tp_caps want = tp_caps_limited(&have, keep);
-	struct __user_cap_data_struct half[2] = {
-		{.effective = (uint32_t)want.effective, .permitted = (uint32_t)want.permitted},
+	const struct tp_caps want = tp_caps_limited(&have, keep, pass_on);
+	struct __user_cap_data_struct half[2] = {{.effective = (uint32_t)want.effective,
+							 .permitted = (uint32_t)want.permitted,
+							 .inheritable = (uint32_t)want.inheritable},
 		{.effective = (uint32_t)(want.effective >> 32),
-			.permitted = (uint32_t)(want.permitted >> 32)}};
+			.permitted = (uint32_t)(want.permitted >> 32),
+			.inheritable = (uint32_t)(want.inheritable >> 32)}};
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
 		syscall(SYS_capset, &header, half) < 0)
 		return -errno;
-	return 0;
+	return raise_ambient(want.inheritable);
 }
 
-int tp_caps_clear_bounding(void)
+int tp_caps_clear_bounding(uint64_t but)
 {
 	for (unsigned long c = 0; c < CAPS_MAX; c++) {
 		int has = prctl(PR_CAPBSET_READ, c, 0, 0, 0);
 
 		if (has < 0) // one more than this kernel's last
 			return 0;
-		if (has && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
+		if (has && !(but & TP_CAP(c)) && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
 			return -errno;
 	}
 	return 0;

@@ -45,7 +45,7 @@ static int check(const struct tp_account *account, const struct tp_drop *drop)
 
 	if (rc < 0)
 		return failed("capabilities", rc);
-	if ((have.permitted | have.effective) & ~drop->keep || have.inheritable)
+	if ((have.permitted | have.effective) & ~drop->keep || (have.inheritable & ~drop->pass_on))
 		return failed("capabilities are left", -EPERM);
 	if (getresuid(&r, &e, &s) < 0 || getresgid(&rg, &eg, &sg) < 0 || r != account->uid ||
 		e != r || s != r || rg != account->gid || eg != rg || sg != rg)
@@ -59,7 +59,7 @@ int tp_privilege_drop(const struct tp_account *account, const struct tp_drop *dr
 {
 	char caps[TP_CAPS_TEXT], self[TP_ACCOUNT_TEXT];
 	struct tp_caps have;
-	int rc = tp_caps_clear_bounding();
+	int rc = tp_caps_clear_bounding(drop->pass_on);
 
 	// Who started us without CAP_SETPCAP chose this set; NO_NEW_PRIVS keeps execve() from using
 	// it.
@@ -69,7 +69,7 @@ int tp_privilege_drop(const struct tp_account *account, const struct tp_drop *dr
 		return rc;
 	if (!account->change && geteuid() == 0 && setgroups(0, NULL) < 0 && errno != EPERM)
 		return failed("supplementary groups", -errno);
-	if ((rc = tp_caps_limit(drop->keep)) < 0)
+	if ((rc = tp_caps_limit(drop->keep, drop->pass_on)) < 0)
 		return failed("capabilities", rc);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return failed("PR_SET_NO_NEW_PRIVS", -errno);

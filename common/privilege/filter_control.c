@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What only control asks of the kernel. A filter stays over execve(), and so does what it forbids:
-// a new version of control that an old one starts lives under the old one's list. So the list has
-// what a start needs as well; none of it gives back a privilege that was given up.
+// What only control asks of the kernel, and the stream processes that it starts. A filter stays
+// over execve(), and so does what it forbids: a new version of control that an old one starts lives
+// under the old one's list. So the list has what a start needs as well; none of it gives back a
+// privilege that was given up.
 #include "common/privilege/filter_rules.h"
 
 // clang-format off
@@ -12,6 +13,9 @@ static const struct tp_filter_rule rules[] = {
 	// What a process does before its main(), and libcrypto before it is of use.
 	ALLOW(arch_prctl), ALLOW(set_tid_address), ALLOW(prctl), ALLOW(readahead), ALLOW(fadvise64), ALLOW(sysfs), ALLOW(statfs), ALLOW(fstatfs),
 	ALLOW(getpgrp), ALLOW(getpgid), ALLOW(getsid), ALLOW(epoll_create), ALLOW(eventfd), ALLOW(accept), ALLOW(epoll_pwait2),
+	// The stream processes that it starts: waiting for sockets to appear in the run directory. What they have
+	// besides, this list or the shared one has for another reason; their own (filter_stream.c) is narrower.
+	ALLOW(inotify_init1), ALLOW(inotify_add_watch), ALLOW(inotify_rm_watch),
 	// Its lock and run directory.
 	ALLOW(mkdir), ALLOW(mkdirat), ALLOW(fchmod), ALLOW(fchown), ALLOW(fchownat), ALLOW(chdir),
 	// Giving up privileges once more, and the next filter over this one.

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,12 +18,14 @@ static void test_only_what_is_there_is_kept(void **state)
 	const struct tp_caps have = {.effective = 0,
 		.permitted = TP_CAP(CAP_NET_RAW) | TP_CAP(CAP_SYS_ADMIN),
 		.inheritable = TP_CAP(CAP_SYS_ADMIN)};
-	struct tp_caps left = tp_caps_limited(&have, TP_CAP(CAP_NET_RAW) | TP_CAP(CAP_BPF));
+	struct tp_caps left = tp_caps_limited(&have, TP_CAP(CAP_NET_RAW) | TP_CAP(CAP_BPF), 0);
 
 	assert_int_equal(left.permitted, TP_CAP(CAP_NET_RAW));
 	assert_int_equal(left.effective, TP_CAP(CAP_NET_RAW));
 	assert_int_equal(left.inheritable, 0);
-	left = tp_caps_limited(&have, 0);
+	left = tp_caps_limited(&have, TP_CAP(CAP_NET_RAW), TP_CAP(CAP_NET_RAW) | TP_CAP(CAP_BPF));
+	assert_int_equal(left.inheritable, TP_CAP(CAP_NET_RAW));
+	left = tp_caps_limited(&have, 0, 0);
 	assert_int_equal(left.permitted | left.effective | left.inheritable, 0);
 }
 
@@ -46,9 +49,14 @@ static void test_the_kernel_takes_it(void **state)
 		struct tp_caps before, after;
 		int bad = tp_caps_read(&before) < 0;
 
-		bad |= tp_caps_limit(TP_CAP(CAP_NET_RAW)) < 0 || tp_caps_read(&after) < 0;
+		bad |= tp_caps_limit(TP_CAP(CAP_NET_RAW), 0) < 0 || tp_caps_read(&after) < 0;
 		bad |= after.permitted != (before.permitted & TP_CAP(CAP_NET_RAW));
 		bad |= after.effective != after.permitted || after.inheritable != 0;
+		// What programs executed later have, too.
+		bad |= tp_caps_limit(TP_CAP(CAP_NET_RAW), TP_CAP(CAP_NET_RAW)) < 0;
+		bad |= tp_caps_read(&after) < 0 || after.inheritable != after.permitted;
+		bad |= prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_RAW, 0, 0) !=
+		       (after.permitted != 0);
 		_exit(bad);
 	}
 	int status;
