@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/io/stream_clients.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define LEAST_BUCKETS 64
+#define MOST_BUCKETS  16384 // a few to a chain when there are more clients
+
+int ctl_stream_clients_init(
+	struct ctl_stream_clients *c, uint32_t most, const struct tp_siphash_key *key)
+{
+	uint32_t buckets = LEAST_BUCKETS;
+
+	while (buckets < most && buckets < MOST_BUCKETS)
+		buckets *= 2;
+	*c = (struct ctl_stream_clients){.mask = buckets - 1, .most = most, .key = *key};
+	c->bucket = calloc(buckets, sizeof(struct ctl_stream_client *));
+	return c->bucket ? 0 : -ENOMEM;
+}
+
+void ctl_stream_clients_fini(struct ctl_stream_clients *c)
+{
+	for (uint32_t i = 0; c->bucket && i <= c->mask; i++)
+		for (struct ctl_stream_client *at = c->bucket[i], *next; at; at = next) {
+			next = at->next;
+			free(at);
+		}
+	free(c->bucket);
+	*c = (struct ctl_stream_clients){0};
+}
+
+static struct ctl_stream_client **find(const struct ctl_stream_clients *c, uint32_t connection)
+{
+	struct ctl_stream_client **at;
+
+	at = &c->bucket[tp_siphash(&c->key, &connection, sizeof(connection)) & c->mask];
+	while (*at && (*at)->connection != connection)
+		at = &(*at)->next;
+	return at;
+}
+
+struct ctl_stream_client *ctl_stream_clients_find(
+	const struct ctl_stream_clients *c, uint32_t connection)
+{
+	return *find(c, connection);
+}
+
+int ctl_stream_clients_add(
+	struct ctl_stream_clients *c, uint32_t connection, const struct tp_stream_opened *opened)
+{
+	struct ctl_stream_client **at = find(c, connection), *fresh;
+
+	if (*at)
+		return -EEXIST;
+	if (c->count >= c->most)
+		return -ENOSPC;
+	fresh = malloc(sizeof(*fresh));
+	if (!fresh)
+		return -ENOMEM;
+	*fresh = (struct ctl_stream_client){.connection = connection,
+		.client = opened->client,
+		.listener = opened->listener,
+		.transport = opened->transport};
+	*at = fresh;
+	c->count++;
+	return 0;
+}
+
+void ctl_stream_clients_remove(struct ctl_stream_clients *c, uint32_t connection)
+{
+	struct ctl_stream_client **at = find(c, connection), *gone = *at;
+
+	if (!gone)
+		return;
+	*at = gone->next;
+	free(gone);
+	c->count--;
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The connections that one stream process has announced, by their numbers. Bounded.
+#pragma once
+
+#include "common/abi/stream.h"
+#include "common/base/hash.h"
+
+struct ctl_stream_client {
+	struct ctl_stream_client *next; // of the bucket
+	uint32_t connection;
+	uint32_t failures; // error responses since the last success
+	struct tp_addr client, listener;
+	uint8_t transport; // enum tp_stream_transport
+};
+
+struct ctl_stream_clients {
+	struct ctl_stream_client **bucket;
+	uint32_t mask;
+	uint32_t count, most;
+	struct tp_siphash_key key; // the numbers are the stream's choice
+};
+
+// Room for `most`. 0, -ENOMEM.
+int ctl_stream_clients_init(
+	struct ctl_stream_clients *c, uint32_t most, const struct tp_siphash_key *key);
+void ctl_stream_clients_fini(struct ctl_stream_clients *c);
+
+struct ctl_stream_client *ctl_stream_clients_find(
+	const struct ctl_stream_clients *c, uint32_t connection);
+// 0, -EEXIST, -ENOSPC, -ENOMEM.
+int ctl_stream_clients_add(
+	struct ctl_stream_clients *c, uint32_t connection, const struct tp_stream_opened *opened);
+void ctl_stream_clients_remove(struct ctl_stream_clients *c, uint32_t connection);
