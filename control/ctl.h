@@ -22,6 +22,7 @@ struct ctl_session;    // loop/session.h
 struct ctl_upgrade;    // loop/upgrade.h
 struct ctl_takeover;   // loop/takeover.h
 struct ctl_watch;      // loop/watch.h
+struct ctl_streams;    // loop/streams.h
 
 struct ctl {
 	struct conf *conf;     // what control runs by; a reload puts another one in its place
@@ -36,6 +37,7 @@ struct ctl {
 	struct ctl_dataplane *dataplane;
 	struct ctl_session *session; // attachment, store, TURN
 	struct ctl_watch *watch;     // while the loop runs
+	struct ctl_streams *streams; // NULL: this is no process of its own
 	struct ctl_api *api;
 	struct ctl_metrics *metrics;   // NULL when off
 	struct ctl_upgrade *upgrade;   // NULL: none is under way

@@ -23,6 +23,7 @@
 #include "control/loop/match.h"
 #include "control/loop/privileges.h"
 #include "control/loop/session.h"
+#include "control/loop/streams.h"
 #include "control/loop/takeover.h"
 #include "control/loop/upgrade.h"
 
@@ -66,6 +67,14 @@ static int create_api(struct ctl *ctl)
 	return ctl_api_create(&options, &ctl->api);
 }
 
+static int create_streams(struct ctl *ctl)
+{
+	int listener = ctl->takeover->streams;
+
+	ctl->takeover->streams = 0;
+	return ctl_streams_create(ctl, listener, &ctl->streams);
+}
+
 static int create_metrics(struct ctl *ctl)
 {
 	char text[TP_ADDR_STRLEN];
@@ -103,6 +112,8 @@ static int start(struct ctl *ctl)
 	if (rc == 0)
 		rc = explain("control socket", create_api(ctl));
 	if (rc == 0)
+		rc = explain("socket of the stream processes", create_streams(ctl));
+	if (rc == 0)
 		rc = create_metrics(ctl);
 	if (rc == 0)
 		rc = explain("dataplane's socket", ctl_loop_dial(ctl));
@@ -117,6 +128,7 @@ static void end(struct ctl *ctl)
 	ctl_upgrade_free(ctl);
 	ctl_dataplane_destroy(ctl->dataplane);
 	ctl_session_destroy(ctl->session);
+	ctl_streams_destroy(ctl->streams);
 	ctl_metrics_destroy(ctl->metrics);
 	ctl_api_destroy(ctl->api);
 	ctl_takeover_close(ctl->takeover);

@@ -19,6 +19,8 @@ enum ctl_handover_kind {
 	CTL_HANDOVER_TAKE = 2,
 	// New to old: the dataplane is in step with me (or was away before), go.
 	CTL_HANDOVER_READY = 3,
+	// Old to new, after TAKE: one more listener, that of the stream processes.
+	CTL_HANDOVER_STREAMS = 4,
 };
 
 #define CTL_HANDOVER_FDS        3
@@ -29,7 +31,7 @@ struct ctl_handover {
 	uint16_t kind;                      // enum ctl_handover_kind
 	uint8_t attached;                   // TAKE: 1, 0
 	uint8_t n_fds;                      // descriptors that come with it
-	uint32_t reserved;                  // 0
+	uint32_t more;                      // TAKE: records that follow it; earlier versions: 0
 	char text[CTL_HANDOVER_TEXT_BYTES]; // terminated
 };
 static_assert(sizeof(struct ctl_handover) == 128);

@@ -13,6 +13,7 @@
 #include "control/dpcmd/client.h"
 #include "control/loop/reload.h"
 #include "control/loop/session.h"
+#include "control/loop/streams.h"
 #include "control/loop/takeover.h"
 #include "control/loop/upgrade.h"
 #include "control/loop/watch.h"
@@ -125,8 +126,10 @@ int ctl_loop_run(struct ctl *ctl)
 	}
 	if (rc == 0 && ctl->failed)
 		rc = -EIO;
-	if (rc == 0 && !ctl_upgrade_done(ctl))
+	if (rc == 0 && !ctl_upgrade_done(ctl)) {
 		tp_notify_service_manager("STOPPING=1");
+		ctl_streams_stop(ctl->streams);
+	}
 	ctl_watch_destroy(ctl->watch);
 	ctl->watch = NULL;
 	events_free(&events);

@@ -117,12 +117,8 @@ unsigned int ctl_match_warn(const struct conf *conf, const struct tp_attached *s
 
 char *ctl_match_unserved(const struct conf_listener *listener, char out[CTL_MATCH_TRANSPORTS_BYTES])
 {
-	snprintf(out, CTL_MATCH_TRANSPORTS_BYTES, "%s%s%s",
-		listener->transports & CONF_TRANSPORT_TCP ? ", tcp" : "",
-		listener->transports & CONF_TRANSPORT_TLS ? ", tls" : "",
-		listener->transports & CONF_TRANSPORT_DTLS ? ", dtls" : "");
-	if (out[0])
-		memmove(out, out + 2, strlen(out + 2) + 1);
+	snprintf(out, CTL_MATCH_TRANSPORTS_BYTES, "%s",
+		listener->transports & CONF_TRANSPORT_DTLS ? "dtls" : "");
 	return out;
 }
 

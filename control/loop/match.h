@@ -13,7 +13,7 @@ unsigned int ctl_match_warn(const struct conf *conf, const struct tp_attached *s
 // Logs one warning for each listener with transports that this version does not serve.
 void ctl_match_warn_transports(const struct conf *conf);
 
-// "tcp, tls"; "" when all transports of the listener are served. Returns out.
+// "dtls"; "" when all transports of the listener are served. Returns out.
 #define CTL_MATCH_TRANSPORTS_BYTES 32
 char *ctl_match_unserved(
 	const struct conf_listener *listener, char out[CTL_MATCH_TRANSPORTS_BYTES]);

@@ -9,6 +9,7 @@
 #include "common/privilege/caps.h"
 #include "common/privilege/drop.h"
 #include "common/privilege/filter.h"
+#include "control/loop/streams.h"
 
 #define PRIVILEGED_PORTS 1024
 
@@ -22,6 +23,16 @@ static uint64_t needed(const struct conf *conf)
 			       conf->metrics.port < PRIVILEGED_PORTS
 		       ? TP_CAP(CAP_NET_BIND_SERVICE)
 		       : 0;
+}
+
+// By the stream processes that we start.
+static uint64_t needed_by_streams(const struct conf *conf)
+{
+	for (size_t i = 0; ctl_streams_wanted(conf) > 0 && i < conf->n_listeners; i++)
+		if ((conf->listeners[i].transports & (CONF_TRANSPORT_TCP | CONF_TRANSPORT_TLS)) &&
+			conf->listeners[i].port < PRIVILEGED_PORTS)
+			return TP_CAP(CAP_NET_BIND_SERVICE);
+	return 0;
 }
 
 // Better said now than by the reload that an incident asks for.
@@ -39,8 +50,9 @@ static void warn_of_unreadable(const struct conf *conf, const struct tp_account 
 
 int ctl_privileges_drop(const struct conf *conf)
 {
-	const struct tp_drop drop = {
-		.keep = needed(conf), .never_readable = !conf->privileges.core_dumps};
+	const struct tp_drop drop = {.keep = needed(conf) | needed_by_streams(conf),
+		.pass_on = needed_by_streams(conf),
+		.never_readable = !conf->privileges.core_dumps};
 	struct tp_account account;
 	int rc = tp_privilege_prepare(
 		conf->privileges.user, conf->privileges.group, conf->run_directory, &account);

@@ -6,7 +6,8 @@
 #include "config/conf.h"
 
 // Makes the run directory and hands it over, becomes the user of `privileges`, gives up
-// capabilities but NET_BIND_SERVICE for metrics below port 1024, keeps others from its memory.
+// capabilities but NET_BIND_SERVICE for metrics below port 1024, or for stream processes with
+// listeners there, keeps others from its memory.
 // Warns of files that a reload will not be able to read. Before any thread, lock and socket. 0 or
 // -errno, logged.
 int ctl_privileges_drop(const struct conf *conf);

@@ -11,6 +11,7 @@
 #include "control/alloc/expiry.h"
 #include "control/dpcmd/client.h"
 #include "control/loop/match.h"
+#include "control/loop/streams.h"
 #include "control/loop/takeover.h"
 #include "control/turn/policy.h"
 #include "control/turn/turn.h"
@@ -152,7 +153,7 @@ bool ctl_session_work(struct ctl_session *s)
 
 	tick(s);
 	if (!s->attached)
-		return false;
+		return ctl_streams_work(s->ctl->streams, false);
 	more = take_acks(s);
 	if (!s->attached)
 		return true;
@@ -167,8 +168,10 @@ bool ctl_session_work(struct ctl_session *s)
 		more = expire(s) || renew_rates(s) || more;
 	if (accepts_requests(s))
 		more = ctl_punt_drain(&s->punt_in, &s->attachment, ROUND_PUNTS) || more;
+	more = ctl_streams_work(s->ctl->streams, accepts_requests(s)) || more;
 	ctl_command_queue_flush(&s->commands);
 	ctl_inject_flush(&s->attachment);
+	ctl_streams_flush(s->ctl->streams);
 	return more;
 }
 
@@ -183,6 +186,8 @@ bool ctl_session_sleep(struct ctl_session *s)
 	// Requests that wait for room come on when acknowledgements do.
 	for (uint16_t w = 0; quiet && accepts_requests(s) && w < a->said.workers; w++)
 		quiet = tp_ring_sleep(&a->punt[w]);
+	if (quiet && accepts_requests(s))
+		quiet = ctl_streams_sleep(s->ctl->streams);
 	if (!quiet)
 		ctl_session_wake(s);
 	return quiet;
@@ -190,6 +195,7 @@ bool ctl_session_sleep(struct ctl_session *s)
 
 void ctl_session_wake(struct ctl_session *s)
 {
+	ctl_streams_wake(s->ctl->streams);
 	if (!s->attached)
 		return;
 	tp_ring_wake(&s->attachment.ack);
@@ -201,6 +207,10 @@ uint64_t ctl_session_deadline(const struct ctl_session *s)
 {
 	uint64_t deadline = ctl_session_counters_deadline(s);
 
+	uint64_t streams = ctl_streams_deadline(s->ctl->streams);
+
+	if (streams < deadline)
+		deadline = streams;
 	if (s->next_tick_ns < deadline)
 		deadline = s->next_tick_ns;
 	// Without room for commands nothing can end: acknowledgements wake us then.

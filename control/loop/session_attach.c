@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "control/loop/match.h"
 #include "control/loop/session_impl.h"
+#include "control/loop/streams.h"
 #include "control/turn/policy.h"
 #include "control/turn/turn.h"
 
@@ -55,7 +56,9 @@ static void send_response(void *context, const struct ctl_reply_to *reply_to,
 {
 	struct ctl_session *s = context;
 
-	if (s->attached)
+	if (reply_to->stream.stream != 0)
+		ctl_streams_send(s->ctl->streams, reply_to, bytes, length);
+	else if (s->attached)
 		ctl_inject_send(
 			&s->punt_in, &s->attachment, reply_to, source, destination, bytes, length);
 }

@@ -7,6 +7,7 @@
 #include "common/wire/chandata.h"
 #include "control/loop/match.h"
 #include "control/loop/session_impl.h"
+#include "control/loop/streams.h"
 #include "control/turn/policy.h"
 #include "control/turn/turn.h"
 
@@ -112,6 +113,7 @@ int ctl_session_reload(struct ctl_session *s, struct conf *fresh)
 		ctl_store_renew(s->store, &policy);
 	}
 	s->punt_in.conf = fresh;
+	ctl_streams_reload(s->ctl->streams, fresh);
 	s->ctl->conf = fresh;
 	s->settings_due = true;
 	return 0;

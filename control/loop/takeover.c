@@ -36,25 +36,53 @@ bool ctl_takeover_asked(struct ctl_takeover *t)
 	return true;
 }
 
-static int take(struct ctl_takeover *t)
+static int receive(struct ctl_takeover *t, struct ctl_handover *m, int fds[CTL_HANDOVER_FDS])
 {
 	struct pollfd p = {.fd = t->link, .events = POLLIN};
-	int fds[CTL_HANDOVER_FDS] = {0}, n;
-	struct ctl_handover m;
+	int n;
 
 	do
 		n = poll(&p, 1, TAKE_TIMEOUT_MS);
 	while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		return n < 0 ? -errno : -ETIMEDOUT;
-	int rc = ctl_handover_receive(t->link, &m, fds);
+	return ctl_handover_receive(t->link, m, fds);
+}
+
+// Of what follows, a newer version may have sent what we do not know.
+static int take_more(struct ctl_takeover *t, uint32_t records)
+{
+	struct ctl_handover m;
+
+	for (; records > 0; records--) {
+		int fds[CTL_HANDOVER_FDS] = {0}, rc = receive(t, &m, fds);
+		if (rc)
+			return rc;
+		if (m.kind == CTL_HANDOVER_STREAMS && m.n_fds == 1 && t->streams == 0) {
+			t->streams = fds[0];
+			continue;
+		}
+		while (m.n_fds > 0)
+			close(fds[--m.n_fds]);
+	}
+	return 0;
+}
+
+static int take(struct ctl_takeover *t)
+{
+	int fds[CTL_HANDOVER_FDS] = {0};
+	struct ctl_handover m;
+	int rc = receive(t, &m, fds);
+
 	if (rc)
 		return rc;
 	t->lock = fds[0];
 	t->api = fds[1];
 	t->metrics = fds[2];
 	t->attached = m.attached != 0;
-	return m.kind == CTL_HANDOVER_TAKE && m.n_fds >= 2 ? 0 : -EPROTO;
+	if (m.kind != CTL_HANDOVER_TAKE || m.n_fds < 2)
+		return -EPROTO;
+	return take_more(t, m.more);
 }
 
 int ctl_takeover_wait(struct ctl_takeover *t, const char *run_directory)
@@ -90,7 +118,7 @@ void ctl_takeover_ready(struct ctl_takeover *t)
 
 void ctl_takeover_close(struct ctl_takeover *t)
 {
-	int *all[] = {&t->lock, &t->api, &t->metrics};
+	int *all[] = {&t->lock, &t->api, &t->metrics, &t->streams};
 
 	if (t->link >= 0)
 		close(t->link);

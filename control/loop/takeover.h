@@ -10,6 +10,7 @@ struct ctl_takeover {
 	int lock;      // 0: none came
 	int api;       // listener of the control socket
 	int metrics;   // listener of the metrics
+	int streams;   // listener of the stream processes
 	bool attached; // the control before was attached to a dataplane
 };
 

@@ -22,6 +22,7 @@
 #include "control/loop/lock.h"
 #include "control/loop/loop.h"
 #include "control/loop/session.h"
+#include "control/loop/streams.h"
 
 #define HELLO_S  10  // to read its configuration and prepare the users
 #define QUIET_MS 500 // for requests under way to end
@@ -88,6 +89,7 @@ static void take_back(struct ctl *ctl)
 	}
 	ctl_api_resume(ctl->api);
 	ctl_metrics_resume(ctl->metrics);
+	ctl_streams_resume(ctl->streams);
 }
 
 static const char *describe_end(int status, char out[80])
@@ -130,8 +132,13 @@ static void hand_over(struct ctl_upgrade *u)
 {
 	struct ctl *ctl = u->ctl;
 	bool attached = ctl_session_is_attached(ctl->session);
-	struct ctl_handover take = {
-		.magic = CTL_HANDOVER_MAGIC, .kind = CTL_HANDOVER_TAKE, .attached = attached};
+	struct ctl_handover take = {.magic = CTL_HANDOVER_MAGIC,
+		.kind = CTL_HANDOVER_TAKE,
+		.attached = attached,
+		.more = 1};
+	const struct ctl_handover more = {
+		.magic = CTL_HANDOVER_MAGIC, .kind = CTL_HANDOVER_STREAMS, .n_fds = 1};
+	int streams = ctl_streams_listener(ctl->streams);
 	int fds[CTL_HANDOVER_FDS] = {ctl->lock, ctl_api_listener(ctl->api),
 		ctl->metrics ? ctl_metrics_listener(ctl->metrics) : -1};
 
@@ -139,6 +146,7 @@ static void hand_over(struct ctl_upgrade *u)
 	// From here on nothing of ours writes to the region.
 	ctl_api_pause(ctl->api, "control is being upgraded, connect again");
 	ctl_metrics_pause(ctl->metrics);
+	ctl_streams_pause(ctl->streams);
 	ctl_dataplane_destroy(ctl->dataplane);
 	ctl->dataplane = NULL;
 	if (attached)
@@ -148,6 +156,8 @@ static void hand_over(struct ctl_upgrade *u)
 	u->handed_over_ns = tp_now_ns();
 	set_timer(u, READY_S, 0);
 	int rc = ctl_handover_send(u->link, &take, fds);
+	if (rc == 0)
+		rc = ctl_handover_send(u->link, &more, &streams);
 	if (rc)
 		give_up(u, rc == -EPIPE || rc == -ECONNRESET ? NULL : strerror(-rc));
 }
@@ -162,6 +172,7 @@ static void finish(struct ctl_upgrade *u)
 	snprintf(state, sizeof(state), "MAINPID=%d", u->pid);
 	tp_notify_service_manager(state);
 	ctl_api_disown(u->ctl->api);
+	ctl_streams_disown(u->ctl->streams);
 	struct ctl_call *call = u->call;
 	u->call = NULL;
 	u->state = WAITS_FOR_BYE;

@@ -22,7 +22,7 @@ NET_BIND_SERVICE, NET_ADMIN, NET_RAW, IPC_LOCK, PERFMON, BPF = 10, 12, 13, 14, 3
 DATAPLANE_CAPS = sum(1 << c for c in (NET_ADMIN, NET_RAW, IPC_LOCK, PERFMON, BPF))
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 RESERVED = "/proc/sys/net/ipv4/ip_local_reserved_ports"
-FILES = {"dataplane.sock", "control.sock", "dataplane.lock", "control.lock", "steer.state"}
+FILES = {"dataplane.sock", "control.sock", "dataplane.lock", "control.lock", "steer.state", "streams.sock"}
 
 
 def threads(pid):

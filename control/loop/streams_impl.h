@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The inside of struct ctl_streams, for streams*.c only.
+#pragma once
+
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "control/alloc/connection.h"
+#include "control/io/stream_attach.h"
+#include "control/loop/respawn.h"
+#include "control/loop/streams.h"
+
+#define CTL_STREAMS_MOST   TP_STREAM_PLACES
+#define CTL_STREAM_CLIENTS 65536 // of one process
+#define CTL_SWEEP_IDLE     UINT32_MAX
+
+// A process: greeted or not yet, attached, or lost and remembered until its time is up.
+struct ctl_streams_member {
+	TAILQ_ENTRY(ctl_streams_member) entry;
+	struct ctl_streams *streams;
+	bool attached; // `stream` and `link` are good
+	bool draining;
+	int sock, pidfd; // -1: none
+	pid_t pid;
+	uint64_t until_ns; // of one that did not greet, or is lost
+	struct event *readable, *wakeup;
+	struct ctl_stream stream;
+	struct ctl_stream_link link;
+};
+
+struct ctl_streams {
+	struct ctl *ctl;
+	char *path;
+	int listener;
+	bool disowned, paused;
+	struct event *acceptable, *child_ended;
+	TAILQ_HEAD(, ctl_streams_member) members;
+	uint32_t n_members;
+	struct ctl_stream_in in;
+	uint64_t absent_until_ns; // streams that were never seen may still come
+	uint32_t sweep;           // next record, or CTL_SWEEP_IDLE
+	uint64_t now_ns;          // of the round
+
+	struct ctl_respawn respawn;
+	pid_t child[CTL_STREAMS_MOST]; // 0: a free place
+	uint64_t starts;
+};
+
+static inline bool ctl_streams_lost(const struct ctl_streams_member *m)
+{
+	return !m->attached && m->stream.number != 0;
+}
+
+// ---- streams_start.c
+int ctl_streams_watch_children(struct ctl_streams *s);
+void ctl_streams_start_missing(struct ctl_streams *s);
+uint64_t ctl_streams_start_deadline(const struct ctl_streams *s);
+
+// ---- streams_socket.c
+int ctl_streams_listen(struct ctl_streams *s);
+// Forgets one, attached or not.
+void ctl_streams_member_free(struct ctl_streams_member *m);

@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Stream processes at control's socket, played by the test: attachments, allocations that end with
+// connections and processes, starts.
+#include "session_world.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "common/abi/sizes.h"
+#include "common/base/log.h"
+#include "control/alloc/allocation.h"
+#include "control/loop/streams_impl.h"
+
+struct scene {
+	struct world *w;
+	char directory[32];
+	char stub[64]; // what is started as turnpike-stream
+};
+
+// One process, as it sees control.
+struct process {
+	int sock;
+	struct tp_shm rings;
+	int fds[TP_STREAM_CONTROL_FDS];
+	struct tp_ring request, response;
+};
+
+static void turn_loop(struct scene *s)
+{
+	event_base_loop(s->w->ctl.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	ctl_session_work(s->w->ctl.session);
+	while (execute(s->w))
+		ctl_session_work(s->w->ctl.session);
+}
+
+static int scene_setup(void **state)
+{
+	struct scene *s = calloc(1, sizeof(*s));
+	struct conf *conf;
+
+	setup((void **)&s->w);
+	conf = &s->w->conf;
+	strcpy(s->directory, "/tmp/streams-XXXXXX");
+	assert_non_null(mkdtemp(s->directory));
+	conf->run_directory = s->directory;
+	conf->path = (char *)(uintptr_t) "/nonexistent.json";
+	conf->listeners[0].transports = CONF_TRANSPORT_UDP | CONF_TRANSPORT_TCP;
+	// Found beside the "program".
+	snprintf(s->stub, sizeof(s->stub), "%s/turnpike-stream", s->directory);
+	s->w->ctl.program = s->stub;
+	assert_int_equal(ctl_streams_create(&s->w->ctl, 0, &s->w->ctl.streams), 0);
+	attach(s->w, NULL, 1);
+	synchronise(s->w);
+	*state = s;
+	return 0;
+}
+
+static int scene_teardown(void **state)
+{
+	struct scene *s = *state;
+
+	ctl_streams_destroy(s->w->ctl.streams);
+	unlink(s->stub);
+	assert_int_equal(rmdir(s->directory), 0); // the socket is gone
+	s->w->ctl.streams = NULL;
+	teardown((void **)&s->w);
+	free(s);
+	return 0;
+}
+
+static int dial(struct scene *s)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/streams.sock", s->directory);
+	assert_int_equal(connect(sock, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return sock;
+}
+
+static struct tp_stream_hello hello_of(uint32_t number)
+{
+	struct tp_stream_hello hello = {.hello = {.header = {.magic = TP_ABI_MAGIC,
+							  .major = TP_ABI_MAJOR,
+							  .minor = TP_ABI_MINOR,
+							  .type = TP_MSG_HELLO,
+							  .length_bytes = sizeof(hello)},
+						.role = TP_ROLE_STREAM,
+						.pid = (uint32_t)getpid()},
+		.stream = number};
+
+	tp_sizes_fill(hello.hello.sizes);
+	return hello;
+}
+
+// The type of the answer to a greeting, 0: the connection was closed.
+static uint16_t greet(struct scene *s, int sock, const void *hello, size_t bytes,
+	struct tp_stream_control *out, int fds[TP_STREAM_CONTROL_FDS])
+{
+	size_t n_fds = 0;
+	ssize_t n;
+
+	assert_int_equal(tp_message_send(sock, hello, bytes, NULL, 0), 0);
+	for (int i = 0; i < 3; i++)
+		turn_loop(s);
+	memset(out, 0, sizeof(*out));
+	n = tp_message_receive(sock, out, sizeof(*out), fds, TP_STREAM_CONTROL_FDS, &n_fds);
+	if (n <= 0)
+		return 0;
+	assert_int_equal(n_fds, out->header.type == TP_MSG_STREAM_CONTROL ? 3 : 0);
+	return out->header.type;
+}
+
+static void join(struct scene *s, struct process *p, uint32_t number)
+{
+	struct tp_stream_hello hello = hello_of(number);
+	struct tp_stream_control said;
+	uint8_t *base;
+
+	p->sock = dial(s);
+	turn_loop(s);
+	assert_int_equal(
+		greet(s, p->sock, &hello, sizeof(hello), &said, p->fds), TP_MSG_STREAM_CONTROL);
+	assert_int_equal(said.rings, 2);
+	assert_int_equal(said.ring[0].kind, TP_RING_STREAM_REQUEST);
+	assert_int_equal(said.ring[1].kind, TP_RING_STREAM_RESPONSE);
+	assert_int_equal(tp_shm_open(p->fds[0], said.rings_bytes, &p->rings), 0);
+	base = p->rings.base;
+	assert_int_equal(tp_ring_producer_init(&p->request, base + said.ring[0].offset,
+				 said.rings_bytes - said.ring[0].offset, said.ring[0].slots,
+				 said.ring[0].slot_bytes, p->fds[said.ring[0].event_fd]),
+		0);
+	assert_int_equal(tp_ring_consumer_init(&p->response, base + said.ring[1].offset,
+				 said.rings_bytes - said.ring[1].offset, said.ring[1].slots,
+				 said.ring[1].slot_bytes, p->fds[said.ring[1].event_fd]),
+		0);
+}
+
+static void leave(struct scene *s, struct process *p)
+{
+	close(p->sock);
+	close(p->fds[1]);
+	close(p->fds[2]);
+	tp_shm_close(&p->rings);
+	turn_loop(s);
+}
+
+static void say(struct scene *s, struct process *p, uint16_t kind, uint32_t connection,
+	const void *payload, uint16_t length)
+{
+	struct tp_stream_note *n = tp_ring_reserve(&p->request);
+
+	assert_non_null(n);
+	*n = (struct tp_stream_note){.kind = kind, .length = length, .connection = connection};
+	memcpy(n->payload, payload ? payload : "", length);
+	tp_ring_commit(&p->request);
+	tp_ring_flush(&p->request);
+	turn_loop(s);
+}
+
+static void announce(struct scene *s, struct process *p, uint32_t connection)
+{
+	struct tp_stream_opened o = {.client = {.ip = tp_ip4(0xc612000a), .port = 999},
+		.listener = {.ip = tp_ip4(0xc6120002), .port = 3478},
+		.transport = TP_STREAM_TCP};
+
+	say(s, p, TP_STREAM_OPENED, connection, &o, sizeof(o));
+}
+
+// As an Allocate of that client would.
+static void allocate(struct scene *s, uint32_t number, uint32_t connection)
+{
+	static const uint8_t id[12] = {1};
+	struct ctl_allocation_request q = {.client = {.ip = tp_ip4(0xc612000a), .port = 999},
+		.listener = {.ip = tp_ip4(0xc6120002), .port = 3478},
+		.transport = CTL_TRANSPORT_TCP,
+		.stream = {number, connection},
+		.families = CTL_FAMILY_BIT_IPV4,
+		.user = (const uint8_t *)"u",
+		.user_length = 1,
+		.transaction_id = id,
+		.lifetime_s = 600};
+	struct ctl_change change;
+
+	ctl_change_init(&change);
+	assert_int_equal(ctl_allocation_create(
+				 s->w->ctl.session->store, &q, ctl_session_time(), &change, NULL),
+		0);
+	turn_loop(s);
+}
+
+static uint64_t allocations(const struct scene *s)
+{
+	struct ctl_store_status status;
+
+	ctl_store_status(s->w->ctl.session->store, &status);
+	return status.allocations;
+}
+
+static void a_request_is_answered_the_way_it_came(void **state)
+{
+	static const uint8_t binding[20] = {0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3};
+	struct scene *s = *state;
+	const struct tp_stream_note *n;
+	struct process p;
+
+	join(s, &p, 9);
+	announce(s, &p, 5);
+	say(s, &p, TP_STREAM_REQUEST, 5, binding, sizeof(binding));
+	n = tp_ring_front(&p.response);
+	assert_non_null(n);
+	assert_int_equal(n->kind, TP_STREAM_RESPONSE);
+	assert_int_equal(n->connection, 5);
+	assert_int_equal(n->payload[0] << 8 | n->payload[1], 0x0101);
+	leave(s, &p);
+}
+
+static void a_wakeup_ends_the_sleep(void **state)
+{
+	struct scene *s = *state;
+	uint64_t value;
+	struct process p;
+
+	join(s, &p, 9);
+	assert_true(ctl_session_sleep(s->w->ctl.session));
+	announce(s, &p, 5); // of the loop's turn that follows nothing is needed
+	assert_int_equal(ctl_streams_counters(s->w->ctl.streams)->malformed, 0);
+	assert_true(ctl_session_sleep(s->w->ctl.session));
+	struct tp_stream_note *n = tp_ring_reserve(&p.request);
+	assert_non_null(n);
+	*n = (struct tp_stream_note){.kind = TP_STREAM_READY};
+	tp_ring_commit(&p.request);
+	tp_ring_flush(&p.request);
+	assert_int_equal(read(p.fds[1], &value, sizeof(value)), sizeof(value));
+	assert_false(ctl_session_sleep(s->w->ctl.session));
+	leave(s, &p);
+}
+
+static void bad_greetings_are_refused(void **state)
+{
+	struct scene *s = *state;
+	struct tp_stream_control said;
+	struct process p;
+	int fds[3];
+
+	join(s, &p, 9);
+	for (int i = 0; i < 9; i++) {
+		struct tp_stream_hello hello = hello_of(10);
+		size_t bytes = sizeof(hello);
+		int sock = dial(s);
+
+		turn_loop(s);
+		hello.hello.header.magic += i == 0;
+		hello.hello.header.major += i == 1;
+		hello.hello.role = i == 2 ? TP_ROLE_CONTROL : TP_ROLE_STREAM;
+		hello.stream = i == 3 ? 0 : i == 4 ? 9 : 10; // none; one that is there
+		hello.hello.sizes[TP_SIZE_STREAM_NOTE] += i == 5;
+		hello.hello.header.length_bytes += i == 6;
+		bytes = i == 7 ? sizeof(hello.hello) : i == 8 ? 3 : bytes;
+		assert_int_equal(greet(s, sock, &hello, bytes, &said, fds), TP_MSG_REFUSED);
+		assert_int_equal(recv(sock, &said, 1, 0), 0); // closed
+		close(sock);
+	}
+	assert_true(ctl_streams_sleep(s->w->ctl.streams));
+	struct ctl_streams_view v;
+	ctl_streams_look(s->w->ctl.streams, &v);
+	assert_int_equal(v.attached, 1);
+	leave(s, &p);
+}
+
+static void the_end_of_a_connection_ends_its_allocation(void **state)
+{
+	struct scene *s = *state;
+	struct process p;
+
+	join(s, &p, 9);
+	announce(s, &p, 5);
+	announce(s, &p, 6);
+	announce(s, &p, 7);
+	allocate(s, 9, 5);
+	allocate(s, 9, 6);
+	allocate(s, 9, 7);
+	say(s, &p, TP_STREAM_CLOSED, 7, NULL, 0); // while it announces: at the end of that
+	say(s, &p, TP_STREAM_READY, 0, NULL, 0);
+	assert_int_equal(allocations(s), 2);
+	say(s, &p, TP_STREAM_CLOSED, 5, NULL, 0);
+	assert_int_equal(allocations(s), 1);
+	leave(s, &p);
+	assert_int_equal(allocations(s), 1); // it may come back
+}
+
+// As of a control that was started again: the allocations are there before the processes.
+static void what_is_not_announced_ends_when_all_is(void **state)
+{
+	struct scene *s = *state;
+	struct process p;
+
+	allocate(s, 9, 5);
+	allocate(s, 9, 6);
+	allocate(s, 8, 6); // another process's
+	join(s, &p, 9);
+	announce(s, &p, 5);
+	assert_int_equal(allocations(s), 3);
+	say(s, &p, TP_STREAM_READY, 0, NULL, 0);
+	assert_int_equal(allocations(s), 2);
+	leave(s, &p);
+}
+
+static void processes_that_do_not_come_back_are_waited_for_so_long(void **state)
+{
+	struct scene *s = *state;
+	struct ctl_streams *streams = s->w->ctl.streams;
+	struct ctl_streams_member *m;
+	struct process p;
+
+	join(s, &p, 9);
+	announce(s, &p, 5);
+	say(s, &p, TP_STREAM_READY, 0, NULL, 0);
+	allocate(s, 9, 5);
+	allocate(s, 8, 5); // one that never came
+	leave(s, &p);
+	assert_int_equal(allocations(s), 2);
+	assert_true(
+		ctl_streams_deadline(streams) <= tp_now_ns() + CTL_STREAM_GRACE_S * TP_NS_PER_S);
+	streams->absent_until_ns = 1; // its time has come
+	turn_loop(s);
+	assert_int_equal(allocations(s), 1);
+	m = TAILQ_FIRST(&streams->members);
+	assert_int_equal(m->stream.number, 9);
+	m->until_ns = 1;
+	turn_loop(s);
+	assert_int_equal(allocations(s), 0);
+	assert_true(TAILQ_EMPTY(&streams->members));
+}
+
+static void who_comes_back_in_time_keeps_its_allocations(void **state)
+{
+	struct scene *s = *state;
+	struct process p;
+
+	join(s, &p, 9);
+	announce(s, &p, 5);
+	allocate(s, 9, 5);
+	leave(s, &p);
+	s->w->ctl.streams->absent_until_ns = 1;
+	join(s, &p, 9);
+	announce(s, &p, 5);
+	say(s, &p, TP_STREAM_READY, 0, NULL, 0);
+	assert_int_equal(allocations(s), 1);
+	leave(s, &p);
+}
+
+static void who_does_not_greet_is_cut_off(void **state)
+{
+	struct scene *s = *state;
+	int sock = dial(s);
+
+	turn_loop(s);
+	turn_loop(s);
+	TAILQ_FIRST(&s->w->ctl.streams->members)->until_ns = 1;
+	turn_loop(s);
+	assert_int_equal(recv(sock, &(char){0}, 1, 0), 0);
+	close(sock);
+}
+
+static void a_reload_is_passed_on(void **state)
+{
+	struct scene *s = *state;
+	const struct tp_stream_note *n;
+	struct process p;
+
+	join(s, &p, 9);
+	ctl_streams_reload(s->w->ctl.streams, &s->w->conf);
+	n = tp_ring_front(&p.response);
+	assert_non_null(n);
+	assert_int_equal(n->kind, TP_STREAM_RELOAD);
+	leave(s, &p);
+}
+
+static void an_upgrade_lets_go_and_may_take_back(void **state)
+{
+	struct scene *s = *state;
+	struct process p;
+
+	join(s, &p, 9);
+	ctl_streams_pause(s->w->ctl.streams);
+	assert_int_equal(recv(p.sock, &(char){0}, 1, 0), 0);
+	leave(s, &p);
+	ctl_streams_resume(s->w->ctl.streams);
+	join(s, &p, 9); // that waited in the backlog, or comes now
+	leave(s, &p);
+}
+
+// ---- starts
+
+static void write_stub(struct scene *s, const char *script)
+{
+	FILE *f = fopen(s->stub, "w");
+
+	assert_non_null(f);
+	fputs(script, f);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(chmod(s->stub, 0755), 0);
+}
+
+// Until the process has ended and its end was taken.
+static void wait_for_end(struct scene *s, pid_t pid)
+{
+	siginfo_t info;
+
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	for (int i = 0; i < 1000 && s->w->ctl.streams->child[0] == pid; i++)
+		event_base_loop(s->w->ctl.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	assert_int_not_equal(s->w->ctl.streams->child[0], pid);
+}
+
+static void missing_processes_are_started_and_stopped(void **state)
+{
+	struct scene *s = *state;
+	struct ctl_streams *streams = s->w->ctl.streams;
+	struct ctl_streams_view v;
+	pid_t pid;
+
+	write_stub(s, "#!/bin/sh\n[ \"$*\" = \"-c /nonexistent.json\" ] && exec sleep 1000\n");
+	ctl_respawn_init(&streams->respawn, 1, 0, tp_now_ns());
+	turn_loop(s);
+	pid = streams->child[0];
+	assert_true(pid > 0);
+	turn_loop(s); // one is enough
+	assert_int_equal(streams->child[1], 0);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	wait_for_end(s, pid);
+	streams->respawn.not_before_ns = 0;
+	turn_loop(s);
+	assert_true(streams->child[0] > 0 && streams->child[0] != pid);
+	ctl_streams_look(streams, &v);
+	assert_int_equal(v.starts, 2);
+	pid = streams->child[0];
+	ctl_streams_stop(streams);
+	wait_for_end(s, pid);
+}
+
+static void those_that_are_there_are_not_started_again(void **state)
+{
+	struct scene *s = *state;
+	struct ctl_streams *streams = s->w->ctl.streams;
+	struct process p;
+
+	ctl_respawn_init(&streams->respawn, 1, 0, UINT64_MAX / 2);
+	join(s, &p, 9);
+	ctl_respawn_init(&streams->respawn, 1, 0, 0);
+	turn_loop(s);
+	assert_int_equal(streams->child[0], 0);
+	leave(s, &p);
+	assert_int_equal(streams->starts, 0); // there is no such program
+	assert_true(streams->respawn.delay_ms > CTL_RESPAWN_FIRST_MS);
+}
+
+static void what_is_wanted_depends_on_listeners(void **state)
+{
+	struct conf conf = {.n_listeners = 1, .streams.processes = 3};
+
+	conf.listeners[0].transports = CONF_TRANSPORT_UDP;
+	assert_int_equal(ctl_streams_wanted(&conf), 0);
+	conf.listeners[0].transports = CONF_TRANSPORT_TLS;
+	assert_int_equal(ctl_streams_wanted(&conf), 3);
+	conf.streams.processes = 0;
+	assert_int_equal(ctl_streams_wanted(&conf), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown)
+		T(a_request_is_answered_the_way_it_came),
+		T(a_wakeup_ends_the_sleep),
+		T(bad_greetings_are_refused),
+		T(the_end_of_a_connection_ends_its_allocation),
+		T(what_is_not_announced_ends_when_all_is),
+		T(processes_that_do_not_come_back_are_waited_for_so_long),
+		T(who_comes_back_in_time_keeps_its_allocations),
+		T(who_does_not_greet_is_cut_off),
+		T(a_reload_is_passed_on),
+		T(an_upgrade_lets_go_and_may_take_back),
+		T(missing_processes_are_started_and_stopped),
+		T(those_that_are_there_are_not_started_again),
+#undef T
+		cmocka_unit_test(what_is_wanted_depends_on_listeners),
+	};
+
+	tp_log_init("test", TP_LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
