@@ -7,6 +7,12 @@
 #include "control/alloc/mobility.h"
 #include "control/alloc/store_private.h"
 
+const char *ctl_transport_name(uint8_t transport)
+{
+	static const char *const name[] = {"udp", "tcp", "tls", "dtls"};
+	return transport <= CTL_TRANSPORT_DTLS ? name[transport] : "";
+}
+
 // ---- Finding.
 
 const struct tp_alloc_record *ctl_allocation_find(const struct ctl_store *s, uint8_t transport,

@@ -12,6 +12,9 @@ enum ctl_transport {
 	CTL_TRANSPORT_DTLS = 3,
 };
 
+// "udp"; of a transport that there is not: "".
+const char *ctl_transport_name(uint8_t transport);
+
 enum ctl_even_port {
 	CTL_PORT_ANY = 0,
 	CTL_PORT_EVEN = 1,    // EVEN-PORT, R bit clear

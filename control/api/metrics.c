@@ -42,7 +42,9 @@ static int print_all(
 		.store = store ? &status : NULL,
 		.relays = store ? relays : NULL,
 		.turn = turn ? ctl_turn_counters(turn) : NULL,
-		.io = ctl_session_io(ctl->session)};
+		.io = ctl_session_io(ctl->session),
+		.stream_notes = ctl_streams_counters(ctl->streams)};
+	struct ctl_streams_view streams;
 	struct ctl_watch_view watch;
 	FILE *out = open_memstream(text, bytes);
 
@@ -50,6 +52,8 @@ static int print_all(
 		return -ENOMEM;
 	ctl_watch_look(ctl->watch, tp_now_ns(), &watch);
 	input.watch = &watch;
+	ctl_streams_look(ctl->streams, &streams);
+	input.streams = &streams;
 	if (store) {
 		ctl_store_status(store, &status);
 		ctl_relay_total(store, relays);

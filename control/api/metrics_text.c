@@ -116,6 +116,21 @@ static void print_ports(FILE *out, const struct tp_status_reply *r)
 	}
 }
 
+static void print_ended(FILE *out, const struct ctl_store_status *s)
+{
+	static const char *const reason[] = {[TP_END_REFRESH_ZERO] = "refresh_zero",
+		[TP_END_EXPIRED] = "expired",
+		[TP_END_OPERATOR] = "operator",
+		[TP_END_DATAPLANE_REFUSED] = "dataplane_refused",
+		[TP_END_INCONSISTENT] = "inconsistent",
+		[TP_END_CLOSED] = "closed"};
+
+	head(out, "allocations_ended_total", "counter", "allocations ended, by reason");
+	for (size_t i = TP_END_REFRESH_ZERO; i < sizeof(reason) / sizeof(reason[0]); i++)
+		fprintf(out, "turnpike_allocations_ended_total{reason=\"%s\"} %llu\n", reason[i],
+			(unsigned long long)s->ended[i]);
+}
+
 static void print_store(FILE *out, const struct ctl_store_status *s)
 {
 	single(out, "allocations", "gauge", "allocations", s->allocations);
@@ -125,6 +140,7 @@ static void print_store(FILE *out, const struct ctl_store_status *s)
 	single(out, "allocation_capacity", "gauge", "allocations that there is room for",
 		s->alloc_capacity);
 	single(out, "allocations_created_total", "counter", "allocations created", s->created);
+	print_ended(out, s);
 	head(out, "relay_ports_free", "gauge", "free relay ports");
 	fprintf(out,
 		"turnpike_relay_ports_free{family=\"ipv4\"} %llu\n"
@@ -213,6 +229,34 @@ static void print_beats(FILE *out, const struct ctl_watch_view *v)
 			v->worker_ms[i] / 1000, v->worker_ms[i] % 1000);
 }
 
+static void print_streams(FILE *out, const struct ctl_streams_view *v)
+{
+	single(out, "streams_wanted", "gauge",
+		"stream processes that control keeps running; 0: somebody else does", v->wanted);
+	single(out, "streams_attached", "gauge", "stream processes attached to control",
+		v->attached);
+	single(out, "stream_clients", "gauge", "connections of TCP and TLS clients", v->clients);
+	single(out, "stream_starts_total", "counter", "stream processes that control started",
+		v->starts);
+}
+
+static void print_stream_notes(FILE *out, const struct ctl_stream_counters *c)
+{
+	const struct {
+		const char *event;
+		uint64_t value;
+	} row[] = {{"request", c->received}, {"response", c->sent}, {"malformed", c->malformed},
+		{"unannounced", c->unannounced}, {"not_listener", c->not_listener},
+		{"too_many", c->too_many}, {"failing", c->failing}, {"lost", c->lost},
+		{"response_full", c->response_full}};
+
+	head(out, "stream_notes_total", "counter",
+		"what stream processes said and were told, and what was wrong with it");
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		fprintf(out, "turnpike_stream_notes_total{event=\"%s\"} %llu\n", row[i].event,
+			(unsigned long long)row[i].value);
+}
+
 void ctl_metrics_print(FILE *out, const struct ctl_metrics_input *input)
 {
 	single(out, "up", "gauge", "1 when the dataplane answered", input->dataplane != NULL);
@@ -229,6 +273,10 @@ void ctl_metrics_print(FILE *out, const struct ctl_metrics_input *input)
 		print_turn(out, input->turn);
 	if (input->watch)
 		print_beats(out, input->watch);
+	if (input->streams)
+		print_streams(out, input->streams);
+	if (input->stream_notes)
+		print_stream_notes(out, input->stream_notes);
 	if (input->io) {
 		single(out, "control_received_total", "counter", "requests taken from the workers",
 			input->io->received);

@@ -9,6 +9,7 @@
 #include "control/alloc/relay_use.h"
 #include "control/alloc/store.h"
 #include "control/io/punt_in.h"
+#include "control/loop/streams.h"
 #include "control/loop/watch.h"
 #include "control/turn/turn.h"
 
@@ -19,6 +20,8 @@ struct ctl_metrics_input { // any may be NULL: not known now
 	const struct ctl_turn_counters *turn;
 	const struct ctl_io_counters *io;
 	const struct ctl_watch_view *watch;
+	const struct ctl_streams_view *streams;
+	const struct ctl_stream_counters *stream_notes;
 };
 
 void ctl_metrics_print(FILE *out, const struct ctl_metrics_input *input);

@@ -56,6 +56,8 @@ static void set_moving(
 	json_object_set_new(o, "moving_to", moving ? ctl_json_addr(&client) : json_null());
 	json_object_set_new(
 		o, "moving_to_listener", moving ? ctl_json_addr(&listener) : json_null());
+	json_object_set_new(o, "moving_to_transport",
+		moving ? json_string(ctl_transport_name(record->move_transport)) : json_null());
 }
 
 static json_t *summary_json(
@@ -69,6 +71,7 @@ static json_t *summary_json(
 	json_object_set_new(o, "id", json_string(id_text(record, id)));
 	json_object_set_new(o, "client", ctl_json_addr(&record->client));
 	json_object_set_new(o, "listener", ctl_json_addr(&record->listener));
+	json_object_set_new(o, "transport", json_string(ctl_transport_name(record->transport)));
 	json_object_set_new(o, "mobile", json_boolean(ctl_allocation_mobile(record)));
 	json_object_set_new(o, "moves", number(ctl_allocation_moves(record)));
 	set_moving(o, store, record);

@@ -13,6 +13,7 @@
 #include "control/dpcmd/client.h"
 #include "control/loop/match.h"
 #include "control/loop/session.h"
+#include "control/loop/streams.h"
 #include "control/turn/turn.h"
 
 struct question {
@@ -25,6 +26,16 @@ static json_t *number(uint64_t value)
 	return json_integer((json_int_t)value);
 }
 
+static json_t *transports_json(const struct conf_listener *l)
+{
+	json_t *list = json_array();
+
+	for (uint8_t t = 0; t <= CTL_TRANSPORT_DTLS; t++)
+		if (l->transports & 1u << t)
+			json_array_append_new(list, json_string(ctl_transport_name(t)));
+	return list;
+}
+
 static json_t *listeners_json(const struct conf *conf)
 {
 	json_t *list = json_array();
@@ -35,7 +46,8 @@ static json_t *listeners_json(const struct conf *conf)
 		char unserved[CTL_MATCH_TRANSPORTS_BYTES];
 		ctl_match_unserved(l, unserved);
 		json_array_append_new(list,
-			json_pack("{s:o, s:b, s:s}", "address", ctl_json_addr(&addr), "udp",
+			json_pack("{s:o, s:o, s:b, s:s}", "address", ctl_json_addr(&addr),
+				"transports", transports_json(l), "udp",
 				(l->transports & CONF_TRANSPORT_UDP) != 0, "not_served", unserved));
 	}
 	return list;
@@ -91,6 +103,7 @@ static json_t *control_json(struct ctl *ctl)
 	json_object_set_new(o, "listeners", listeners_json(ctl->conf));
 	json_object_set_new(o, "configuration", configuration_json(ctl));
 	json_object_set_new(o, "beats", ctl_op_beats(ctl));
+	json_object_set_new(o, "streams", ctl_op_streams(ctl));
 	set_store(o, ctl_session_store(ctl->session));
 	return o;
 }
@@ -165,6 +178,15 @@ static void set_oauth(json_t *o, const struct ctl_turn_counters *c)
 	}
 }
 
+static json_t *stream_notes_json(const struct ctl_stream_counters *c)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "received",
+		number(c->received), "sent", number(c->sent), "malformed", number(c->malformed),
+		"unannounced", number(c->unannounced), "not_listener", number(c->not_listener),
+		"too_many", number(c->too_many), "failing", number(c->failing), "lost",
+		number(c->lost), "response_full", number(c->response_full));
+}
+
 json_t *ctl_op_control_stats(struct ctl *ctl)
 {
 	static const struct ctl_turn_counters none;
@@ -184,6 +206,7 @@ json_t *ctl_op_control_stats(struct ctl *ctl)
 	json_object_set_new(o, "refused_by_dataplane", number(c->refused_by_dataplane));
 	json_object_set_new(o, "overload", number(c->overload));
 	json_object_set_new(o, "pending", number(c->pending));
+	json_object_set_new(o, "streams", stream_notes_json(ctl_streams_counters(ctl->streams)));
 	set_oauth(o, c);
 	json_object_set_new(o, "methods", methods_json(c));
 	json_object_set_new(o, "auth_failures", auth_failures_json(c));

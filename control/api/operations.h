@@ -26,5 +26,7 @@ void ctl_op_memory(void *context, struct ctl_call *call, const json_t *params);
 
 // What control knows of heartbeats, part of `status` and `health`; the caller owns it.
 json_t *ctl_op_beats(struct ctl *ctl);
+// Of the stream processes: wanted, attached, clients, each of them.
+json_t *ctl_op_streams(struct ctl *ctl);
 // Totals of control's own work, part of `stats`; the caller owns it.
 json_t *ctl_op_control_stats(struct ctl *ctl);

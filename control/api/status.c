@@ -205,6 +205,16 @@ static void judge_dataplane(json_t *reasons, const json_t *dataplane)
 	}
 }
 
+// Where somebody else starts them, nobody here knows how many there should be.
+static void judge_streams(json_t *reasons, const json_t *streams)
+{
+	if (integer(streams, "attached") < integer(streams, "wanted"))
+		add_reason(reasons,
+			"%lld of %lld stream processes are there; TCP and TLS clients suffer",
+			(long long)integer(streams, "attached"),
+			(long long)integer(streams, "wanted"));
+}
+
 json_t *ctl_status_compose(json_t *control, json_t *dataplane)
 {
 	json_t *reasons = json_array();
@@ -216,6 +226,8 @@ json_t *ctl_status_compose(json_t *control, json_t *dataplane)
 		add_reason(reasons, "the dataplane is not answering");
 	if (control && dataplane && !json_is_true(json_object_get(control, "attached")))
 		add_reason(reasons, "control is not attached to the dataplane");
+	if (control)
+		judge_streams(reasons, json_object_get(control, "streams"));
 	if (dataplane)
 		judge_dataplane(reasons, dataplane);
 	return json_pack("{s:s, s:o, s:o, s:o}", "state",

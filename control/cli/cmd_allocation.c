@@ -22,12 +22,16 @@ static void join(const json_t *list, char *out, size_t capacity)
 	}
 }
 
-// A client on the move shows where to; one that may move, a mark.
+// One by another transport than UDP shows it; a client on the move, where to; one that may move, a
+// mark.
 static const char *client_text(const json_t *a, char *out, size_t capacity)
 {
 	const char *to = json_string_value(json_object_get(a, "moving_to"));
+	const char *transport = json_string_value(json_object_get(a, "transport"));
+	bool udp = !transport || strcmp(transport, "udp") == 0;
 
-	snprintf(out, capacity, "%s%s%s", cli_text(a, "client"), to ? " -> " : "",
+	snprintf(out, capacity, "%s%s%.8s%s%s", cli_text(a, "client"), udp ? "" : " ",
+		udp ? "" : transport, to ? " -> " : "",
 		to                      ? to
 		: cli_true(a, "mobile") ? " (mobile)"
 					: "");
@@ -136,6 +140,7 @@ static void print_allocation(const json_t *a)
 	if (json_object_get(a, "realm"))
 		cli_table_row(&t, "realm", cli_text(a, "realm"));
 	cli_table_row(&t, "client", cli_text(a, "client"));
+	cli_table_row(&t, "transport", cli_text(a, "transport"));
 	cli_table_row(&t, "listener", cli_text(a, "listener"));
 	snprintf(line, sizeof(line), "yes, %lld moves", (long long)cli_integer(a, "moves"));
 	cli_table_row(&t, "mobile", cli_true(a, "mobile") ? line : "no");

@@ -193,6 +193,20 @@ static void judge_control_silence(struct asked *a)
 		say(a->problems, "control does not answer: it hangs");
 }
 
+static void judge_streams(struct asked *a, const json_t *streams)
+{
+	long long wanted = (long long)cli_integer(streams, "wanted"),
+		  attached = (long long)cli_integer(streams, "attached");
+
+	if (attached < wanted)
+		say(a->problems,
+			"turnpike-stream is missing: %lld of %lld processes are attached to "
+			"control",
+			attached, wanted);
+	else if (attached > 0)
+		say(a->notes, "%lld stream processes are attached to control", attached);
+}
+
 static void judge_control(struct asked *a)
 {
 	// An answer is an answer, also that it knows no such question or has too many clients.
@@ -210,6 +224,7 @@ static void judge_control(struct asked *a)
 			cli_text(a->control, "dataplane"));
 	else if (!cli_true(a->control, "in_step"))
 		say(a->notes, "control is replaying to the dataplane");
+	judge_streams(a, json_object_get(a->control, "streams"));
 	// It answers us by another way than it beats by.
 	if (a->probe_rc == 0 && a->probe.control_beats && a->probe.control_beat_ms > HUNG_MS)
 		say(a->problems, "control answers, but has not beaten for %u ms",

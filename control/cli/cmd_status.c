@@ -101,6 +101,39 @@ static void print_beats(const json_t *control, struct cli_table *t)
 	cli_table_row(t, "beats", line);
 }
 
+static void print_streams(const json_t *control, struct cli_table *t)
+{
+	const json_t *streams = json_object_get(control, "streams");
+	char line[160], number[CLI_NUMBER_BYTES];
+	json_t *p;
+	size_t i;
+
+	json_array_foreach(json_object_get(streams, "processes"), i, p) {
+		snprintf(line, sizeof(line), "%.16s, pid %lld, %s clients, attached to control%s%s",
+			cli_text(p, "stream"), (long long)cli_integer(p, "pid"),
+			cli_number(cli_integer(p, "clients"), number),
+			cli_true(p, "ready") ? "" : ", announcing them",
+			cli_true(p, "draining") ? ", draining" : "");
+		cli_table_row(t, "stream", line);
+	}
+}
+
+// " udp, tcp"; as many as there is room for.
+static const char *transports_text(const json_t *list, char *out, size_t capacity)
+{
+	json_t *transport;
+	size_t i, at = 0;
+
+	out[0] = '\0';
+	json_array_foreach(list, i, transport) {
+		const char *name = json_string_value(transport);
+		if (name && at < capacity)
+			at += (size_t)snprintf(
+				out + at, capacity - at, "%s %.8s", i ? "," : "", name);
+	}
+	return out;
+}
+
 static void print_listeners(const json_t *control, struct cli_table *t)
 {
 	json_t *listener;
@@ -109,9 +142,11 @@ static void print_listeners(const json_t *control, struct cli_table *t)
 
 	json_array_foreach(json_object_get(control, "listeners"), i, listener) {
 		const char *unserved = cli_text(listener, "not_served");
-		bool udp = cli_true(listener, "udp");
-		snprintf(line, sizeof(line), "%.60s %s%s%.40s%s", cli_text(listener, "address"),
-			udp ? "udp" : "", unserved[0] ? udp ? "; " : "" : "", unserved,
+		char transports[40];
+		snprintf(line, sizeof(line), "%.60s%s%s%.40s%s", cli_text(listener, "address"),
+			transports_text(json_object_get(listener, "transports"), transports,
+				sizeof(transports)),
+			unserved[0] ? "; " : "", unserved,
 			unserved[0] ? " not served by this version" : "");
 		cli_table_row(t, "listener", line);
 	}
@@ -130,6 +165,7 @@ static void print_status(const json_t *status)
 	print_control(json_object_get(status, "control"), &t);
 	print_dataplane(json_object_get(status, "dataplane"), &t);
 	print_beats(json_object_get(status, "control"), &t);
+	print_streams(json_object_get(status, "control"), &t);
 	print_listeners(json_object_get(status, "control"), &t);
 	cli_table_print(&t, stdout, "");
 }

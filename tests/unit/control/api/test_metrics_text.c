@@ -82,6 +82,25 @@ static void control_has_its_own(void **state)
 	free(text);
 }
 
+static void streams_have_theirs(void **state)
+{
+	const struct ctl_streams_view streams = {
+		.wanted = 4, .attached = 3, .clients = 77, .starts = 5};
+	const struct ctl_stream_counters notes = {.received = 9, .too_many = 2};
+	struct ctl_store_status store = {.ended[TP_END_CLOSED] = 8};
+	char *text = print(&(struct ctl_metrics_input){
+		.store = &store, .streams = &streams, .stream_notes = &notes});
+
+	assert_line(text, "turnpike_streams_wanted 4");
+	assert_line(text, "turnpike_streams_attached 3");
+	assert_line(text, "turnpike_stream_clients 77");
+	assert_line(text, "turnpike_stream_starts_total 5");
+	assert_line(text, "turnpike_stream_notes_total{event=\"request\"} 9");
+	assert_line(text, "turnpike_stream_notes_total{event=\"too_many\"} 2");
+	assert_line(text, "turnpike_allocations_ended_total{reason=\"closed\"} 8");
+	free(text);
+}
+
 static void relay_ports_by_family_and_state(void **state)
 {
 	const struct ctl_relay_totals relays[2] = {
@@ -170,6 +189,7 @@ int main(void)
 		cmocka_unit_test(nobody_there_is_still_a_scrape),
 		cmocka_unit_test(counters_drops_and_ports),
 		cmocka_unit_test(control_has_its_own),
+		cmocka_unit_test(streams_have_theirs),
 		cmocka_unit_test(relay_ports_by_family_and_state),
 		cmocka_unit_test(the_exposition_is_well_formed),
 		cmocka_unit_test(beats_have_an_age_while_somebody_beats),

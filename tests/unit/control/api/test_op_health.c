@@ -11,14 +11,27 @@
 #include "control/api/operations.h"
 #include "control/dpcmd/client.h"
 #include "control/loop/session.h"
+#include "control/loop/streams.h"
 #include "control/loop/watch.h"
 
 static struct {
 	struct ctl ctl;
 	struct ctl_watch_view view;
+	struct ctl_streams_view streams;
 	bool attached, in_step;
 	json_t *reply;
 } f;
+
+void ctl_streams_look(const struct ctl_streams *s, struct ctl_streams_view *out)
+{
+	*out = f.streams;
+}
+
+bool ctl_streams_entry(const struct ctl_streams *s, uint32_t i, struct ctl_stream_view *out)
+{
+	*out = (struct ctl_stream_view){.number = 0xab, .pid = 77, .clients = 3, .ready = true};
+	return i < f.streams.attached;
+}
 
 void ctl_watch_look(const struct ctl_watch *w, uint64_t now_ns, struct ctl_watch_view *out)
 {
@@ -105,9 +118,26 @@ static void detached_knows_no_beat(void **state)
 	json_decref(f.reply);
 }
 
+static void streams_are_told(void **state)
+{
+	const json_t *streams, *one;
+
+	f.streams = (struct ctl_streams_view){.wanted = 2, .attached = 1, .clients = 3};
+	ask();
+	streams = json_object_get(f.reply, "streams");
+	assert_int_equal(json_integer_value(json_object_get(streams, "wanted")), 2);
+	assert_int_equal(json_integer_value(json_object_get(streams, "attached")), 1);
+	one = json_array_get(json_object_get(streams, "processes"), 0);
+	assert_string_equal(json_string_value(json_object_get(one, "stream")), "000000ab");
+	assert_int_equal(json_integer_value(json_object_get(one, "pid")), 77);
+	json_decref(f.reply);
+	f.streams = (struct ctl_streams_view){0};
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(streams_are_told),
 		cmocka_unit_test(attached_and_beating),
 		cmocka_unit_test(attached_and_hung),
 		cmocka_unit_test(detached_knows_no_beat),

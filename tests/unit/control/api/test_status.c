@@ -178,6 +178,22 @@ static void the_state_says_why(void **state)
 	assert_state(good_control(true), ctl_status_dataplane_json(&r), "degraded", 3);
 }
 
+static json_t *control_with_streams(int wanted, int attached)
+{
+	return json_pack("{s:s, s:b, s:{s:i, s:i}}", "state", "up", "attached", 1, "streams",
+		"wanted", wanted, "attached", attached);
+}
+
+static void missing_stream_processes_degrade(void **state)
+{
+	struct tp_status_reply r = good_reply();
+
+	assert_state(control_with_streams(2, 2), ctl_status_dataplane_json(&r), "healthy", 0);
+	assert_state(control_with_streams(0, 0), ctl_status_dataplane_json(&r), "healthy", 0);
+	assert_state(control_with_streams(0, 3), ctl_status_dataplane_json(&r), "healthy", 0);
+	assert_state(control_with_streams(2, 1), ctl_status_dataplane_json(&r), "degraded", 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +204,7 @@ int main(void)
 		cmocka_unit_test(reads_only_status_replies),
 		cmocka_unit_test(shorter_and_longer_replies_of_other_minors_are_read),
 		cmocka_unit_test(the_state_says_why),
+		cmocka_unit_test(missing_stream_processes_degrade),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
