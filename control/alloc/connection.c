@@ -3,11 +3,23 @@
 
 #include <errno.h>
 
+#include "control/alloc/mobility.h"
 #include "control/alloc/store_private.h"
 
 static bool gone(const struct ctl_connections *c, uint8_t transport, struct tp_stream_client client)
 {
 	return transport != CTL_TRANSPORT_UDP && !c->is_open(c->context, client);
+}
+
+// RFC 8016 section 3.2.2: the end of the old connection ends a move as data from the new place
+// does.
+static int arrive(struct ctl_store *s, struct tp_alloc_record *r)
+{
+	if (ctl_room(s) == 0)
+		return -ENOBUFS;
+	ctl_allocation_moved(s, r->self, ctl_allocation_moves(r));
+	ctl_send_alloc_set(s, r, NULL);
+	return 0;
 }
 
 // 0, -ENOBUFS.
@@ -21,7 +33,7 @@ static int settle(struct ctl_store *s, struct tp_alloc_record *r, const struct c
 		return ctl_allocation_delete(s, r->self, TP_END_CLOSED, now, NULL);
 	if (there)
 		return ctl_move_give_up(s, r->self) ? 0 : -ENOBUFS;
-	return 0;
+	return here ? arrive(s, r) : 0;
 }
 
 int ctl_connection_closed(struct ctl_store *s, struct tp_stream_client client,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Allocations of clients by TCP and TLS live as long as their connections: such an allocation ends
-// when its connection is closed, or when the process that had it is gone. One whose client moves
-// (RFC 8016) away from a connection outlives it as long as the place it moves to is there.
+// when its connection is closed, or when the process that had it is gone. One whose client is
+// moving (RFC 8016) away from that connection has arrived by then, if the place it moves to is
+// there.
 #pragma once
 
 #include "control/alloc/store.h"

@@ -230,19 +230,40 @@ static void a_move_needs_a_listener_of_its_transport(void **state)
 	assert_int_equal(move(s, allocate(s, 1, 5), &other), -EINVAL);
 }
 
-static void a_client_on_the_move_outlives_the_connection_it_leaves(void **state)
+// RFC 8016 section 3.2.2.
+static void the_end_of_the_connection_that_it_leaves_ends_a_move(void **state)
 {
 	struct scene *s = *state;
 	struct ctl_allocation_request other = request(2, 6);
+	struct tp_addr key = tp_stream_address(other.stream);
 	struct tp_alloc_ref ref = allocate(s, 1, 5);
 
 	assert_int_equal(move(s, ref, &other), 0);
 	s->open_from = 6;
+	s->w.room = 0;
+	assert_int_equal(closed(s, 5), -ENOBUFS);
+	s->w.room = 10;
 	assert_int_equal(closed(s, 5), 0);
-	assert_non_null(find(s, 6));
-	s->open_from = 7; // and with both it ends
+	assert_int_equal(last(s)->type, TP_CMD_ALLOC_SET);
+	assert_int_equal(last(s)->move, 1);
+	assert_true(tp_addr_equal(&last(s)->allocation.client, &key));
+	assert_int_equal(last(s)->allocation.pending.ip.family, TP_FAMILY_NONE);
+	assert_null(find(s, 5));
+	assert_int_equal(find(s, 6)->move_family, TP_FAMILY_NONE);
+	s->open_from = 7;
 	assert_int_equal(closed(s, 6), 0);
 	assert_int_equal(world_status(&s->w).allocations, 0);
+}
+
+static void with_both_places_gone_it_ends(void **state)
+{
+	struct scene *s = *state;
+	struct ctl_allocation_request other = request(2, 6);
+
+	assert_int_equal(move(s, allocate(s, 1, 5), &other), 0);
+	s->open_from = 7;
+	assert_false(sweep(s));
+	assert_int_equal(world_status(&s->w).ended[TP_END_CLOSED], 1);
 }
 
 static void a_place_that_is_gone_is_not_moved_to(void **state)
@@ -366,7 +387,8 @@ int main(void)
 		T(a_sweep_goes_on_where_it_stopped),
 		T(a_client_moves_between_connections_and_udp),
 		T(a_move_needs_a_listener_of_its_transport),
-		T(a_client_on_the_move_outlives_the_connection_it_leaves),
+		T(the_end_of_the_connection_that_it_leaves_ends_a_move),
+		T(with_both_places_gone_it_ends),
 		T(a_place_that_is_gone_is_not_moved_to),
 		T(connections_are_adopted),
 		T(transport_and_connection_must_agree),
