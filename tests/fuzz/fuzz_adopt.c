@@ -54,13 +54,17 @@ static void walk(const struct ctl_store *store, const uint8_t *end)
 		FUZZ_CHECK(n == r->peers);
 		// On the move: found by either five-tuple, or by the one there is.
 		struct ctl_time early = {};
-		FUZZ_CHECK(ctl_allocation_find(
-				   store, r->transport, &r->client, &r->listener, early) == r);
+		struct tp_addr key = ctl_client_key(r->transport, &r->client, r->stream);
+		FUZZ_CHECK(
+			ctl_allocation_find(store, r->transport, &key, &r->listener, early) == r);
+		FUZZ_CHECK((r->transport == 0) == (r->stream.stream == 0));
 		struct tp_addr to, by;
-		if (ctl_allocation_moving(store, r, &to, &by))
+		if (ctl_allocation_moving(store, r, &to, &by)) {
+			to = ctl_client_key(r->move_transport, &to, r->move_stream);
 			FUZZ_CHECK(ctl_allocation_mobile(r) &&
 				   ctl_allocation_find(store, r->move_transport, &to, &by, early) ==
 					   r);
+		}
 		if (n > 0 && r->self.index == 2)
 			fuzz_canary(end);
 	}
@@ -79,6 +83,7 @@ static struct ctl_store *open_store(uint8_t how)
 		.port_min = 50000,
 		.port_max = how & 2 ? 50001 : 50015,
 		.listeners = {{.ip = tp_ip4(0xc6120002), .port = how & 4 ? 3479 : 3478}},
+		.listener_transports = {how & 16 ? 1 : 0xf},
 		.n_listeners = 1,
 		.realm_tag = {11, 12},
 		.n_realms = how & 8 ? 1 : 2,
@@ -100,7 +105,8 @@ static struct ctl_store *open_store(uint8_t how)
 }
 
 // Three allocations with all that hangs on them: a reserved port, both families with a deadline
-// each, a long name and a session key in another realm, that client on the move.
+// each, a long name and a session key in another realm, that client on the move. The second client
+// came by TLS, the third goes to TCP.
 static void fill(struct ctl_store *store)
 {
 	static const uint8_t long_name[200] = {'u'}, id[12] = {1}, mac_key[20] = {2};
@@ -113,6 +119,8 @@ static void fill(struct ctl_store *store)
 		struct ctl_allocation_request q = {
 			.client = {.ip = tp_ip4(0xc6120101), .port = 4000 + i},
 			.listener = {.ip = tp_ip4(0xc6120002), .port = 3478},
+			.transport = i == 1 ? CTL_TRANSPORT_TLS : CTL_TRANSPORT_UDP,
+			.stream = {i == 1 ? 9 : 0, i == 1 ? 1 : 0},
 			.families = i == 1 ? CTL_FAMILY_BIT_IPV4 | CTL_FAMILY_BIT_IPV6
 					   : CTL_FAMILY_BIT_IPV4,
 			.user = i == 2 ? long_name : (const uint8_t *)"user",
@@ -138,6 +146,8 @@ static void fill(struct ctl_store *store)
 			const struct ctl_move_request move = {
 				.client = {.ip = tp_ip4(0xc6120102), .port = 4000},
 				.listener = q.listener,
+				.transport = CTL_TRANSPORT_TCP,
+				.stream = {9, 2},
 				.transaction_id = id,
 				.lifetime_s = 600};
 			ctl_change_init(&change);

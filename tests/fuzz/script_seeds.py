@@ -24,6 +24,7 @@ def make(seeds):
     cli_seeds()
     turn_seeds()
     adopt_seeds()
+    stream_seeds()
     conf_seeds()
     stream_seeds()
 
@@ -747,9 +748,10 @@ def adopt_seeds():
     def patch(name, *pieces, policy=0):
         save("adopt", name, bytes([policy]) + b"".join(struct.pack(">HB", at, len(data)) + data for at, data in pieces))
 
-    alloc, peer, name_ = 0, 8 * 448, 8 * 448 + 16 * 64
+    size = 464
+    alloc, peer, name_ = 0, 8 * size, 8 * size + 16 * 64
     patch("good")
-    for policy in range(1, 16):
+    for policy in range(1, 32):
         patch("policy-%d" % policy, policy=policy)
     ip4, none = b"\xc6\x12", b"\xff" * 4
     for what, at, data in (("torn", 0, b"\1"), ("layout", 4, b"\7"), ("state", 6, b"\7"), ("resting", 6, b"\2"), ("identity", 8, b"\7"), ("generation", 12, bytes(4)), ("deadline-past", 40, bytes(8)),
@@ -760,13 +762,21 @@ def adopt_seeds():
                            ("realm", 376, b"\7" * 8), ("realm-old", 376, bytes(8)), ("reserved-past", 368, struct.pack("<Q", 1)), ("move-leftover", 392, b"\1"), ("move-unasked", 410, b"\4"),
                            ("move-lost", 412, none), ("move-family", 410, b"\6"), ("move-port", 408, bytes(2)), ("move-transport", 411, b"\4"), ("move-address", 392, ip4 + b"\1\1"), ("move-ticket", 384, b"\1\0\0\0")):
         index = 2 if what.startswith(("move-", "user-more", "user-too")) and what not in ("move-leftover", "move-unasked") else 1
-        patch("alloc-" + what, (alloc + index * 448 + at, data))
+        patch("alloc-" + what, (alloc + index * size + at, data))
     client = ip4 + b"\1\1" + bytes(12) + b"\4\0\0\0" + struct.pack("<HH", 4000, 0)
-    patch("same-five-tuple", (alloc + 448 + 48, client))
-    patch("same-relay", *((alloc + n * 448 + 96, ip4 + b"\0\2" + bytes(12) + b"\4\0\0\0" + struct.pack("<HH", 50004, 0)) for n in (0, 2)))
-    patch("move-taken", (alloc + 2 * 448 + 392, ip4 + b"\1\1" + bytes(12) + struct.pack("<H", 4001)))
+    patch("same-five-tuple", (alloc + size + 48, client))
+    patch("same-relay", *((alloc + n * size + 96, ip4 + b"\0\2" + bytes(12) + b"\4\0\0\0" + struct.pack("<HH", 50004, 0)) for n in (0, 2)))
+    patch("move-taken", (alloc + 2 * size + 392, ip4 + b"\1\1" + bytes(12) + struct.pack("<H", 4001)))
+    for what, index, at, data in (("none", 1, 440, bytes(8)), ("unnumbered", 1, 444, bytes(4)), ("of-udp", 0, 440, b"\1"), ("move-none", 2, 448, bytes(8)), ("move-of-udp", 2, 411, b"\0"), ("move-leftover", 0, 448, b"\1"),
+                                  ("before-leftover", 2, 456, b"\1"), ("same", 2, 308, b"\1"), ("dtls", 1, 308, b"\3"), ("udp", 1, 308, b"\0")):
+        patch("stream-" + what, (alloc + index * size + at, data))
+    patch("stream-twice", (alloc + 308, b"\1"), (alloc + 440, struct.pack("<II", 9, 1)))
+    patch("stream-move-taken", (alloc + 2 * size + 448, struct.pack("<II", 9, 1)))
+    for what, connection in (("before", 3), ("before-taken", 1)):
+        patch("stream-" + what, (alloc + 2 * size + 384, struct.pack("<I", 5)),
+              (alloc + 2 * size + 416, ip4 + b"\1\3" + bytes(12) + struct.pack("<H", 4002) + b"\4\1" + bytes(4)), (alloc + 2 * size + 456, struct.pack("<II", 9, connection)))
     for what, family in (("before", b"\4"), ("before-bad", b"\7")):
-        patch("move-" + what, (alloc + 2 * 448 + 384, struct.pack("<I", 5)), (alloc + 2 * 448 + 416, ip4 + b"\1\3" + bytes(12) + struct.pack("<H", 4002) + family + bytes(5)))
+        patch("move-" + what, (alloc + 2 * size + 384, struct.pack("<I", 5)), (alloc + 2 * size + 416, ip4 + b"\1\3" + bytes(12) + struct.pack("<H", 4002) + family + bytes(5)))
     for what, at, data in (("torn", 0, b"\1"), ("layout", 4, b"\7"), ("state", 6, b"\7"), ("kind", 7, b"\7"), ("owner", 8, b"\7"), ("owner-generation", 12, b"\7"), ("channel", 20, b"\1\1"), ("deadline-past", 24, bytes(8)),
                            ("deadline-far", 24, b"\xff" * 8), ("family", 48, b"\6"), ("port", 52, b"\1\1"), ("port-none", 52, bytes(2)), ("pad", 54, b"\1"), ("permission", 7, b"\1")):
         for n in range(1, 6):
@@ -775,11 +785,38 @@ def adopt_seeds():
     patch("same-peer", *((peer + n * 64 + 7, b"\2" + b"\1" + bytes(3)) for n in range(6)), *((peer + n * 64 + 32, ip4 + b"\0\1" + bytes(12) + b"\4") for n in range(6)))
     for what, at, data in (("torn", 0, b"\1"), ("layout", 4, b"\7"), ("state", 6, b"\7"), ("owner", 8, b"\7")):
         patch("name-" + what, (name_ + at, data))
-    patch("same-uid", *((alloc + n * 448 + 16, bytes(16)) for n in range(3)))
+    patch("same-uid", *((alloc + n * size + 16, bytes(16)) for n in range(3)))
     patch("future-uid", (alloc + 24, b"\xff" * 7 + b"\xfe"))
-    patch("free-all", *((alloc + n * 448 + 6, b"\0") for n in range(3)))
+    patch("free-all", *((alloc + n * size + 6, b"\0") for n in range(3)))
     save("adopt", "ones", b"\x80" + b"\xff" * 64)
     save("adopt", "zeros", b"\x80" + bytes(64))
+
+
+def stream_seeds():
+    """See fuzz_stream_notes.c."""
+    def opened(connection=5, at=255, value=0):
+        return bytes((0, connection, at)) + (bytes((value,)) if at < 56 else b"")
+
+    def note(kind, connection=5, payload=b"", length=None):
+        return bytes((1, kind, connection)) + struct.pack(">H", len(payload) if length is None else length) + payload
+
+    def respond(kind, connection=5, times=0):
+        return bytes((3, connection)) + struct.pack(">HB", kind, times)
+
+    drain, read = b"\2\7", b"\4"
+    for name, script in {
+            "call": opened() + note(2, payload=b"abc") + drain + respond(0x0103) + read + note(3) + drain,
+            "unannounced": note(2, 6) + note(3, 6) + drain + respond(0x0103, 6),
+            "twice": opened() + opened(), "many": b"".join(map(opened, range(1, 6))) + drain + read, "gap": b"".join(map(opened, (1, 2, 3))) + note(3, 2) + opened(4) + drain,
+            "long": opened() + note(2, length=2033) + note(2, length=65535), "kinds": b"".join(note(k) for k in (0, 1, 4, 5, 6, 32, 36, 255)) + drain, "short": note(1, payload=bytes(55)),
+            "fails": opened() + drain + respond(0x0113, times=9), "forgiven": opened() + drain + respond(0x0113, times=6) + respond(0x0103) + respond(0x0101) + respond(0x0113, times=6),
+            "full": opened() + drain + respond(0x0104, times=130), "runt": opened() + drain + respond(0x0104, times=7), "full-close": opened() + drain + respond(0x0101, times=130) + opened(6, 45, 9) + drain}.items():
+        save("stream_notes", name, script)
+    for at in (4, 16, 18, 20, 22, 23, 28, 40, 44, 46, 48, 49):
+        save("stream_notes", "opened-%d" % at, opened(5, at, 9) + drain + note(2, payload=b"x") + drain)
+    save("stream_notes", "opened-none", opened(0) + drain)
+    for at, less in ((255, 0), (0, 0), (4, 0), (6, 0), (8, 0), (12, 0), (16, 0), (64, 0), (88, 0), (89, 0), (255, 1), (255, 8), (255, 100)):
+        save("stream_notes", "hello-%d-%d" % (at, less), bytes((5, at, less)) + (b"\0" if at < 96 else b""))
 
 
 def conf_seeds():
