@@ -21,8 +21,6 @@ static const struct tp_filter_rule rules[] = {
 	// Giving up privileges once more, and the next filter over this one.
 	ALLOW(capget), ALLOW(capset), ALLOW(setgroups), ALLOW(getgroups), ALLOW(setresgid), ALLOW(setresuid), ALLOW(getresuid), ALLOW(getresgid),
 	ALLOW(setuid), ALLOW(seccomp),
-	// What turnpike-stream asks for, which control starts.
-	ALLOW(inotify_init1), ALLOW(inotify_add_watch),
 };
 // clang-format on
 

@@ -64,7 +64,7 @@ int stream_privileges_drop(struct conf *conf)
 int stream_privileges_filter(const struct conf *conf)
 {
 	const struct tp_filter filter = tp_filter_stream();
-	int rc = tp_caps_limit(0);
+	int rc = tp_caps_limit(0, 0);
 
 	if (rc < 0) {
 		tp_error("capabilities cannot be given up: %s", strerror(-rc));

@@ -302,7 +302,7 @@ static void stats_come_from_the_dataplane_and_show_the_difference(void **state)
 	play_dataplane(w, &reply);
 	assert_int_equal(RUN("stats", "interval=0"), 0);
 	assert_says(w, "figures from the dataplane");
-	assert_says(w, "difference        3");
+	assert_says(w, "difference         3");
 	assert_int_equal(RUN("--json", "stats", "interval=0"), 0);
 	assert_says(w, "\"difference\": 3");
 	assert_says(w, "\"source\": \"dataplane\"");
