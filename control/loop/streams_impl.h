@@ -10,9 +10,8 @@
 #include "control/loop/respawn.h"
 #include "control/loop/streams.h"
 
-#define CTL_STREAMS_MOST   TP_STREAM_PLACES
-#define CTL_STREAM_CLIENTS 65536 // of one process
-#define CTL_SWEEP_IDLE     UINT32_MAX
+#define CTL_STREAMS_MOST TP_STREAM_PLACES
+#define CTL_SWEEP_IDLE   UINT32_MAX
 
 // A process: greeted or not yet, attached, or lost and remembered until its time is up.
 struct ctl_streams_member {

@@ -94,7 +94,8 @@ static int attach(struct ctl_streams_member *m)
 	int rc = random.bytes(random.context, &key, sizeof(key));
 
 	if (rc == 0)
-		rc = ctl_stream_clients_init(&m->stream.clients, CTL_STREAM_CLIENTS, &key);
+		rc = ctl_stream_clients_init(&m->stream.clients,
+			m->streams->ctl->conf->streams.connections, &key);
 	if (rc)
 		return rc;
 	rc = ctl_stream_link_open(m->sock, &m->link, &m->stream);
