@@ -236,7 +236,7 @@ static enum fault_op undone(struct world *w)
 	if ((w->wish >= FAULT_name_begun && w->wish <= FAULT_name_written) ||
 		w->wish == FAULT_record_reservation)
 		return FAULT_allocate;
-	if (wishes_a_move(w))
+	if (wishes_a_move(w) || w->wish == FAULT_record_identity) // its transaction
 		return FAULT_move;
 	if (w->wish >= FAULT_peer_begun && w->wish <= FAULT_peer_written)
 		return pick(w, 2) ? FAULT_bind : FAULT_permit;

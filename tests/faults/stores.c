@@ -85,6 +85,9 @@ static enum fault_step alloc_step(size_t at, uint32_t sequence)
 		{FROM(tp_alloc_record, ticket), FAULT_record_ticket},
 		{FROM(tp_alloc_record, move_ip), FAULT_record_place},
 		{FROM(tp_alloc_record, before), FAULT_record_before},
+		{FROM(tp_alloc_record, stream), FAULT_record_client},
+		{FROM(tp_alloc_record, move_stream), FAULT_record_place},
+		{FROM(tp_alloc_record, before_stream), FAULT_record_before},
 	};
 	if (at < sizeof(uint32_t))
 		return sequence & 1 ? FAULT_record_begun : FAULT_record_written;

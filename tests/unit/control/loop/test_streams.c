@@ -49,6 +49,7 @@ static int scene_setup(void **state)
 	conf->run_directory = s->directory;
 	conf->path = (char *)(uintptr_t) "/nonexistent.json";
 	conf->listeners[0].transports = CONF_TRANSPORT_UDP | CONF_TRANSPORT_TCP;
+	conf->streams.connections = 65536;
 	// Found beside the "program".
 	snprintf(s->stub, sizeof(s->stub), "%s/turnpike-stream", s->directory);
 	s->w->ctl.program = s->stub;
