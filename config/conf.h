@@ -76,6 +76,13 @@ enum conf_access_tokens {
 	CONF_TOKENS_COTURN, // also session keys cut to 16 bytes
 };
 
+// Who keeps the session region when both daemons die at once.
+enum conf_holder {
+	CONF_HOLDER_NONE,
+	CONF_HOLDER_KEEPER,
+	CONF_HOLDER_SYSTEMD,
+};
+
 enum conf_seccomp {
 	CONF_SECCOMP_KILL,
 	CONF_SECCOMP_LOG,
@@ -184,6 +191,10 @@ struct conf {
 		enum conf_seccomp seccomp;
 		bool core_dumps;
 	} privileges;
+
+	struct {
+		enum conf_holder holder;
+	} region;
 
 	struct conf_port ports[CONF_MAX_PORTS];
 	size_t n_ports;

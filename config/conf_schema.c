@@ -48,6 +48,8 @@ static const char *const transports[] = {"udp", "tcp", "tls", "dtls", NULL};
 static const char *const log_levels[] = {"error", "warning", "notice", "info", "debug", NULL};
 static const char *const seccomp_modes[] = {
 	[CONF_SECCOMP_KILL] = "kill", [CONF_SECCOMP_LOG] = "log", [CONF_SECCOMP_OFF] = "off", NULL};
+static const char *const holders[] = {[CONF_HOLDER_NONE] = "none",
+	[CONF_HOLDER_KEEPER] = "keeper", [CONF_HOLDER_SYSTEMD] = "systemd", NULL};
 static const char *const oauth_algorithms[] = {"A256GCM", "A128GCM", NULL};
 static const char *const tls_versions[] = {[CONF_TLS_1_2] = "1.2", [CONF_TLS_1_3] = "1.3", NULL};
 static const char *const relay_forms[] = {"address", "prefix", NULL};
@@ -80,6 +82,10 @@ static const struct conf_option schema[] = {
 	.help = "What becomes of a daemon that makes a system call it has no use for: kill ends it by SIGSYS, log writes a line to the kernel's log and lets it go on, off filters nothing."},
 {"privileges.core_dumps", CONF_BOOLEAN, RESTART_CONTROL, TOP(privileges.core_dumps), .default_json = "false",
 	.help = "Whether turnpike-control may leave core files and be looked at by debuggers of its user; its memory holds passwords. The dataplane, which forgets them, always may."},
+
+{"region", CONF_OBJECT, .default_json = "{}", .help = "The memory in which control keeps the records of all allocations. It outlives either daemon, because the other one holds it."},
+{"region.holder", CONF_CHOICE, RESTART_DATAPLANE, .min = CONF_HOLDER_NONE, TOP(region.holder), .choices = holders, .default_json = "\"none\"",
+	.help = "Who else holds it, so that calls go on when both daemons die at once: none (all calls are lost then), keeper (turnpike-keeper, which also starts both anew), systemd (the file descriptor store of the unit that the dataplane is started by, which needs FileDescriptorStoreMax=1 or more). But for none, the dataplane does not start without a service manager's socket (NOTIFY_SOCKET)."},
 
 {"ports", CONF_LIST, RESTART_DATAPLANE, .required = true, .min = 1, .max = CONF_MAX_PORTS, INLINE(ports, n_ports),
 	.help = "The ports that the dataplane drives."},
