@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -80,11 +81,49 @@ static void test_no_usable_name_is_no_harm(void **state)
 	tp_notify_service_manager("READY=1");
 }
 
+// A descriptor arrives as another one of the same file.
+static void test_a_descriptor_travels_with_the_state(void **state)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	char name[64], text[64] = "", byte = 0;
+	struct iovec iov = {.iov_base = text, .iov_len = sizeof(text) - 1};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control)};
+	int pair[2], got, sock;
+
+	snprintf(name, sizeof(name), "@tp-notify-fd-%d", (int)getpid());
+	setenv("NOTIFY_SOCKET", name, 1);
+	name[0] = '\0';
+	sock = listen_on(name, 1 + strlen(name + 1));
+	assert_int_equal(pipe(pair), 0);
+	assert_int_equal(tp_notify_descriptor("FDSTORE=1", pair[0], 1000), 0);
+	close(pair[0]);
+	assert_int_equal(recvmsg(sock, &msg, MSG_DONTWAIT), 9);
+	assert_string_equal(text, "FDSTORE=1");
+	assert_int_equal(control.header.cmsg_type, SCM_RIGHTS);
+	memcpy(&got, CMSG_DATA(&control.header), sizeof(got));
+	assert_int_equal(write(pair[1], "x", 1), 1);
+	assert_int_equal(read(got, &byte, 1), 1);
+	assert_int_equal(byte, 'x');
+	close(got);
+	close(pair[1]);
+	close(sock);
+	assert_int_equal(tp_notify_descriptor("FDSTORE=1", -1, 0), -ECONNREFUSED);
+	unsetenv("NOTIFY_SOCKET");
+	assert_int_equal(tp_notify_descriptor("FDSTORE=1", -1, 0), -ENOTCONN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_socket_file_gets_the_state),
 		cmocka_unit_test(test_an_abstract_socket_gets_the_state),
+		cmocka_unit_test(test_a_descriptor_travels_with_the_state),
 		cmocka_unit_test(test_no_usable_name_is_no_harm),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
