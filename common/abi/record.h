@@ -11,6 +11,7 @@
 #include "common/abi/abi.h"
 #include "common/abi/stream.h"
 
+#define TP_REGION_NAME         "turnpike-sessions" // of the memfd, and where others keep it
 #define TP_REGION_MAGIC        UINT64_C(0x31307365732d7074) // "tp-ses01"
 #define TP_REGION_HEADER_BYTES 4096
 #define TP_REGION_KEYS_OFFSET  1024 // of struct tp_region_keys, in the page of the header
@@ -64,6 +65,16 @@ struct tp_region_keys {
 	uint8_t ticket_key[32];      // of mobility tickets, as long as the region lives
 	uint64_t ticket_key_wall_ns; // when it was drawn; 0: no key
 };
+
+// The run of the dataplane that the snapshots of all records were read from. Another one counts
+// from zero: what was read before is carried first. Before the keys; zero in a region that no
+// control has taken yet.
+#define TP_REGION_COUNTED_OFFSET 1016
+struct tp_region_counted {
+	uint64_t instance; // w: control; tp_attached.instance
+};
+static_assert(sizeof(struct tp_region_header) <= TP_REGION_COUNTED_OFFSET);
+static_assert(TP_REGION_COUNTED_OFFSET + sizeof(struct tp_region_counted) <= TP_REGION_KEYS_OFFSET);
 
 enum tp_record_state {
 	TP_RECORD_FREE = 0,
@@ -193,7 +204,6 @@ struct tp_region_peer_journal {
 };
 
 static_assert(TP_REGION_RELAYS_OFFSET + sizeof(struct tp_region_relays) <= TP_REGION_HEADER_BYTES);
-static_assert(sizeof(struct tp_region_header) <= TP_REGION_KEYS_OFFSET);
 static_assert(
 	TP_REGION_KEYS_OFFSET + sizeof(struct tp_region_keys) <= TP_REGION_ALLOC_JOURNAL_OFFSET);
 static_assert(TP_REGION_PEER_JOURNAL_OFFSET + sizeof(struct tp_region_peer_journal) <=

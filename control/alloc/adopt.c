@@ -364,6 +364,7 @@ int ctl_store_adopt(struct ctl_store *s, struct ctl_time now, struct ctl_adoptio
 		scan_name(s, i, report);
 	for (uint32_t i = 0; i < s->peer_capacity; i++)
 		scan_peer(s, i, now, report);
+	ctl_store_count_anew(s);
 out:
 	free(uids.entry);
 	return rc;

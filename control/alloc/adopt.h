@@ -50,6 +50,11 @@ struct ctl_adoption {
 // next attempt, with another store. `report` may be NULL.
 int ctl_store_adopt(struct ctl_store *store, struct ctl_time now, struct ctl_adoption *report);
 
+// Before records meet a dataplane that says this instance: one that is not the run they were
+// counted by counts from zero, so what was read before is carried. ctl_store_adopt and
+// ctl_store_move do it themselves.
+void ctl_store_count_anew(struct ctl_store *store);
+
 // A restarted dataplane brings a new, empty region: copies header state (ids, nonce keys) and all
 // records over, index by index, and works on it from now on; the old region may be unmapped
 // afterwards. No change may be pending (ctl_turn_detach). 0;

@@ -37,6 +37,7 @@ static int map_region(struct ctl_store *s, void *region, size_t bytes)
 		return -EINVAL;
 	s->header = h;
 	s->keys = (struct tp_region_keys *)((uint8_t *)region + TP_REGION_KEYS_OFFSET);
+	s->counted = (struct tp_region_counted *)((uint8_t *)region + TP_REGION_COUNTED_OFFSET);
 	s->alloc_journal = (struct tp_region_alloc_journal *)((uint8_t *)region +
 							      TP_REGION_ALLOC_JOURNAL_OFFSET);
 	s->peer_journal = (struct tp_region_peer_journal *)((uint8_t *)region +

@@ -47,6 +47,7 @@ struct ctl_store {
 
 	struct tp_region_header *header;
 	struct tp_region_keys *keys; // in the header's page, as
+	struct tp_region_counted *counted;
 	struct tp_region_alloc_journal *alloc_journal;
 	struct tp_region_peer_journal *peer_journal;
 	struct tp_alloc_record *allocs;

@@ -111,7 +111,9 @@ static int take_region(struct ctl_session *s, struct tp_shm *region)
 	bool moved = s->store != NULL;
 	int rc = 0;
 
+	// The same dataplane, or the next one with the region that was kept for it.
 	if (s->store && same_memory(&s->region, region)) {
+		ctl_store_count_anew(s->store);
 		tp_shm_close(region);
 		return 0;
 	}

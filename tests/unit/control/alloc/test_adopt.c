@@ -591,6 +591,36 @@ static void move_carries_counters(void **state)
 	assert_int_equal(r->snapshot.down_bytes, 2200);
 }
 
+// The region outlived both processes, or the dataplane alone: nothing is counted twice, nothing
+// goes back, also when control dies once more before it asks.
+static void a_kept_region_carries_counters(void **state)
+{
+	struct world *w = *state;
+	struct tp_alloc_ref ref = alloc_of(w, 9)->self;
+	struct tp_ack ack = {.type = TP_CMD_COUNTERS, .alloc = ref, .counters = {1, 100, 2, 200}};
+	ctl_store_ack(w->store, &ack, false, w->now);
+	for (int run = 1; run <= 3; run++) {
+		((struct tp_region_header *)w->region)->instance = 100 + (uint64_t)run;
+		if (run == 1) {
+			ctl_store_count_anew(w->store);
+			ctl_store_count_anew(w->store);
+		} else {
+			readopt(w);
+			readopt(w);
+		}
+		ack.counters = (struct tp_alloc_counters){10, 1000, 20, 2000};
+		ctl_store_ack(w->store, &ack, false, w->now);
+		const struct tp_alloc_record *r = ctl_allocation_get(w->store, ref);
+		assert_int_equal(r->snapshot.up_packets, 1 + 10 * run);
+		assert_int_equal(r->snapshot.down_bytes, 200 + 2000 * run);
+	}
+	// The same run: the dataplane goes on counting.
+	readopt(w);
+	ack.counters.up_packets = 15;
+	ctl_store_ack(w->store, &ack, false, w->now);
+	assert_int_equal(ctl_allocation_get(w->store, ref)->snapshot.up_packets, 1 + 20 + 15);
+}
+
 static void move_into_less_loses_what_does_not_fit(void **state)
 {
 	struct world *w = *state;
@@ -750,6 +780,7 @@ int main(void)
 		TEST(sync_tells_everything_once),
 		TEST(move_takes_all_along),
 		TEST(move_carries_counters),
+		TEST(a_kept_region_carries_counters),
 		TEST(move_into_less_loses_what_does_not_fit),
 		TEST(a_write_that_was_not_ended_is_undone),
 		TEST(a_permission_outlives_a_refresh_that_was_not_ended),

@@ -147,25 +147,44 @@ static void sleep_notices_what_came_meanwhile(void **state)
 	assert_non_null(tp_ring_front(&w->inject));
 }
 
-static void the_store_survives_an_end_and_the_same_region(void **state)
+// Detached, and attached with the same region by that instance of the dataplane.
+static void attach_again(struct world *w, uint64_t instance)
 {
-	struct world *w = *state;
-	struct ctl_store *store;
+	struct ctl_store *store = ctl_session_store(w->ctl.session);
 	struct tp_shm region;
 
-	attach(w, NULL, 1);
-	synchronise(w);
-	store = ctl_session_store(w->ctl.session);
 	ctl_session_detached(w->ctl.session);
 	assert_false(ctl_session_is_attached(w->ctl.session));
 	assert_false(ctl_session_work(w->ctl.session));
 	assert_true(ctl_session_sleep(w->ctl.session));
 	region = w->fixture.region;
 	tp_shm_close(&w->fixture.rings);
-	attach(w, &region, 1);
-	synchronise(w);
+	((struct tp_region_header *)region.base)->instance = instance;
+	attach(w, &region, instance);
+	synchronise(w); // all of it anew
 	assert_ptr_equal(ctl_session_store(w->ctl.session), store);
+	assert_int_equal(
+		*(uint64_t *)((uint8_t *)region.base + TP_REGION_COUNTED_OFFSET), instance);
 	tp_shm_close(&region);
+}
+
+static void the_store_survives_an_end_and_the_same_region(void **state)
+{
+	struct world *w = *state;
+
+	attach(w, NULL, 1);
+	synchronise(w);
+	attach_again(w, 1);
+}
+
+// The dataplane alone died, and its successor has the region that was kept for it.
+static void the_store_stays_on_a_kept_region(void **state)
+{
+	struct world *w = *state;
+
+	attach(w, NULL, 1);
+	synchronise(w);
+	attach_again(w, 2);
 }
 
 // While a new process is in charge the old one goes on in its loop, to take back or to end.
@@ -546,7 +565,8 @@ int main(void)
 		TEST(events_come_between_acknowledgements), TEST(requests_wait_for_the_replay),
 		TEST(sleep_notices_what_came_meanwhile),
 		TEST(the_store_survives_an_end_and_the_same_region),
-		TEST(a_region_given_away_is_not_written), TEST(a_new_region_takes_the_records_over),
+		TEST(the_store_stays_on_a_kept_region), TEST(a_region_given_away_is_not_written),
+		TEST(a_new_region_takes_the_records_over),
 		TEST(what_stays_readable_does_not_stop_the_rounds),
 		TEST(many_hangups_are_few_reloads), TEST(a_rollback_without_room_is_made_good),
 		TEST(without_a_dataplane_the_operator_is_told),
