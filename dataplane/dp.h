@@ -96,5 +96,6 @@ struct dp {
 	struct dp_apply *apply;
 	struct dp_manage *manage;
 	struct dp_xdp_seen xdp_seen[TP_MAX_PORTS]; // before privileges went; by place in the config
+	int kept_region_fd; // of the run before, 0: none; dp_manage_create takes it
 	int lock_fd; // flock on RUN_DIRECTORY/dataplane.lock
 };

@@ -12,8 +12,10 @@
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 
+#include "common/abi/record.h"
 #include "common/base/clock.h"
 #include "common/base/hash.h"
+#include "common/base/listen_fds.h"
 #include "common/base/log.h"
 #include "common/base/notify.h"
 #include "config/conf_host.h"
@@ -208,6 +210,7 @@ static int run(const struct conf *conf)
 	dp->conf = conf;
 	dp->lock_fd = -1;
 	dp->started_wall_ns = tp_wall_ns();
+	dp->kept_region_fd = tp_listen_fds_take(TP_REGION_NAME);
 	rc = tp_random_bytes(&dp->instance, sizeof(dp->instance));
 	if (rc == 0)
 		rc = dp_privileges_drop(dp);

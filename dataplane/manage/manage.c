@@ -124,6 +124,7 @@ void dp_manage_tick(struct dp_manage *m, uint64_t now_ns)
 {
 	m->ticks++;
 	dp_manage_nonce_key(m);
+	dp_manage_region_hold_again(m);
 	dp_manage_clients_tick(m);
 	if (m->dp->net)
 		dp_net_tick(m->dp->net, now_ns);

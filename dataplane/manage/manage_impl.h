@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sys/epoll.h>
+#include <sys/stat.h>
 
 #include "common/abi/cmd.h"
 #include "common/abi/health.h"
@@ -73,6 +74,9 @@ struct dp_manage {
 	int epoll_fd, listen_fd, timer_fd, signal_fd;
 	char *socket_path; // once it is bound
 	struct tp_shm region;
+	bool region_kept;  // since the run before
+	bool holder_there; // `holder` is the file of its socket when it got the region
+	struct stat holder;
 	struct dp_moves_wake moves;
 	bool moves_left; // more than a turn's worth, or no room to tell control
 	struct manage_client clients[MANAGE_MAX_CLIENTS];
@@ -117,6 +121,7 @@ void dp_manage_client_close(struct dp_manage *m, struct manage_client *client);
 void dp_manage_clients_tick(struct dp_manage *m);
 
 // ---- region.c
+// Takes the region that dp->kept_region_fd names, which is closed unless it is used, or makes one.
 int dp_manage_region_create(struct dp_manage *m);
 // What the dataplane writes of the header, for every control anew: one that went mad may have
 // written over it.
@@ -124,6 +129,13 @@ void dp_manage_region_head(struct dp_manage *m);
 // Gives the workers the key that control signs nonces with; the last one stays while none is
 // attached.
 void dp_manage_nonce_key(struct dp_manage *m);
+
+// ---- hold.c
+// Gives the region to the holder of the configuration. 0 or -errno,
+// logged: without it the configuration's promise would be empty.
+int dp_manage_region_hold(struct dp_manage *m);
+// Once a second: again, when the holder is another one.
+void dp_manage_region_hold_again(struct dp_manage *m);
 
 // ---- attach.c
 // Fresh rings for this client, sent to it and published to the workers. 0, -ENOMEM or -errno.

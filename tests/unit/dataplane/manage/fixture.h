@@ -47,7 +47,8 @@ struct attached {
 	struct tp_ring command, ack;
 };
 
-static inline int setup(void **state)
+// All but the management thread.
+static inline int setup_world(void)
 {
 	memset(&t, 0, sizeof(t));
 	snprintf(t.directory, sizeof(t.directory), "/tmp/tp-manage-XXXXXX");
@@ -74,7 +75,12 @@ static inline int setup(void **state)
 		.apply = (struct dp_apply *)&t.fakes};
 	t.dp.workers[0] = (struct dp_worker *)&t.fakes;
 	t.dp.locals = dp_locals_create(&t.conf, SOCKET_ID_ANY);
-	return t.dp.locals ? dp_manage_create(&t.dp, &t.m) : -1;
+	return t.dp.locals ? 0 : -1;
+}
+
+static inline int setup(void **state)
+{
+	return setup_world() == 0 ? dp_manage_create(&t.dp, &t.m) : -1;
 }
 
 static inline int teardown(void **state)
