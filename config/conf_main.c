@@ -13,23 +13,44 @@ enum main_option {
 	OPTION_VERSION,
 	OPTION_OPTIONS,
 	OPTION_JSON_SCHEMA,
+	OPTION_PATH, // and those behind it
 };
 
-static const struct option main_options[] = {
+#define MAIN_OPTIONS 5
+static const struct option main_options[MAIN_OPTIONS] = {
 	{"check", no_argument, NULL, OPTION_CHECK},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{"options", no_argument, NULL, OPTION_OPTIONS},
 	{"json-schema", no_argument, NULL, OPTION_JSON_SCHEMA},
-	{NULL, 0, NULL, 0},
 };
+
+static bool is_path(const struct conf_main *m, size_t i)
+{
+	return m->paths && i < CONF_MAIN_PATHS && m->paths[i].name;
+}
+
+static void main_table(
+	const struct conf_main *m, struct option out[MAIN_OPTIONS + CONF_MAIN_PATHS + 1])
+{
+	size_t n = MAIN_OPTIONS;
+
+	memcpy(out, main_options, sizeof(main_options));
+	for (size_t i = 0; is_path(m, i); i++)
+		out[n++] = (struct option){
+			m->paths[i].name, required_argument, NULL, OPTION_PATH + (int)i};
+	out[n] = (struct option){NULL, 0, NULL, 0};
+}
 
 static void main_usage(const struct conf_main *m, FILE *out)
 {
+	fprintf(out, "usage: %s -c FILE [--check]", m->program);
+	for (size_t i = 0; is_path(m, i); i++)
+		fprintf(out, " [--%s PATH]", m->paths[i].name);
 	fprintf(out,
-		"usage: %s -c FILE [--check]\n"
+		"\n"
 		"       %s --options | --json-schema | --version | --help\n",
-		m->program, m->program);
+		m->program);
 }
 
 static int main_help(const struct conf_main *m)
@@ -45,6 +66,9 @@ static int main_help(const struct conf_main *m)
 	      "  --version      print the version\n"
 	      "  --help         print this\n",
 		m->out);
+	for (size_t i = 0; is_path(m, i); i++)
+		fprintf(m->out, "  --%s PATH\n                 %s\n", m->paths[i].name,
+			m->paths[i].help);
 	return 0;
 }
 
@@ -79,14 +103,16 @@ static int main_load(const struct conf_main *m, const char *file, bool check, st
 
 int conf_main(const struct conf_main *m, int argc, char **argv, struct conf **out)
 {
+	struct option table[MAIN_OPTIONS + CONF_MAIN_PATHS + 1];
 	const char *file = NULL;
 	bool check = false;
 	int option;
 
+	main_table(m, table);
 	*out = NULL;
 	optind = 0; // getopt starts anew
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "+:c:", main_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+:c:", table, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			if (file)
@@ -108,8 +134,15 @@ int conf_main(const struct conf_main *m, int argc, char **argv, struct conf **ou
 			conf_print_json_schema(m->out);
 			return 0;
 		case ':':
+			if (optopt != 'c')
+				return main_wrong_usage(
+					m, "a PATH is missing behind ", argv[optind - 1]);
 			return main_wrong_usage(m, "-c needs a FILE", "");
 		default:
+			if (option >= OPTION_PATH) {
+				*m->paths[option - OPTION_PATH].value = optarg;
+				break;
+			}
 			return main_wrong_usage(m, "unknown option ", argv[optind - 1]);
 		}
 	}

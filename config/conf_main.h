@@ -7,6 +7,14 @@
 
 #include "config/conf.h"
 
+// An option --NAME PATH that only one program has.
+struct conf_main_path {
+	const char *name; // NULL: the end of the list
+	const char *help;
+	const char **value; // set when it is given
+};
+#define CONF_MAIN_PATHS 4
+
 struct conf_main {
 	const char *program; // "turnpike-control"
 	const char *summary; // one line of help on what it is
@@ -15,6 +23,7 @@ struct conf_main {
 	// More checks of a document that was loaded, for --check and a start alike; may change it.
 	// Prints its problems as conf_load does. 0 or -errno. NULL: none.
 	int (*prepare)(struct conf *conf, FILE *errors);
+	const struct conf_main_path *paths; // at most CONF_MAIN_PATHS; NULL: none
 };
 
 #define CONF_MAIN_RUN (-1)
