@@ -5,7 +5,7 @@
 set -eu
 cd "${1:-$(dirname "$0")/..}"
 
-find common config bpf dataplane control bench -name '*.[ch]' -o -name '*.def' | LC_ALL=C sort |
+find common config bpf dataplane control keeper bench -name '*.[ch]' -o -name '*.def' | LC_ALL=C sort |
 	xargs awk '
 # Folders that a file of `folder` may name in #include "...". The first prefix that fits decides.
 function own_allowed(file) {
@@ -18,6 +18,7 @@ function own_allowed(file) {
 	if (file ~ /^dataplane\//) return "^(common|config|dataplane)/"
 	if (file ~ /^control\/alloc\//) return "^(common|control/alloc)/"
 	if (file ~ /^control\//) return "^(common|config|control)/"
+	if (file ~ /^keeper\//) return "^(common|config|keeper)/"
 	return "^(common|config|dataplane|control|bench)/" # bench
 }
 

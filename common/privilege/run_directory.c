@@ -15,7 +15,8 @@
 // Files that daemons leave behind, which the next ones open again. Sockets are made anew.
 static const char *const kept[] = {
 	"dataplane.lock", "control.lock", "steer.state", "steer.state.new"};
-static const char *const others[] = {"dataplane.sock", "control.sock", "streams.sock"};
+static const char *const others[] = {
+	"dataplane.sock", "control.sock", "streams.sock", "keeper.sock", "keeper.lock"};
 
 static bool is_one_of(const char *const *names, size_t n, const char *name)
 {
