@@ -249,11 +249,22 @@ def ticket_seeds():
     save("ticket", "says", bytes(range(160)))
 
 
+def notify_seeds():
+    messages = ["READY=1", "READY=1\nSTATUS=attached", "STOPPING=1\n", "MAINPID=1234", "MAINPID=99999999999",
+                "FDSTORE=1\nFDNAME=turnpike-sessions", "FDSTOREREMOVE=1\nFDNAME=turnpike-sessions", "FDSTORE=1\nFDNAME=a:b",
+                "FDNAME=" + "x" * 64, "STATUS=\x1b[2J" + "y" * 200, "=\n==\n\nREADY", "READY=1\0", "7", "0x7", "b:a:", "1" * 5000]
+    for message in messages:
+        data = message.encode()
+        save("notify", hashlib.sha1(data).hexdigest()[:12], data)
+    script_seeds.dictionary("notify", ["READY=1", "STOPPING=1", "MAINPID=", "FDSTORE=1", "FDSTOREREMOVE=1", "FDNAME=", "STATUS="])
+
+
 def main():
     ticket_seeds()
     stun_seeds()
     classic_seeds()
     jsonrpc_seeds()
+    notify_seeds()
     oauth_seeds()
     packet_seeds()
     script_seeds.make(sys.modules[__name__])
