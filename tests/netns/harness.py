@@ -27,6 +27,7 @@ PREFIX = os.environ.get("TURNPIKE_LAB", "tpt")
 RUN_PREFIX = f"turnpike-{PREFIX}-"
 DATAPLANE = BUILD / "dataplane" / "turnpike-dataplane"
 CONTROL = BUILD / "control" / "turnpike-control"
+KEEPER = BUILD / "keeper" / "turnpike-keeper"
 CTL = BUILD / "control" / "turnpikectl"
 SANITIZED = sanitizer.kind_of(BUILD) != "none"
 BENCH = BUILD / "bench" / "turnpike-bench"
