@@ -175,18 +175,20 @@ static void greet(struct client *c, struct fuzz_script *s)
 static void send_bytes(struct client *c, struct fuzz_script *s)
 {
 	uint8_t bytes[1200];
-	size_t length = (size_t)fuzz_u8(s) * 8;
+	uint8_t how = fuzz_u8(s); // 255: asks for the memory, 0: for the status, else so many words
+	size_t length = how == 255 ? 0 : (size_t)how * 8;
 
 	length = length < sizeof(bytes) ? length : sizeof(bytes);
 	fuzz_take(s, bytes, length);
 	// With a descriptor, which nobody may send.
-	tp_message_send(c->fd, bytes, length, &t.fakes.net_fd, length & 16 ? 1 : 0);
-	struct tp_message_header status = {.magic = TP_ABI_MAGIC,
+	if (how != 255)
+		tp_message_send(c->fd, bytes, length, &t.fakes.net_fd, length & 16 ? 1 : 0);
+	struct tp_message_header question = {.magic = TP_ABI_MAGIC,
 		.major = TP_ABI_MAJOR,
-		.type = TP_MSG_STATUS,
-		.length_bytes = sizeof(status)};
-	if (length == 0)
-		tp_message_send(c->fd, &status, sizeof(status), NULL, 0);
+		.type = how == 255 ? TP_MSG_MEMORY : TP_MSG_STATUS,
+		.length_bytes = sizeof(question)};
+	if (how == 0 || how == 255)
+		tp_message_send(c->fd, &question, sizeof(question), NULL, 0);
 }
 
 static void write_rings(struct client *c, struct fuzz_script *s)

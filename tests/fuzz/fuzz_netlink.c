@@ -107,6 +107,17 @@ static void announce_links(void)
 	dp_net_tables_apply(&f.t, link_message(&m, RTM_NEWLINK, VLAN, UP, 1496, 100, WAN));
 }
 
+// The tables tell what they take of the process, whatever is in them.
+static void measure(void)
+{
+	struct tp_memory memory = {
+		.part_bytes = {[TP_MEMORY_dpdk] = UINT32_MAX, [TP_MEMORY_heap] = UINT32_MAX}};
+
+	dp_net_routes_memory(&f.t, &memory);
+	dp_net_hops_memory(&f.t, &memory);
+	FUZZ_CHECK(memory.part_bytes[TP_MEMORY_routes] > 0);
+}
+
 static void open_once(void)
 {
 	if (f.dp.n_ports > 0)
@@ -126,6 +137,7 @@ static void open_once(void)
 	f.dp.ports[1].ifindex = LAN;
 	FUZZ_CHECK(dp_net_tables_init(&f.t, &f.dp, (struct net_asker){.ask = ask}) == 0);
 	announce_links();
+	measure();
 	atexit(fini);
 }
 

@@ -24,7 +24,7 @@ def make(seeds):
     cli_seeds()
     turn_seeds()
     adopt_seeds()
-    stream_seeds()
+    stream_notes_seeds()
     conf_seeds()
     stream_seeds()
 
@@ -130,6 +130,9 @@ def netlink_seeds():
     save_all("sockets", b"\7\x10\4abcd", b"\7\x20\0", b"\7\x20\1", b"\7\x30\0", b"\7\0\3abc", event(message(1, b"")))
     save_all("rest", event(message(newaddr, bytes(8)), message(deladdr, struct.pack("<BBBBI", inet, 32, 0, 0, wan) + nested(2, bytes([198, 18, 0, 2]))),
                            message(deladdr, bytes(8)), message(deladdr, b""), message(newnexthop, bytes(8)), message(99, b"")))
+    save_all("inside", *[event(route(kind, ip, bits, oif)) for kind, ip, bits in
+                         ((newroute, v4[:3] + b"\0", 24), (newroute, v4, 32), (delroute, v4, 32), (newroute, v6[:8] + bytes(8), 64),
+                          (newroute, v6, 128), (delroute, v6, 128), (newroute, v4, 32), (newroute, v4, 32))])
     many = [event(route(newroute, bytes([10, i, 0, 0]), 16, oif)) for i in range(40)]
     save_all("many", *many)
     rtmsg = struct.pack("<BBBBBBBBI", inet, 0, 0, 0, main_table, 0, 0, 1, 0)
@@ -438,6 +441,7 @@ def socket_seeds():
     """Scripts of manage, client and attach."""
     greet, send_, close_, turn, tick, rings, command, read = range(8)
     save("manage", "status", bytes([greet, 3, send_, 0, read]))
+    save("manage", "memory", bytes([greet, 3, send_, 255, read, send_, 0, read]))
     save("manage", "control", bytes([greet, 1, read, command, 3, command, 1, read, greet | 8, 1, read | 8, close_, greet | 8, 1, read | 8]))
     save("manage", "commands", bytes([greet, 1, read]) + bytes([command, 3]) * 20 + bytes([read, close_, turn]))
     save("manage", "rings", bytes([greet, 1, read]) + bytes([rings, 3]) + b"\x05\0\0\0" + bytes([rings, 0]) + b"\xff" * 4 + bytes([rings, 1]) + b"\xff" * 4 + bytes([turn]))
@@ -792,7 +796,7 @@ def adopt_seeds():
     save("adopt", "zeros", b"\x80" + bytes(64))
 
 
-def stream_seeds():
+def stream_notes_seeds():
     """See fuzz_stream_notes.c."""
     def opened(connection=5, at=255, value=0):
         return bytes((0, connection, at)) + (bytes((value,)) if at < 56 else b"")
