@@ -40,9 +40,9 @@ static void take_status(const struct line *l, struct keeper_message *out)
 {
 	size_t n = l->value_bytes < sizeof(out->status) ? l->value_bytes : sizeof(out->status) - 1;
 
+	memset(out->status, 0, sizeof(out->status));
 	for (size_t i = 0; i < n; i++)
 		out->status[i] = l->value[i] >= 0x20 && l->value[i] < 0x7f ? l->value[i] : '?';
-	out->status[n] = '\0';
 }
 
 // 0: no process has that number.

@@ -71,6 +71,7 @@ static void test_a_status_is_one_line_of_the_log(void **state)
 	assert_string_equal(of("STATUS=a\x1b[31m\tb").status, "a?[31m?b");
 	snprintf(text, sizeof(text), "STATUS=%0*d", 200, 0);
 	assert_int_equal(strlen(of(text).status), KEEPER_STATUS_BYTES - 1);
+	assert_string_equal(of("STATUS=longer\nSTATUS=b").status, "b");
 }
 
 static void test_no_text_is_no_message(void **state)
