@@ -252,7 +252,7 @@ def ticket_seeds():
 def notify_seeds():
     messages = ["READY=1", "READY=1\nSTATUS=attached", "STOPPING=1\n", "MAINPID=1234", "MAINPID=99999999999",
                 "FDSTORE=1\nFDNAME=turnpike-sessions", "FDSTOREREMOVE=1\nFDNAME=turnpike-sessions", "FDSTORE=1\nFDNAME=a:b",
-                "FDNAME=" + "x" * 64, "STATUS=\x1b[2J" + "y" * 200, "=\n==\n\nREADY", "READY=1\0", "7", "0x7", "b:a:", "1" * 5000]
+                "FDNAME=" + "x" * 64, "STATUS=\x1b[2J" + "y" * 200, "=\n==\n\nREADY", "READY=1\0", "STATUS=longer\nSTATUS=", "7", "0x7", "b:a:", "1" * 5000]
     for message in messages:
         data = message.encode()
         save("notify", hashlib.sha1(data).hexdigest()[:12], data)
