@@ -176,7 +176,14 @@ class Daemon:
 
     # After end(): in the class body the name hides the module, which defaults are read from.
     def signal(self, number):
+        """After SIGSTOP no thread runs any more: each stops by itself, a moment later."""
         self.process.send_signal(number)
+        if number == signal.SIGSTOP:
+            wait_until(self.stopped, 5, f"{self.name} is stopped")
+
+    def stopped(self):
+        return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+                   for task in pathlib.Path(f"/proc/{self.pid}/task").iterdir())
 
 
 

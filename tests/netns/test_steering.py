@@ -286,13 +286,13 @@ def bursts_come_back(p, bursts=1000):
 
 def test_more_frames_than_the_pool_holds():
     """Every mbuf passes through the sockets several times: all of them lie in the UMEM."""
-    with links(), probe(*BASE, "-m", "6000") as p:
+    with links(), probe(*BASE, "-m", "6500") as p:
         bursts_come_back(p)
 
 
 def test_without_hugepages():
     hide = ("sh", "-c", 'mount -t tmpfs none /sys/kernel/mm/hugepages && exec "$@"', "sh")
-    with links(), probe(*BASE, "-m", "6000", wrapper=hide) as p:
+    with links(), probe(*BASE, "-m", "6500", wrapper=hide) as p:
         assert p.ask()["hugepages"] == 0
         bursts_come_back(p)
         assert "without hugepages" in p.stop()
