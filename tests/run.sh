@@ -135,7 +135,7 @@ fi
 if [ "$netns" = yes ]; then
 	check "turnpike-stream alone" tests/stream/run.py build/control/turnpike-stream
 	step "namespace tests"
-	count tests/netns/run.py "${long[@]}" "${patterns[@]}"
+	count tests/netns/run.py --jobs=2 "${long[@]}" "${patterns[@]}"
 fi
 
 if [ "$sanitize" = yes ]; then
@@ -147,7 +147,7 @@ if [ "$sanitize" = yes ]; then
 	step "namespace tests, daemons under ASan and UBSan"
 	configured build-asan -Db_sanitize=address,undefined -Db_lundef=false
 	meson compile -C build-asan
-	count env TURNPIKE_BUILD="$top/build-asan" tests/netns/run.py "${long[@]}" "${patterns[@]}"
+	count env TURNPIKE_BUILD="$top/build-asan" tests/netns/run.py --jobs=2 "${long[@]}" "${patterns[@]}"
 fi
 
 printf '\n%d passed, %d failed\n' "$passed" "$failed"

@@ -58,6 +58,13 @@ def long_test(function):
     return function
 
 
+def alone(function):
+    """Marks a test that measures loss, rates or delays, or changes what the machine has: nothing of
+    ours runs beside it."""
+    function.alone = True
+    return function
+
+
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 

@@ -87,16 +87,19 @@ def small(**limits):
             "lifetimes": {"port_rest_s": 0}}
 
 
+@h.alone
 def test_relay_ports():
     with h.relay(relay={**h.CONFIG["relay"], "port_range": [50000, 50015]}, **small()) as relay:
         assert fill(relay, 508) == 15
 
 
+@h.alone
 def test_records_of_allocations():
     with h.relay(**small(allocations=12)) as relay:
         assert fill(relay, 508) == 11
 
 
+@h.alone
 def test_flows():
     """Control has room, the dataplane has none: it refuses the command, and control takes all back."""
     with h.relay(**small(flows=40)) as relay:
@@ -121,6 +124,7 @@ def test_flows():
         Call().goes_on()
 
 
+@h.alone
 def test_records_of_peers_and_permissions_of_an_allocation():
     """Four records of peers for each allocation, whoever has them."""
     with h.relay(quotas={"permissions_per_allocation": 20, "new_peers_per_second": 0},
@@ -150,6 +154,7 @@ def test_records_of_peers_and_permissions_of_an_allocation():
         h.wait_until(lambda: taken(relay) == begin, 3, f"all given back: {begin}")
 
 
+@h.alone
 def test_punt_ring():
     """Control stands still while requests come: the ring fills, what comes then is named, media goes on;
     when control goes on it answers what is in the ring and then everybody."""
@@ -177,6 +182,7 @@ def test_punt_ring():
         assert taken(relay)["allocations"] == begin["allocations"] + 1
 
 
+@h.alone
 def test_fragments_leave_buffers_for_media():
     """The smallest packet memory and a stranger who fills reassembly: all its pieces are held, and
     media goes on; after five seconds every buffer is back."""

@@ -86,6 +86,7 @@ def flood_of_all(relay):
     return PREFIXES / rate * 1.05, rate
 
 
+@h.alone
 def test_a_million_forged_networks_move_no_memory():
     with h.relay() as relay:
         begin = time.monotonic()
@@ -120,6 +121,7 @@ def test_a_million_forged_networks_move_no_memory():
               f"{grew['budget_unproven']} unproven, 0 bytes moved")
 
 
+@h.alone
 def test_real_clients_allocate_at_the_first_try_meanwhile():
     with h.relay() as relay:
         key_published(relay)
@@ -156,6 +158,7 @@ def test_real_clients_allocate_at_the_first_try_meanwhile():
         print(f"    200 clients in {took:.2f} s, slowest {slowest * 1000:.0f} ms, {echoes} echoes")
 
 
+@h.alone
 def test_made_up_credentials_cannot_starve_real_ones():
     """Only such requests, at half the port's rate: without a nonce that was made for the source they
     would all be control's."""

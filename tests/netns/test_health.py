@@ -110,6 +110,7 @@ def exchange(c, peer, number, word):
     assert got and got[0] == word, got
 
 
+@h.alone
 def test_every_worker_relays_a_probe():
     with h.relay(copy.deepcopy(TWO)) as relay:
         document = expect_healthy(relay)
@@ -130,6 +131,7 @@ def test_every_worker_relays_a_probe():
         assert not beats["manager_hung"]
 
 
+@h.alone
 def test_a_hung_worker_is_named_and_the_others_relay():
     with h.relay(copy.deepcopy(TWO)) as relay:
         expect_healthy(relay)
@@ -149,6 +151,7 @@ def test_a_hung_worker_is_named_and_the_others_relay():
         assert hangs == [1, 1], hangs
 
 
+@h.alone
 def test_a_hung_manager_is_named_and_media_goes_on():
     with h.relay() as relay:
         c, peer, number = channel()
@@ -163,6 +166,7 @@ def test_a_hung_manager_is_named_and_media_goes_on():
         assert relay.control.output().count("management thread hangs") == 1
 
 
+@h.alone
 def test_a_stopped_dataplane_is_named():
     with h.relay() as relay:
         with stopped_process(relay.dataplane.pid):
@@ -170,6 +174,7 @@ def test_a_stopped_dataplane_is_named():
         expect_healthy(relay)
 
 
+@h.alone
 def test_a_stopped_control_is_named_and_media_goes_on():
     with h.relay() as relay:
         c, peer, number = channel()
@@ -184,6 +189,7 @@ def test_a_stopped_control_is_named_and_media_goes_on():
         assert relay.dataplane.output().count("hangs: no beat for") == 1
 
 
+@h.alone
 def test_both_hung_at_once_are_named_within_the_same_second():
     with h.relay() as relay:
         with stopped_process(relay.control.pid), stopped_process(relay.dataplane.pid):
@@ -191,6 +197,7 @@ def test_both_hung_at_once_are_named_within_the_same_second():
         expect_healthy(relay)
 
 
+@h.alone
 def test_what_is_dead_is_named():
     with h.relay() as relay:
         relay.control.end(signal.SIGKILL)
@@ -203,6 +210,7 @@ def test_what_is_dead_is_named():
         expect_healthy(relay, timeout=10)
 
 
+@h.alone
 def test_media_is_not_disturbed_by_probes():
     """A thousand datagrams one by one among probes: none is lost, none is changed."""
     with h.relay() as relay:
@@ -214,6 +222,7 @@ def test_media_is_not_disturbed_by_probes():
         assert relay.counter("channel_up") - relay.counter("probe") == 1000
 
 
+@h.alone
 def test_the_timeout_is_the_operators():
     with h.relay() as relay:
         with stopped_process(relay.dataplane.pid):

@@ -50,6 +50,7 @@ def allocate(relay, count):
     assert relay.ctl("status")["dataplane"]["allocations"] == count
 
 
+@h.alone
 def test_parts_add_up_idle_and_with_allocations():
     with h.relay() as relay:
         idle = both(relay)
@@ -64,12 +65,14 @@ def test_parts_add_up_idle_and_with_allocations():
         assert used["dataplane"]["parts"]["allocations"] > idle["dataplane"]["parts"].get("allocations", 0)
 
 
+@h.alone
 def test_parts_add_up_as_the_user_that_is_left():
     with test_privilege.dropped() as relay:
         test_privilege.start(relay)
         both(relay)
 
 
+@h.alone
 def test_parts_add_up_without_hugepages():
     # More flows than hugepages hold. Killed: an orderly stop would touch them all to clear them.
     free = int(re.search(r"HugePages_Free: +(\d+)", open("/proc/meminfo").read()).group(1))
@@ -82,6 +85,7 @@ def test_parts_add_up_without_hugepages():
         relay.start_dataplane()
 
 
+@h.alone
 def test_each_process_speaks_for_itself():
     with h.relay() as relay:
         relay.control.end(signal.SIGKILL)

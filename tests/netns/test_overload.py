@@ -136,10 +136,12 @@ def calls_through(kinds, seconds):
         assert lost <= media * MOST_LOST or machine > 0, f"{lost} of {media} lost"
 
 
+@h.alone
 def test_floods_of_every_kind():
     calls_through(KINDS, 0.8)
 
 
+@h.alone
 @h.long_test
 def test_long_floods_of_every_kind():
     calls_through(KINDS + KINDS6, 10)
@@ -215,6 +217,7 @@ def pairs(relay, most, known):
     return share, times, first, len(took)
 
 
+@h.alone
 @h.long_test
 def test_goodput_at_twice_what_the_port_takes():
     """ChannelData of a bound channel, sent by what no socket slows: the most that is relayed, then what

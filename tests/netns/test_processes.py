@@ -287,6 +287,7 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@h.alone
 def test_idle_relay_sleeps():
     with h.relay() as relay:
         bound_client(relay)
@@ -297,6 +298,7 @@ def test_idle_relay_sleeps():
         assert used / 5 < 0.03, f"an idle relay used {used / 5:.1%} of a core"
 
 
+@h.alone
 def test_without_hugepages():
     before = open("/proc/sys/vm/nr_hugepages").read()
     with open("/proc/sys/vm/nr_hugepages", "w") as f:

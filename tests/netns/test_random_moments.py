@@ -133,6 +133,7 @@ def campaign(seed, rate):
         return lost, machine_drops(relay) - machine
 
 
+@h.alone
 @h.long_test
 def test_control_at_random_moments():
     seed = int(os.environ.get("TURNPIKE_SEED", "0")) or random.SystemRandom().getrandbits(31)

@@ -151,16 +151,19 @@ def nothing_lost(dead_s, traffic_s):
     raise AssertionError("this machine was too busy three times to show that nothing is lost")
 
 
+@h.alone
 def test_control_dead_under_load():
     """Longer than it takes every client to refresh once."""
     nothing_lost(dead_s=25, traffic_s=40)
 
 
+@h.alone
 @h.long_test
 def test_control_dead_for_a_minute_under_load():
     nothing_lost(dead_s=60, traffic_s=80)
 
 
+@h.alone
 def test_adopted_flows_stop_at_their_own_deadline():
     """After adoption every flow is refreshed once more, and ends within a second of its deadline."""
     lifetime = 8

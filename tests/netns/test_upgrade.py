@@ -89,6 +89,7 @@ def pid_in_lock(relay):
     return int((relay.directory / "control.lock").read_text())
 
 
+@h.alone
 def test_under_load():
     """Five upgrades at a random moment each: nothing lost, the same calls, the same ids; a socket that always answers."""
     config = dict(h.CONFIG, lifetimes={"allocation_default_s": 60, "channel_s": 600,

@@ -124,10 +124,12 @@ def weeks(part, long):
             c.close()
 
 
+@h.alone
 def test_nothing_grows_over_eight_thousand_cycles():
     weeks(4000, False)
 
 
+@h.alone
 def test_nothing_grows_over_two_million_cycles():
     weeks(1000000, True)
 
