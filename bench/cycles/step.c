@@ -17,6 +17,8 @@
 #define RTO_MAX_NS   (2 * TP_NS_PER_S)
 #define GIVE_UP_NS   (120 * TP_NS_PER_S)
 #define CHANNEL      0x4000
+// Longer than a busy machine lets a cycle take; one that expires has what the server gives.
+#define LIFETIME_S 60
 
 static const struct {
 	uint16_t method;
@@ -108,6 +110,10 @@ static void attributes(struct cycles *c, const struct cycle *p, struct stun_writ
 	case CYCLE_PERMIT:
 		stun_write_xor_address(w, STUN_ATTR_XOR_PEER_ADDRESS, &c->peer);
 		break;
+	case CYCLE_ALLOCATE:
+		if (p->way != CYCLE_EXPIRES)
+			stun_write_u32(w, STUN_ATTR_LIFETIME, LIFETIME_S);
+		// fall through
 	default:
 		stun_write_u32(w, STUN_ATTR_REQUESTED_TRANSPORT, 17u << 24);
 		break;
