@@ -108,6 +108,7 @@ struct conf_listener {
 	struct tp_ip address;
 	uint16_t port;
 	uint32_t transports;  // enum conf_transport bits
+	bool proxy_protocol;  // of TCP and TLS
 	char *realm;          // NULL when not given
 	uint16_t realm_index; // derived: of `realms`
 };
@@ -242,6 +243,8 @@ struct conf {
 		uint32_t connections, connections_per_address; // of each process
 		uint32_t handshake_s, first_request_s, message_s;
 		uint32_t buffer_bytes, buffer_ms; // media for a client that does not read
+		struct conf_prefix *proxy_sources;
+		size_t n_proxy_sources;
 	} streams;
 
 	struct {

@@ -80,6 +80,20 @@ static void check_address_count(const struct conf *conf, struct conf_report *rep
 			"all prefixes and listeners make more than %u addresses", TP_MAX_LOCALS);
 }
 
+static void check_proxied(const struct conf *conf, size_t i, struct conf_report *report)
+{
+	const struct conf_listener *l = &conf->listeners[i];
+	char path[CONF_PATH_BYTES];
+
+	if (!l->proxy_protocol)
+		return;
+	conf_path(path, "listeners[%zu].proxy_protocol", i);
+	if (!(l->transports & STREAM_TRANSPORTS))
+		conf_problem(report, path, "is of tcp and tls, and the listener has neither");
+	if (conf->streams.n_proxy_sources == 0)
+		conf_problem(report, path, "needs streams.proxy_sources: nobody may come there");
+}
+
 void conf_check_listeners(const struct conf *conf, struct conf_report *report)
 {
 	char path[CONF_PATH_BYTES], address[TP_ADDR_STRLEN];
@@ -99,6 +113,7 @@ void conf_check_listeners(const struct conf *conf, struct conf_report *report)
 		if ((l->transports & CONF_SECURE_TRANSPORTS) && !conf->tls.certificate)
 			conf_problem(report, conf_path(path, "listeners[%zu].transports", i),
 				"tls and dtls need the section \"tls\" with certificate and key");
+		check_proxied(conf, i, report);
 		check_listener_in_range(conf, i, report);
 	}
 	check_address_count(conf, report);

@@ -364,6 +364,7 @@ void conf_free(struct conf *conf)
 	free(conf->auth.oauth.server_name);
 	free(conf->peers.allow);
 	free(conf->peers.deny);
+	free(conf->streams.proxy_sources);
 	free(conf->tls.certificate);
 	free(conf->tls.key);
 	for (size_t i = 0; i < conf->tls.n_additional; i++) {

@@ -161,7 +161,8 @@ struct tp_stream_opened {
 	struct tp_addr client;
 	struct tp_addr listener; // as configured
 	uint8_t transport;       // enum tp_stream_transport
-	uint8_t pad[7];
+	uint8_t proxied;         // 1: `client` is what a proxy said (PROXY protocol)
+	uint8_t pad[6];
 };
 
 // Of one client: what did not reach it because it does not read.

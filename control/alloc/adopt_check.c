@@ -30,7 +30,8 @@ static bool addr_absent(const struct tp_addr *a)
 	return tp_addr_equal(a, &none);
 }
 
-// A client by UDP has no connection, any other one has.
+// A client by UDP has no connection, any other one has. Only of those a proxy stands in between,
+// which may be reached by another family than the listener's.
 static bool stream_sane(uint8_t transport, struct tp_stream_client stream)
 {
 	if (transport == CTL_TRANSPORT_UDP)
@@ -139,7 +140,9 @@ enum ctl_adopt_reason ctl_adopt_check_alloc(
 	if (r->state == TP_RECORD_RESTING)
 		return CTL_ADOPT_ACCEPTED;
 	if (!ctl_adopt_addr_sane(&r->client) || !ctl_adopt_addr_sane(&r->listener) ||
-		r->client.port == 0 || r->client.ip.family != r->listener.ip.family ||
+		r->client.port == 0 ||
+		(r->transport == CTL_TRANSPORT_UDP &&
+			r->client.ip.family != r->listener.ip.family) ||
 		!stream_sane(r->transport, r->stream))
 		return CTL_ADOPT_CLIENT;
 	if (ctl_listener_find(s, &r->listener, r->transport) == TP_INDEX_NONE)

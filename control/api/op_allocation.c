@@ -10,6 +10,7 @@
 #include "control/api/operations.h"
 #include "control/api/text.h"
 #include "control/loop/session.h"
+#include "control/loop/streams.h"
 
 #define LIST_LIMIT 100
 
@@ -60,6 +61,17 @@ static void set_moving(
 		moving ? json_string(ctl_transport_name(record->move_transport)) : json_null());
 }
 
+// Whether `client` is what a proxy said. Null when its connection is not known, or not yet.
+static json_t *proxied_json(const struct ctl *ctl, const struct tp_alloc_record *record)
+{
+	const struct ctl_stream_client *c;
+
+	if (record->transport == CTL_TRANSPORT_UDP)
+		return json_false();
+	c = ctl_streams_client(ctl->streams, record->stream);
+	return c ? json_boolean(c->proxied) : json_null();
+}
+
 static json_t *summary_json(
 	struct ctl *ctl, const struct ctl_store *store, const struct tp_alloc_record *record)
 {
@@ -72,6 +84,7 @@ static json_t *summary_json(
 	json_object_set_new(o, "client", ctl_json_addr(&record->client));
 	json_object_set_new(o, "listener", ctl_json_addr(&record->listener));
 	json_object_set_new(o, "transport", json_string(ctl_transport_name(record->transport)));
+	json_object_set_new(o, "proxied", proxied_json(ctl, record));
 	json_object_set_new(o, "mobile", json_boolean(ctl_allocation_mobile(record)));
 	json_object_set_new(o, "moves", number(ctl_allocation_moves(record)));
 	set_moving(o, store, record);

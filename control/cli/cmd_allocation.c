@@ -139,7 +139,9 @@ static void print_allocation(const json_t *a)
 	cli_table_row(&t, "user", cli_text(a, "user"));
 	if (json_object_get(a, "realm"))
 		cli_table_row(&t, "realm", cli_text(a, "realm"));
-	cli_table_row(&t, "client", cli_text(a, "client"));
+	snprintf(line, sizeof(line), "%.80s%s", cli_text(a, "client"),
+		cli_true(a, "proxied") ? " (said by a proxy)" : "");
+	cli_table_row(&t, "client", line);
 	cli_table_row(&t, "transport", cli_text(a, "transport"));
 	cli_table_row(&t, "listener", cli_text(a, "listener"));
 	snprintf(line, sizeof(line), "yes, %lld moves", (long long)cli_integer(a, "moves"));

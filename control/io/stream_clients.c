@@ -61,7 +61,8 @@ int ctl_stream_clients_add(
 	*fresh = (struct ctl_stream_client){.connection = connection,
 		.client = opened->client,
 		.listener = opened->listener,
-		.transport = opened->transport};
+		.transport = opened->transport,
+		.proxied = opened->proxied != 0};
 	*at = fresh;
 	c->count++;
 	return 0;

@@ -11,6 +11,7 @@ struct ctl_stream_client {
 	uint32_t failures; // error responses since the last success
 	struct tp_addr client, listener;
 	uint8_t transport; // enum tp_stream_transport
+	bool proxied;      // `client` is what a proxy said
 };
 
 struct ctl_stream_clients {

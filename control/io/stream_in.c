@@ -22,7 +22,8 @@ union slot {
 static bool sane(const struct tp_stream_note *n, const struct tp_stream_opened *o)
 {
 	return n->connection != 0 && n->length == sizeof(*o) && ctl_addr_valid(&o->client) &&
-	       ctl_addr_valid(&o->listener) && o->client.ip.family == o->listener.ip.family &&
+	       ctl_addr_valid(&o->listener) && o->proxied <= 1 &&
+	       (o->proxied || o->client.ip.family == o->listener.ip.family) &&
 	       o->transport >= TP_STREAM_TCP && o->transport <= TP_STREAM_DTLS_CLIENT;
 }
 
@@ -31,7 +32,8 @@ static bool serves(const struct conf *conf, const struct tp_stream_opened *o)
 	for (size_t i = 0; i < conf->n_listeners; i++) {
 		const struct conf_listener *l = &conf->listeners[i];
 		if ((l->transports & 1u << o->transport) && l->port == o->listener.port &&
-			tp_ip_equal(&l->address, &o->listener.ip))
+			tp_ip_equal(&l->address, &o->listener.ip) &&
+			(l->proxy_protocol || !o->proxied))
 			return true;
 	}
 	return false;

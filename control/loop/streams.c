@@ -342,6 +342,15 @@ bool ctl_streams_entry(const struct ctl_streams *s, uint32_t i, struct ctl_strea
 	return false;
 }
 
+const struct ctl_stream_client *ctl_streams_client(
+	const struct ctl_streams *s, struct tp_stream_client client)
+{
+	const struct ctl_streams_member *m = s ? find(s, client.stream) : NULL;
+
+	return m && m->attached ? ctl_stream_clients_find(&m->stream.clients, client.connection)
+				: NULL;
+}
+
 const struct ctl_stream_counters *ctl_streams_counters(const struct ctl_streams *s)
 {
 	static const struct ctl_stream_counters none;

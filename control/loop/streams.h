@@ -56,4 +56,7 @@ struct ctl_stream_view {
 };
 // The attached one number `i`; false beyond the last.
 bool ctl_streams_entry(const struct ctl_streams *s, uint32_t i, struct ctl_stream_view *out);
+// A connection that is announced, or NULL. Good until the loop comes round.
+const struct ctl_stream_client *ctl_streams_client(
+	const struct ctl_streams *s, struct tp_stream_client client);
 const struct ctl_stream_counters *ctl_streams_counters(const struct ctl_streams *s);

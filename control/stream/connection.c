@@ -56,6 +56,8 @@ static void free_buffers(struct stream *s, struct stream_connection *c)
 
 void stream_connection_end(struct stream *s, struct stream_connection *c)
 {
+	const bool limited = c->state != STREAM_PROXIES;
+
 	if (c->state == STREAM_IS_GONE)
 		return;
 	if (c->ssl && c->state != STREAM_SHAKES) {
@@ -67,7 +69,8 @@ void stream_connection_end(struct stream *s, struct stream_connection *c)
 	close(c->fd);
 	c->fd = -1;
 	free_buffers(s, c);
-	stream_limit_give(&s->limit, &c->client.ip);
+	if (limited)
+		stream_limit_give(&s->limit, &c->client.ip);
 	stream_list_remove(&c->timer);
 	stream_list_remove(&c->dirty);
 	stream_list_remove(&c->again);
@@ -95,17 +98,21 @@ static bool may_say(struct stream *s)
 void stream_connection_end_for(
 	struct stream *s, struct stream_connection *c, enum stream_counter counter, const char *why)
 {
-	char text[TP_ADDR_STRLEN];
+	const bool proxied = c->proxy.ip.family != TP_FAMILY_NONE;
+	char text[TP_ADDR_STRLEN], proxy[TP_ADDR_STRLEN];
 
 	stream_count(s, counter, 1);
 	if (may_say(s))
-		tp_debug("%s: %s", tp_addr_format(&c->client, text), why);
+		tp_debug("%s%s%s: %s", tp_addr_format(&c->client, text),
+			proxied ? " by proxy " : "",
+			proxied ? tp_addr_format(&c->proxy, proxy) : "", why);
 	stream_connection_end(s, c);
 }
 
 void stream_connection_accept(
 	struct stream *s, int fd, uint8_t listener, const struct tp_addr *client)
 {
+	const bool proxied = s->listeners[listener].proxied;
 	struct stream_connection *c = calloc(1, sizeof(*c));
 
 	if (!c || (c->number = stream_table_add(&s->table, c)) == 0)
@@ -113,17 +120,19 @@ void stream_connection_accept(
 	c->fd = fd;
 	c->client = *client;
 	c->listener = listener;
+	c->state = proxied ? STREAM_PROXIES : STREAM_SNIFFS;
 	c->events = EPOLLIN;
 	if (stream_watch(s, fd, EPOLLIN, STREAM_EVENT_CONNECTION, c->number) < 0) {
 		stream_table_remove(&s->table, c->number);
 		goto fail;
 	}
 	stream_count(s, STREAM_COUNT_accepted, 1);
-	stream_connection_time(s, c, STREAM_TIMER_FIRST);
+	stream_connection_time(s, c, proxied ? STREAM_TIMER_PROXY : STREAM_TIMER_FIRST);
 	return;
 fail:
 	stream_count(s, STREAM_COUNT_refused_memory, 1);
-	stream_limit_give(&s->limit, &client->ip);
+	if (!proxied)
+		stream_limit_give(&s->limit, &client->ip);
 	close(fd);
 	free(c);
 }
@@ -138,6 +147,9 @@ void stream_connection_event(struct stream *s, struct stream_connection *c, uint
 		return;
 	}
 	switch (c->state) {
+	case STREAM_PROXIES:
+		stream_connection_proxy(s, c);
+		return;
 	case STREAM_SNIFFS:
 		stream_connection_sniff(s, c);
 		return;
@@ -167,6 +179,8 @@ uint64_t stream_connections_expire(struct stream *s)
 		enum stream_counter counter;
 		const char *why;
 	} kinds[STREAM_TIMERS] = {
+		[STREAM_TIMER_PROXY] = {s->conf->streams.handshake_s * TP_NS_PER_S,
+			STREAM_COUNT_late_proxy, "header of the proxy takes too long"},
 		[STREAM_TIMER_HANDSHAKE] = {s->conf->streams.handshake_s * TP_NS_PER_S,
 			STREAM_COUNT_late_handshake, "handshake takes too long"},
 		[STREAM_TIMER_FIRST] = {s->conf->streams.first_request_s * TP_NS_PER_S,

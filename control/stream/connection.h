@@ -14,6 +14,7 @@
 struct stream;
 
 enum stream_state {
+	STREAM_PROXIES,  // the header of a proxy has to come
 	STREAM_SNIFFS,   // nothing came yet
 	STREAM_SHAKES,   // TLS handshake
 	STREAM_IS_OPEN,  // control knows of it, or will
@@ -33,6 +34,7 @@ struct stream_connection {
 	int fd;
 	SSL *ssl; // NULL: plain TCP
 	struct tp_addr client;
+	struct tp_addr proxy; // that it came by; family none: by none
 	uint8_t listener;
 	uint8_t state;     // enum stream_state
 	uint8_t transport; // enum tp_stream_transport, from open on
@@ -43,7 +45,7 @@ struct stream_connection {
 	uint32_t events; // that epoll watches
 
 	struct stream_assembly in;
-	uint8_t *stash; // input behind a message that had to wait
+	uint8_t *stash; // input behind a message that had to wait; first, a proxy's header
 	uint32_t stash_length;
 	struct stream_queue out;
 	uint8_t *record; // of TLS, half sent: OpenSSL wants to see the same again

@@ -15,6 +15,11 @@ void stream_connection_watch(struct stream *s, struct stream_connection *c);
 void stream_connection_end_for(struct stream *s, struct stream_connection *c,
 	enum stream_counter counter, const char *why);
 
+// ---- connection_proxy.c
+
+// Takes what came of the proxy's header.
+void stream_connection_proxy(struct stream *s, struct stream_connection *c);
+
 // ---- connection_open.c
 
 // Looks at the first byte.

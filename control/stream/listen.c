@@ -14,6 +14,7 @@
 
 #define BACKLOG      4096
 #define ACCEPT_BATCH 64
+#define LOG_EVERY_NS (60 * TP_NS_PER_S)
 #define UNSENT_BYTES 32768 // in the kernel; more would be media that nobody can drop any more
 #define KEEP_IDLE_S  60
 #define KEEP_EVERY_S 15
@@ -62,17 +63,19 @@ int stream_listen(struct stream *s)
 			continue;
 		*l = (struct stream_listener){.fd = -1,
 			.address = {.ip = of->address, .port = of->port},
-			.transports = of->transports & ours};
+			.transports = of->transports & ours,
+			.proxied = of->proxy_protocol};
 		int rc = open_listener(s, (uint32_t)s->n_listeners++);
 		if (rc < 0) {
 			tp_error("cannot listen on %s: %s", tp_addr_format(&l->address, text),
 				strerror(-rc));
 			return rc;
 		}
-		tp_info("listening on %s (%s)", tp_addr_format(&l->address, text),
+		tp_info("listening on %s (%s%s)", tp_addr_format(&l->address, text),
 			l->transports == ours                 ? "tcp, tls"
 			: l->transports == CONF_TRANSPORT_TCP ? "tcp"
-							      : "tls");
+							      : "tls",
+			l->proxied ? ", by proxies" : "");
 	}
 	if (s->n_listeners == 0) {
 		tp_error("no listener has the transport tcp or tls: nothing to do");
@@ -97,11 +100,29 @@ static void turn_away(struct stream *s, int listener_fd)
 	stream_count(s, STREAM_COUNT_refused_memory, 1);
 }
 
+// Who could say who it is would get around every limit.
+static void refuse_stranger(struct stream *s, uint32_t i, const struct tp_addr *from)
+{
+	struct stream_listener *l = &s->listeners[i];
+	char source[TP_ADDR_STRLEN], listener[TP_ADDR_STRLEN];
+
+	stream_count(s, STREAM_COUNT_refused_proxy, 1);
+	if (l->stranger_logged_ns != 0 && s->now_ns - l->stranger_logged_ns < LOG_EVERY_NS)
+		return;
+	tp_warning("%s: %s is not in streams.proxy_sources, refused; said once a minute",
+		tp_addr_format(&l->address, listener), tp_addr_format(from, source));
+	l->stranger_logged_ns = s->now_ns;
+}
+
 static void take(struct stream *s, uint32_t i, int fd, const struct tp_addr *client)
 {
+	const bool proxied = s->listeners[i].proxied;
+
 	if (s->table.used >= s->conf->streams.connections)
 		stream_count(s, STREAM_COUNT_refused_total, 1);
-	else if (!stream_limit_take(
+	else if (proxied && !stream_proxy_trusted(s->conf, &client->ip))
+		refuse_stranger(s, i, client);
+	else if (!proxied && !stream_limit_take(
 			 &s->limit, &client->ip, s->conf->streams.connections_per_address))
 		stream_count(s, STREAM_COUNT_refused_address, 1);
 	else {

@@ -127,7 +127,8 @@ static bool put_opened(struct stream *s, struct stream_connection *c)
 {
 	const struct tp_stream_opened opened = {.client = c->client,
 		.listener = s->listeners[c->listener].address,
-		.transport = c->transport};
+		.transport = c->transport,
+		.proxied = c->proxy.ip.family != TP_FAMILY_NONE};
 
 	if (!put(s, c, TP_STREAM_OPENED, &opened, sizeof(opened)))
 		return false;

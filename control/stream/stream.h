@@ -32,6 +32,7 @@ enum stream_event {
 
 // Deadlines of connections; each list is in the order of its deadlines, which all are as long.
 enum stream_timer {
+	STREAM_TIMER_PROXY,
 	STREAM_TIMER_HANDSHAKE,
 	STREAM_TIMER_FIRST,
 	STREAM_TIMER_MESSAGE,
@@ -43,7 +44,8 @@ struct stream_listener {
 	int fd; // -1 when it takes nobody any more
 	struct tp_addr address;
 	uint32_t transports; // enum conf_transport bits
-	uint64_t plain_logged_ns;
+	bool proxied;        // every client comes by a proxy
+	uint64_t plain_logged_ns, stranger_logged_ns;
 };
 
 struct stream {
@@ -100,6 +102,10 @@ int stream_watch(struct stream *s, int fd, uint32_t events, enum stream_event wh
 int stream_listen(struct stream *s); // 0 or -errno, logged
 void stream_accept(struct stream *s, uint32_t listener);
 void stream_unlisten(struct stream *s);
+
+// ---- connection_proxy.c
+// Whether a proxy at this address may say who its clients are.
+bool stream_proxy_trusted(const struct conf *conf, const struct tp_ip *source);
 
 // ---- media.c: ChannelData and indications, to and from the workers
 void stream_media_attached(struct stream *s, struct stream_media *media);

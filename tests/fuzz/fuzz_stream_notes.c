@@ -33,7 +33,7 @@ static void on_request(void *context, const struct ctl_request *q)
 	FUZZ_CHECK(ctl_stream_clients_find(&s->stream.clients, q->stream.connection));
 	FUZZ_CHECK(q->stream.stream == s->stream.number && q->length <= TP_STREAM_NOTE_PAYLOAD);
 	FUZZ_CHECK(q->transport == CTL_TRANSPORT_TCP && q->listener.port == 3478);
-	FUZZ_CHECK(q->client.port != 0 && q->client.ip.family == q->listener.ip.family);
+	FUZZ_CHECK(q->client.port != 0 && q->client.ip.family == q->listener.ip.family); // no proxy
 	if (q->length == 2 && q->stream.connection == 2)
 		fuzz_canary(s->end);
 }

@@ -927,7 +927,7 @@ def conf_seeds():
 
 
 def stream_seeds():
-    """Bytes of a client (fuzz_stream_frame.c); attachments and rings of a stream's peers (fuzz_stream_shared.c)."""
+    """Bytes of a client (fuzz_stream_frame.c); headers of proxies (fuzz_stream_proxy.c); attachments and rings of a stream's peers (fuzz_stream_shared.c)."""
     def channel(number, data, length=None):
         return struct.pack(">HH", number, len(data) if length is None else length) + data + bytes(-len(data) % 4)
 
@@ -938,6 +938,21 @@ def stream_seeds():
                        ("no-cookie", stun(0x0001)[:4] + bytes(16)), ("too-long", stun(0x0001)[:2] + b"\xff\xfc" + stun(0x0001)[4:])):
         for piece in (0, 2, 0x7F, 0x83):
             save("stream_frame", "%s-%02x" % (name, piece), bytes([piece]) + data)
+
+    def proxy(command, family, body=b"", length=None):
+        return b"\r\n\r\n\0\r\nQUIT\n" + struct.pack(">BBH", command, family, len(body) if length is None else length) + body
+
+    v4 = bytes((203, 0, 113, 7, 198, 18, 0, 2)) + struct.pack(">HH", 51000, 3478)
+    v6 = bytes.fromhex("20010db8" + "00" * 11 + "01" + "fd00" + "00" * 13 + "02") + v4[8:]
+    for name, data in {
+            "line4": b"PROXY TCP4 203.0.113.7 198.18.0.2 51000 3478\r\n\x16\3\1", "line6": b"PROXY TCP6 2001:db8::1 fd00::2 51000 3478\r\nx",
+            "line-mapped": b"PROXY TCP6 ::ffff:203.0.113.7 ::ffff:198.18.0.2 7 8\r\n", "line-unknown": b"PROXY UNKNOWN and more\r\n",
+            "line-short": b"PROXY TCP4 203.0.113.7 198.18.0.2 51000\r\n", "line-long": b"PROXY UNKNOWN " + b"x" * 120, "line-newline": b"PROXY TCP4\n",
+            "line-nobody": b"PROXY TCP4 0.0.0.0 198.18.0.2 1 2\r\n", "line-port": b"PROXY TCP4 203.0.113.7 198.18.0.2 0 x\r\n", "line-nothing": b"PROXY \r\n",
+            "line-spaces": b"PROXY  TCP4\r\n", "http": b"GET / HTTP/1.1\r\n", "local": proxy(0x20, 0), "unspec": proxy(0x21, 0), "unix": proxy(0x21, 0x31, bytes(216)),
+            "v4": proxy(0x21, 0x11, v4) + b"\0\1", "v6": proxy(0x21, 0x21, v6 + b"\3\0\4abcd") + b"x", "cut": proxy(0x21, 0x21, v4), "udp": proxy(0x21, 0x12, v4),
+            "command": proxy(0x22, 0x11, v4), "longest": proxy(0x20, 0, bytes(2032)), "too-long": proxy(0x20, 0, length=2033), "multicast": proxy(0x21, 0x21, b"\xff" + v6[1:])}.items():
+        save("stream_proxy", name, data)
 
     def shared(name, control=0, alter=(), how=0, cut=b"", *script):
         pieces = b"".join(struct.pack(">HB", at, len(data) - 1) + data for at, data in alter)

@@ -382,6 +382,15 @@ static const struct mistake mistakes[] = {
 		"t.json: listeners[0].transports: tls and dtls need the section \"tls\" with "
 		"certificate "
 		"and key\n"},
+	{"{'listeners':[{'address':'192.0.2.1','proxy_protocol':true}]}",
+		"t.json: listeners[0].proxy_protocol: is of tcp and tls, and the listener has "
+		"neither\n"
+		"t.json: listeners[0].proxy_protocol: needs streams.proxy_sources: nobody may "
+		"come there\n"},
+	{"{'listeners':[{'address':'192.0.2.1','transports':['tcp'],'proxy_protocol':true}],"
+	 "'streams':{'proxy_sources':['198.18.0.0/15','10.0.0.1/8']}}",
+		"t.json: streams.proxy_sources[1]: \"10.0.0.1/8\" has bits set behind the prefix "
+		"length, or a length beyond the address\n"},
 	{"{'listeners':[{'address':'192.0.2.1','port':55555}]}",
 		"t.json: listeners[0].port: 55555 lies in relay.port_range, and the address is of "
 		"relay.addresses[0]\n"},

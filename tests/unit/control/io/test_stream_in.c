@@ -281,6 +281,30 @@ static void clients_of_other_listeners_are_closed(void **state)
 	assert_int_equal(w->stream.clients.count, 1);
 }
 
+static void proxies_come_where_they_are_allowed(void **state)
+{
+	struct world *w = *state;
+	struct tp_stream_opened o = opened(4000);
+	uint32_t connection;
+
+	o.proxied = 1;
+	announce(w, 5, &o); // no proxy comes there
+	assert_int_equal(told(w, &connection), TP_STREAM_CLOSE);
+	w->conf.listeners[0].proxy_protocol = true;
+	assert_int_equal(tp_ip_parse("2001:db8::1", &o.client.ip), 0);
+	announce(w, 6, &o); // behind it clients are of any family
+	assert_int_equal(told(w, &connection), 0);
+	assert_true(ctl_stream_clients_find(&w->stream.clients, 6)->proxied);
+	o.proxied = 0;
+	announce(w, 7, &o);
+	o.proxied = 2;
+	announce(w, 8, &o);
+	assert_int_equal(w->in.counters.malformed, 2);
+	assert_int_equal(w->stream.clients.count, 1);
+	open_client(w, 9); // a proxy for itself
+	assert_false(ctl_stream_clients_find(&w->stream.clients, 9)->proxied);
+}
+
 static void there_are_as_many_clients_as_allowed(void **state)
 {
 	struct world *w = *state;
@@ -392,6 +416,7 @@ int main(void)
 		T(nobody_speaks_for_who_was_not_announced),
 		T(hostile_notes_are_counted),
 		T(clients_of_other_listeners_are_closed),
+		T(proxies_come_where_they_are_allowed),
 		T(there_are_as_many_clients_as_allowed),
 		T(the_end_of_a_connection_is_told_once),
 		T(ready_comes_after_the_clients),
