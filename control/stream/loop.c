@@ -48,10 +48,14 @@ void stream_reload(struct stream *s)
 		conf_forget_credentials(fresh);
 		if (s->tls && !fresh->tls.certificate)
 			rc = -EINVAL;
-		else if (s->tls)
+		else if (s->tls) {
+			stream_certificates_watch(s, fresh);
 			rc = stream_tls_create(fresh, tp_wall_ns() / TP_NS_PER_S, stderr, &tls);
+		}
 		if (rc)
 			conf_free(fresh);
+		if (rc && s->tls)
+			stream_certificates_watch(s, s->conf);
 	}
 	if (rc) {
 		tp_error("%s: nothing of it is taken, the old configuration stays", s->conf->path);
@@ -113,6 +117,9 @@ static void on_event(struct stream *s, uint64_t data, uint32_t events)
 		break;
 	case STREAM_EVENT_DIRECTORY:
 		stream_peers_directory_event(s);
+		break;
+	case STREAM_EVENT_CERTIFICATES:
+		stream_certificates_event(s);
 		break;
 	case STREAM_EVENT_SIGNAL:
 		on_signal(s);
@@ -203,15 +210,25 @@ static void free_gone(struct stream *s)
 	}
 }
 
+static uint64_t earliest(const uint64_t *due_ns, size_t n)
+{
+	uint64_t first = UINT64_MAX;
+
+	for (size_t i = 0; i < n; i++)
+		first = due_ns[i] < first ? due_ns[i] : first;
+	return first;
+}
+
 static int turn(struct stream *s, bool *more)
 {
 	struct epoll_event events[EVENTS];
-	uint64_t due = stream_connections_expire(s), retry = stream_peers_retry(s);
+	uint64_t due[] = {
+		stream_connections_expire(s), stream_peers_retry(s), stream_certificates_expire(s)};
 	int timeout, n;
 
 	flush_all(s); // what expiry ended
 	free_gone(s);
-	timeout = timeout_ms(s, due < retry ? due : retry, *more);
+	timeout = timeout_ms(s, earliest(due, sizeof(due) / sizeof(due[0])), *more);
 	if (timeout != 0 && !rings_sleep(s))
 		timeout = 0;
 	n = epoll_wait(s->epoll_fd, events, EVENTS, timeout);

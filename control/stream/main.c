@@ -86,12 +86,14 @@ static int start(struct stream *s)
 {
 	int rc = stream_privileges_drop(s->conf);
 
-	// Keys are read as the user that has to read them again.
-	if (rc == 0 && speaks_tls(s->conf))
-		rc = explain("certificates",
-			stream_tls_create(s->conf, tp_wall_ns() / TP_NS_PER_S, stderr, &s->tls));
 	if (rc == 0)
 		rc = prepare(s);
+	// Keys are read as the user that has to read them again.
+	if (rc == 0 && speaks_tls(s->conf)) {
+		stream_certificates_watch(s, s->conf);
+		rc = explain("certificates",
+			stream_tls_create(s->conf, tp_wall_ns() / TP_NS_PER_S, stderr, &s->tls));
+	}
 	if (rc == 0)
 		rc = stream_listen(s);
 	if (rc == 0)
@@ -102,6 +104,7 @@ static int start(struct stream *s)
 static void end(struct stream *s)
 {
 	stream_peers_close(s);
+	stream_certificates_close(s);
 	for (uint32_t i = 0; i < s->table.capacity; i++) {
 		struct stream_connection *c = s->table.at[i];
 
@@ -137,7 +140,7 @@ int main(int argc, char *argv[])
 	tp_log_init("turnpike-stream", (enum tp_log_level)s->conf->log_level);
 	signal(SIGPIPE, SIG_IGN);
 	conf_forget_credentials(s->conf);
-	s->signal_fd = s->inotify_fd = -1;
+	s->signal_fd = s->inotify_fd = s->certificates.fd = -1;
 	for (int i = 0; i < STREAM_PEERS; i++)
 		s->peers[i].fd = -1;
 	rc = start(s);

@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "config/conf.h"
 #include "control/stream/attach.h"
+#include "control/stream/certificates.h"
 #include "control/stream/connection.h"
 #include "control/stream/counters.h"
 #include "control/stream/limit.h"
@@ -27,6 +28,7 @@ enum stream_event {
 	STREAM_EVENT_DOWN,     // a worker's DOWN ring
 	STREAM_EVENT_RESPONSE, // control's RESPONSE ring
 	STREAM_EVENT_DIRECTORY,
+	STREAM_EVENT_CERTIFICATES,
 	STREAM_EVENT_SIGNAL,
 };
 
@@ -62,6 +64,7 @@ struct stream {
 	struct stream_listener listeners[CONF_MAX_LISTENERS];
 	size_t n_listeners;
 	struct stream_tls *tls; // NULL: no listener speaks TLS
+	struct stream_certificates certificates;
 	struct stream_limit limit;
 	struct stream_table table;
 

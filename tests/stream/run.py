@@ -348,6 +348,79 @@ class Tls(Stream):
         s.sendall(stun(ALLOCATE))
         self.opened()
 
+    def replace(self, name, **files):
+        """As who renews certificates does it: written beside, then renamed."""
+        for kind, text in files.items():
+            with open(f"{self.directory}/new", "w") as f:
+                f.write(text)
+            os.chmod(f"{self.directory}/new", 0o644)
+            os.rename(f"{self.directory}/new", f"{self.directory}/{name}.{kind}")
+
+    def text(self, file):
+        with open(f"{self.directory}/{file}") as f:
+            return f.read()
+
+    def test_files_that_change_are_read_again(self):
+        self.run_with_peers()
+        before = self.tls()
+        os.makedirs(self.directory + "/next")
+        certificate(self.directory + "/next", "one.example")
+        self.replace("one.example", pem=self.text("next/one.example.pem"), key=self.text("next/one.example.key"))
+        self.until(lambda: "changed, and were read again" in self.log())
+        self.tls()  # verified by the new file
+        before.sendall(stun(ALLOCATE))
+        self.opened()
+        self.assertEqual(self.counters()["certificates_read"], 1)
+
+    def test_files_of_no_use_leave_the_old_ones(self):
+        self.run_with_peers()
+        good = self.text("one.example.pem")
+        os.makedirs(self.directory + "/keep")
+        shutil.copy(self.directory + "/one.example.pem", self.directory + "/keep/one.example.pem")
+        with open(self.directory + "/one.example.pem", "w") as f:  # half of it
+            f.write(good[:200])
+        self.until(lambda: "of no use: the old ones stay" in self.log())
+        self.assertRegex(self.log(), r"tls.certificate: \S+/one.example.pem is no certificate in PEM")
+        context = ssl.create_default_context(cafile=self.directory + "/keep/one.example.pem")
+        self.tls(context=context)
+        self.replace("one.example", pem=self.text("two.example.pem"))
+        self.until(lambda: self.log().count("the old ones stay") == 2)
+        self.assertRegex(self.log(), r"tls.key: \S+/one.example.key is not the key of \S+/one.example.pem")
+        self.tls(context=context)
+        with open(self.directory + "/one.example.pem", "w") as f:
+            f.write(good)
+        self.until(lambda: "changed, and were read again" in self.log())
+        self.tls()
+
+    def test_links_that_are_moved(self):
+        """One that is moved beside the file, and one to another directory."""
+        for generation in ("1", "2"):
+            os.makedirs(self.directory + "/" + generation)
+            certificate(self.directory + "/" + generation, "one.example")
+        os.makedirs(self.directory + "/served")
+        os.symlink("../1", self.directory + "/served/data")
+        for kind in ("pem", "key"):
+            os.symlink(f"data/one.example.{kind}", f"{self.directory}/served/one.example.{kind}")
+        self.configure(tls={"certificate": "served/one.example.pem", "key": "served/one.example.key"})
+        self.run_with_peers()
+        ca = lambda n: ssl.create_default_context(cafile=f"{self.directory}/{n}/one.example.pem")
+        self.tls(context=ca(1))
+        os.symlink("../2", self.directory + "/served/data.new")
+        os.rename(self.directory + "/served/data.new", self.directory + "/served/data")
+        self.until(lambda: self.log().count("were read again") == 1)
+        self.tls(context=ca(2))
+        # Where the links lead now is watched too; what is no certificate is not read for.
+        os.makedirs(self.directory + "/3")
+        certificate(self.directory + "/3", "one.example")
+        for kind in ("pem", "key"):
+            os.rename(f"{self.directory}/3/one.example.{kind}", f"{self.directory}/2/one.example.{kind}")
+        self.until(lambda: self.log().count("were read again") == 2)
+        self.tls(context=ca(2))
+        certificate(self.directory + "/2", "other")
+        self.replace("one.example", pem="not served")
+        time.sleep(1)  # nothing tells of what does not happen
+        self.assertEqual([self.counters()[k] for k in ("certificates_read", "certificates_refused")], [2, 0])
+
     def check(self):
         r = subprocess.run([BINARY, "-c", self.directory + "/t.json"], capture_output=True, text=True, timeout=10)
         self.assertEqual(r.returncode, 1, r.stderr)
