@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Installs what Turnpike needs on Debian 12, and nothing when it is all there.
-#   config/install-packages.sh [--test]     --test adds what only the tests use
+#   config/install-packages.sh [--test | --browser]     adds what only the tests use, or those with a browser
 set -euo pipefail
 
 packages=(
@@ -10,9 +10,10 @@ packages=(
 	linux-libc-dev libc6-dev
 	coturn ethtool iproute2 procps kmod python3
 )
-if [ "${1:-}" = --test ]; then
-	packages+=(git libclang-rt-14-dev stun-client)
-fi
+case ${1:-} in
+--test) packages+=(git libclang-rt-14-dev stun-client) ;;
+--browser) packages+=(chromium libnss3-tools) ;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do

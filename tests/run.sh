@@ -6,23 +6,25 @@
 #   sudo tests/run.sh --long       also the long suites
 #   tests/run.sh --unit            units and corpus replay only: no root, no namespaces
 #   sudo tests/run.sh --netns [PATTERN ...]    namespace tests only (tests/netns/run.py --list)
+#   sudo tests/run.sh --browser   calls of a headless Chromium, which is installed for it, and nothing else
 #   sudo tests/run.sh --sanitize [PATTERN ...] threads under TSan; namespace tests with daemons under ASan and UBSan
 #   --no-install                   do not look for missing packages
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
-unit=yes netns=yes sanitize=no install=yes long=() patterns=()
+unit=yes netns=yes sanitize=no install=yes packages=--test suite=() long=() patterns=()
 
 while [ $# -gt 0 ]; do
 	case $1 in
 	--unit) netns=no ;;
 	--netns) unit=no ;;
 	--sanitize) unit=no netns=no sanitize=yes ;;
+	--browser) unit=no suite=(--browser) packages=--browser ;;
 	--long) long=(--long) ;;
 	--no-install) install=no ;;
 	--*)
-		sed -n '3,10s/^# *//p' "$0" >&2
+		sed -n '3,11s/^# *//p' "$0" >&2
 		exit 2
 		;;
 	*) patterns+=("$1") ;;
@@ -96,7 +98,7 @@ PY
 
 if [ "$install" = yes ]; then
 	step "packages"
-	config/install-packages.sh --test
+	config/install-packages.sh "$packages"
 fi
 
 step "build"
@@ -133,9 +135,9 @@ if [ "$netns" = yes ] || [ "$sanitize" = yes ]; then
 fi
 
 if [ "$netns" = yes ]; then
-	check "turnpike-stream alone" tests/stream/run.py build/control/turnpike-stream
+	[ "${#suite[@]}" -gt 0 ] || check "turnpike-stream alone" tests/stream/run.py build/control/turnpike-stream
 	step "namespace tests"
-	count tests/netns/run.py --jobs=2 "${long[@]}" "${patterns[@]}"
+	count tests/netns/run.py --jobs=2 "${suite[@]}" "${long[@]}" "${patterns[@]}"
 fi
 
 if [ "$sanitize" = yes ]; then

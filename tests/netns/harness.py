@@ -65,6 +65,12 @@ def alone(function):
     return function
 
 
+def browser_test(function):
+    """Marks a test that needs a browser, and runs with --browser or by name only."""
+    function.browser_test = True
+    return function
+
+
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 

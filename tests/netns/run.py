@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Runs the namespace tests: every function test_* of every test_*.py beside this file.
 
-    tests/netns/run.py [--long] [--list] [--jobs=N] [PATTERN ...]      PATTERN: part of "module.function"
+    tests/netns/run.py [--long | --browser] [--list] [--jobs=N] [PATTERN ...]      PATTERN: part of "module.function"
 
-A test that needs more than a minute is marked with @long_test and runs with --long or by name.
+A test that needs more than a minute is marked with @long_test and runs with --long or by name;
+those marked with @browser_test need Chromium and run, they alone, with --browser.
 With --jobs=N as many run side by side, each in a lab of its own; those marked with @alone follow one by one.
 With TURNPIKE_BUILD naming a build with sanitizers, a report of any daemon fails the test it came in;
 what such a build cannot pass is left out (LEFT_OUT in sanitizer.py).
@@ -38,10 +39,17 @@ def collect():
             yield f"{path.stem}.{name}", function
 
 
+def wanted(function, flags):
+    """Whether a test runs that no pattern asks for."""
+    if "--browser" in flags or getattr(function, "browser_test", False):
+        return "--browser" in flags and getattr(function, "browser_test", False)
+    return "--long" in flags or not getattr(function, "long_test", False)
+
+
 def choose(flags, patterns):
     return [(n, f) for n, f in collect()
             if (any(p in n or fnmatch.fnmatch(n, p) for p in patterns) if patterns
-                else "--long" in flags or not getattr(f, "long_test", False))]
+                else wanted(f, flags))]
 
 
 def run_one(name, function, reports):
@@ -140,7 +148,7 @@ def main():
     flags = [a for a in sys.argv[1:] if a.startswith("--")]
     patterns = [a for a in sys.argv[1:] if not a.startswith("--")]
     jobs = [int(f.removeprefix("--jobs=")) for f in flags if re.fullmatch("--jobs=[1-9]", f)]
-    if {f for f in flags if not f.startswith("--jobs=")} - {"--long", "--list", "--side"} or \
+    if {f for f in flags if not f.startswith("--jobs=")} - {"--long", "--browser", "--list", "--side"} or \
             len(jobs) != sum(f.startswith("--jobs=") for f in flags):
         sys.exit(__doc__)
     # An interrupted run still takes its namespaces and daemons down.
