@@ -186,6 +186,8 @@ static const struct conf_option schema[] = {
 	.help = "Media kept for a client that does not read fast enough; what is oldest is dropped first. Answers of control are kept apart from it: a client that leaves as many of them is closed."},
 {"streams.buffer_ms", CONF_INTEGER, STREAMS, .min = 1, .max = 60000, TOP(streams.buffer_ms), .default_json = "200", .unit = "milliseconds",
 	.help = "How old such media may become."},
+{"streams.drain_s", CONF_INTEGER, STREAMS, .min = 0, .max = 31536000, TOP(streams.drain_s), .default_json = "0", .unit = "seconds",
+	.help = "How long a process that takes no new clients, because another generation does, goes on for those it has; 0: until the last one leaves."},
 {"streams.proxy_sources", CONF_LIST, STREAMS, .max = 1024, HEAP(streams.proxy_sources, streams.n_proxy_sources), .default_json = "[]",
 	.help = "Addresses and prefixes of the proxies that may say who their clients are, at listeners with proxy_protocol. Anybody else is refused there."},
 {"streams.proxy_sources[]", CONF_PREFIX, FIELD(struct conf_prefix, address), .bits_offset = offsetof(struct conf_prefix, bits), .help = "An address or a prefix."},

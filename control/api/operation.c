@@ -62,6 +62,9 @@ static const struct ctl_operation operations[] = {
 			"true: says what would change, changes nothing"}}},
 	[CTL_OP_UPGRADE_CONTROL] = {.name = "upgrade.control",
 		.help = "starts turnpike-control anew from its file and hands over to it"},
+	[CTL_OP_UPGRADE_STREAMS] = {.name = "upgrade.streams",
+		.help = "starts the stream processes anew from their file; those from before keep "
+			"their clients and take no new ones"},
 	[CTL_OP_HEALTH] = {.name = "health",
 		.help = "has every worker relay a packet, asks control; names what hangs or is "
 			"dead"},

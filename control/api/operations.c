@@ -15,6 +15,7 @@ static const ctl_operation_fn run[CTL_OPERATIONS] = {
 	[CTL_OP_RELAY_REMOVE] = ctl_op_relay_remove,
 	[CTL_OP_RELOAD] = ctl_op_reload,
 	[CTL_OP_UPGRADE_CONTROL] = ctl_op_upgrade_control,
+	[CTL_OP_UPGRADE_STREAMS] = ctl_op_upgrade_streams,
 	[CTL_OP_HEALTH] = ctl_op_health,
 	[CTL_OP_MEMORY] = ctl_op_memory,
 };

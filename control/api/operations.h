@@ -21,6 +21,7 @@ void ctl_op_relay_undrain(void *context, struct ctl_call *call, const json_t *pa
 void ctl_op_relay_remove(void *context, struct ctl_call *call, const json_t *params);
 void ctl_op_reload(void *context, struct ctl_call *call, const json_t *params);
 void ctl_op_upgrade_control(void *context, struct ctl_call *call, const json_t *params);
+void ctl_op_upgrade_streams(void *context, struct ctl_call *call, const json_t *params);
 void ctl_op_health(void *context, struct ctl_call *call, const json_t *params);
 void ctl_op_memory(void *context, struct ctl_call *call, const json_t *params);
 

@@ -25,6 +25,7 @@ static const struct cli_command commands[] = {
 	{"relay", "remove", CTL_OP_RELAY_REMOVE, OWN_NONE, cli_relay_change},
 	{"reload", NULL, CTL_OP_RELOAD, OWN_NONE, cli_reload},
 	{"upgrade", "control", CTL_OP_UPGRADE_CONTROL, OWN_NONE, cli_upgrade_control},
+	{"upgrade", "streams", CTL_OP_UPGRADE_STREAMS, OWN_NONE, cli_upgrade_streams},
 	{"health", NULL, CTL_OP_HEALTH, OWN_TIMEOUT, cli_health},
 	{"memory", NULL, CTL_OP_MEMORY, OWN_NONE, cli_memory},
 	{"help", NULL, CTL_OP_HELP, OWN_NONE, cli_help},

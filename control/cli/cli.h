@@ -63,6 +63,7 @@ enum cli_exit cli_relay_ports(const struct cli_args *args);
 enum cli_exit cli_relay_change(const struct cli_args *args); // drain, undrain, remove
 enum cli_exit cli_reload(const struct cli_args *args);
 enum cli_exit cli_upgrade_control(const struct cli_args *args);
+enum cli_exit cli_upgrade_streams(const struct cli_args *args);
 enum cli_exit cli_health(const struct cli_args *args);
 enum cli_exit cli_memory(const struct cli_args *args);
 enum cli_exit cli_help(const struct cli_args *args);

@@ -120,6 +120,7 @@ bool ctl_streams_work(struct ctl_streams *s, bool accepts)
 	s->now_ns = tp_now_ns();
 	expire(s);
 	ctl_streams_start_missing(s);
+	ctl_streams_renew_step(s);
 	if (!accepts)
 		return false;
 	TAILQ_FOREACH(m, &s->members, entry) {
@@ -175,6 +176,8 @@ uint64_t ctl_streams_deadline(const struct ctl_streams *s)
 	if (!s || s->paused)
 		return UINT64_MAX;
 	deadline = ctl_streams_start_deadline(s);
+	if (ctl_streams_renew_deadline(s) < deadline)
+		deadline = ctl_streams_renew_deadline(s);
 	if (s->absent_until_ns != 0 && s->absent_until_ns < deadline)
 		deadline = s->absent_until_ns;
 	TAILQ_FOREACH(m, &s->members, entry) {
@@ -260,6 +263,7 @@ void ctl_streams_destroy(struct ctl_streams *s)
 {
 	if (!s)
 		return;
+	ctl_streams_renew_fail(s, "control ends");
 	let_go(s);
 	if (s->acceptable)
 		event_free(s->acceptable);
@@ -283,6 +287,8 @@ void ctl_streams_pause(struct ctl_streams *s)
 {
 	if (!s)
 		return;
+	ctl_streams_renew_fail(s, "control is upgraded");
+	ctl_streams_flush(s);
 	s->paused = true;
 	event_del(s->acceptable);
 	let_go(s);

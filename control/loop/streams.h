@@ -36,7 +36,13 @@ void ctl_streams_reload(struct ctl_streams *s, const struct conf *conf);
 // Control ends for good: the processes that it started, or would start, end too (SIGTERM).
 void ctl_streams_stop(struct ctl_streams *s);
 
-// For an upgrade: lets go of all processes, which attach to whoever listens next; back again.
+// `turnpikectl upgrade streams`: the next generation takes the place of the processes that there
+// are, which keep their clients. Answers `call` when it serves, or will not.
+struct ctl_call;
+void ctl_streams_renew(struct ctl_streams *s, struct ctl_call *call);
+
+// For an upgrade of control: lets go of all processes, which attach to whoever listens next; back
+// again.
 int ctl_streams_listener(const struct ctl_streams *s);
 void ctl_streams_pause(struct ctl_streams *s);
 void ctl_streams_resume(struct ctl_streams *s);

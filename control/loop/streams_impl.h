@@ -19,12 +19,20 @@ struct ctl_streams_member {
 	struct ctl_streams *streams;
 	bool attached; // `stream` and `link` are good
 	bool draining;
-	int sock, pidfd; // -1: none
+	bool before;      // an upgrade began: the next generation takes its place
+	uint64_t started; // of its process, in ticks since boot
+	int sock, pidfd;  // -1: none
 	pid_t pid;
 	uint64_t until_ns; // of one that did not greet, or is lost
 	struct event *readable, *wakeup;
 	struct ctl_stream stream;
 	struct ctl_stream_link link;
+};
+
+// An upgrade of the stream processes. No call: none.
+struct ctl_streams_renewal {
+	struct ctl_call *call;
+	uint64_t until_ns;
 };
 
 struct ctl_streams {
@@ -33,7 +41,7 @@ struct ctl_streams {
 	int listener;
 	bool disowned, paused;
 	struct event *acceptable, *child_ended;
-	TAILQ_HEAD(, ctl_streams_member) members;
+	TAILQ_HEAD(ctl_streams_members, ctl_streams_member) members;
 	uint32_t n_members;
 	struct ctl_stream_in in;
 	uint64_t absent_until_ns; // streams that were never seen may still come
@@ -41,7 +49,9 @@ struct ctl_streams {
 	uint64_t now_ns;          // of the round
 
 	struct ctl_respawn respawn;
-	pid_t child[CTL_STREAMS_MOST]; // 0: a free place
+	struct ctl_streams_renewal renewal;
+	pid_t child[CTL_STREAMS_MOST];     // 0: a free place
+	bool child_came[CTL_STREAMS_MOST]; // it has attached
 	uint64_t starts;
 };
 
@@ -54,6 +64,17 @@ static inline bool ctl_streams_lost(const struct ctl_streams_member *m)
 int ctl_streams_watch_children(struct ctl_streams *s);
 void ctl_streams_start_missing(struct ctl_streams *s);
 uint64_t ctl_streams_start_deadline(const struct ctl_streams *s);
+// One has attached.
+void ctl_streams_came(struct ctl_streams *s, pid_t pid);
+// Ends those that were started and have not attached.
+void ctl_streams_end_starting(struct ctl_streams *s);
+
+// ---- streams_renew.c
+// Goes on with an upgrade; without one, drains what is there beyond what is wanted.
+void ctl_streams_renew_step(struct ctl_streams *s);
+// An upgrade, if one is under way, is over.
+void ctl_streams_renew_fail(struct ctl_streams *s, const char *why);
+uint64_t ctl_streams_renew_deadline(const struct ctl_streams *s);
 
 // ---- streams_socket.c
 int ctl_streams_listen(struct ctl_streams *s);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // RUN_DIRECTORY/streams.sock: who comes, who goes.
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -94,8 +95,8 @@ static int attach(struct ctl_streams_member *m)
 	int rc = random.bytes(random.context, &key, sizeof(key));
 
 	if (rc == 0)
-		rc = ctl_stream_clients_init(&m->stream.clients,
-			m->streams->ctl->conf->streams.connections, &key);
+		rc = ctl_stream_clients_init(
+			&m->stream.clients, m->streams->ctl->conf->streams.connections, &key);
 	if (rc)
 		return rc;
 	rc = ctl_stream_link_open(m->sock, &m->link, &m->stream);
@@ -104,7 +105,28 @@ static int attach(struct ctl_streams_member *m)
 		return rc;
 	}
 	m->attached = true;
+	ctl_streams_came(m->streams, m->pid);
 	return watch_ring(m);
+}
+
+// When the process began (proc(5), field 22 of its stat); 0 when that cannot be told.
+static uint64_t start_of(pid_t pid)
+{
+	unsigned long long ticks = 0;
+	char path[40], text[512], *at;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	at = fgets(text, sizeof(text), f) ? strrchr(text, ')') : NULL;
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	if (at && sscanf(at, "%llu", &ticks) != 1)
+		ticks = 0;
+	fclose(f);
+	return ticks;
 }
 
 static void take_greeting(struct ctl_streams_member *m, const void *message, size_t length)
@@ -127,6 +149,7 @@ static void take_greeting(struct ctl_streams_member *m, const void *message, siz
 	if (before) // it has come back
 		ctl_streams_member_free(before);
 	m->stream.number = hello.stream;
+	m->started = start_of(m->pid);
 	m->draining = (hello.flags & TP_STREAM_DRAINING) != 0;
 	rc = attach(m);
 	if (rc) {

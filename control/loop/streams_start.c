@@ -40,6 +40,13 @@ static bool is_attached(const struct ctl_streams *s, pid_t pid)
 	return false;
 }
 
+void ctl_streams_came(struct ctl_streams *s, pid_t pid)
+{
+	for (size_t i = 0; i < CTL_STREAMS_MOST; i++)
+		if (s->child[i] == pid)
+			s->child_came[i] = true;
+}
+
 // Attached and with a future, or on its way there.
 static uint32_t count(const struct ctl_streams *s)
 {
@@ -47,7 +54,7 @@ static uint32_t count(const struct ctl_streams *s)
 	uint32_t n = 0;
 
 	TAILQ_FOREACH(m, &s->members, entry)
-		n += m->attached && !m->draining;
+		n += m->attached && !m->draining && !m->before;
 	for (size_t i = 0; i < CTL_STREAMS_MOST; i++)
 		n += s->child[i] != 0 && !is_attached(s, s->child[i]);
 	return n;
@@ -71,6 +78,8 @@ static void on_child(evutil_socket_t number, short events, void *arg)
 			continue;
 		say_end(s->child[i], status);
 		s->child[i] = 0;
+		if (!s->child_came[i])
+			ctl_streams_renew_fail(s, "one ended as it started");
 	}
 }
 
@@ -103,6 +112,7 @@ void ctl_streams_start_missing(struct ctl_streams *s)
 	for (size_t i = 0; i < CTL_STREAMS_MOST && missing > 0; i++) {
 		if (s->child[i] != 0)
 			continue;
+		s->child_came[i] = false;
 		int rc = start_one(s, &s->child[i]);
 		if (rc) {
 			s->child[i] = 0;
@@ -120,6 +130,14 @@ uint64_t ctl_streams_start_deadline(const struct ctl_streams *s)
 	return ctl_respawn_deadline(&s->respawn, count(s));
 }
 
+// Not waited for yet: their numbers are their own.
+void ctl_streams_end_starting(struct ctl_streams *s)
+{
+	for (size_t i = 0; i < CTL_STREAMS_MOST; i++)
+		if (s->child[i] != 0 && !is_attached(s, s->child[i]))
+			kill(s->child[i], SIGTERM);
+}
+
 void ctl_streams_stop(struct ctl_streams *s)
 {
 	struct ctl_streams_member *m;
@@ -130,7 +148,5 @@ void ctl_streams_stop(struct ctl_streams *s)
 		if (m->pidfd >= 0)
 			pidfd_send_signal(m->pidfd, SIGTERM, NULL, 0);
 	}
-	for (size_t i = 0; i < CTL_STREAMS_MOST; i++)
-		if (s->child[i] != 0 && !is_attached(s, s->child[i]))
-			kill(s->child[i], SIGTERM); // not waited for yet: the number is its own
+	ctl_streams_end_starting(s);
 }

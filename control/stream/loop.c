@@ -33,8 +33,24 @@ void stream_drain(struct stream *s)
 		return;
 	tp_notice("takes no new clients; ends with the last of %u", s->table.used);
 	s->draining = true;
+	s->drained_ns = s->now_ns;
 	stream_unlisten(s);
 	stream_peers_draining(s);
+}
+
+// Those who do not leave have to, in the end. Returns when to come again; UINT64_MAX: never.
+static uint64_t expire_drain(struct stream *s)
+{
+	uint64_t due = s->drained_ns + s->conf->streams.drain_s * TP_NS_PER_S;
+
+	if (!s->draining || s->conf->streams.drain_s == 0)
+		return UINT64_MAX;
+	if (s->now_ns < due)
+		return due;
+	if (!s->stop)
+		tp_notice("streams.drain_s is over");
+	s->stop = true;
+	return s->now_ns;
 }
 
 // What changes is for new clients. Listeners stay as they are.
@@ -222,8 +238,8 @@ static uint64_t earliest(const uint64_t *due_ns, size_t n)
 static int turn(struct stream *s, bool *more)
 {
 	struct epoll_event events[EVENTS];
-	uint64_t due[] = {
-		stream_connections_expire(s), stream_peers_retry(s), stream_certificates_expire(s)};
+	uint64_t due[] = {stream_connections_expire(s), stream_peers_retry(s),
+		stream_certificates_expire(s), expire_drain(s)};
 	int timeout, n;
 
 	flush_all(s); // what expiry ended

@@ -56,6 +56,7 @@ struct stream {
 	int epoll_fd, signal_fd, inotify_fd;
 	int spare_fd; // given up to take and close a client when there are no more descriptors
 	bool stop, draining;
+	uint64_t drained_ns; // when draining began
 	uint64_t now_ns; // of this turn
 	struct stream_counters counters;
 	uint64_t said_since_ns; // ends of clients in the log, this second

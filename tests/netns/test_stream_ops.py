@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Running the stream processes: proxies before them."""
+"""Running the stream processes: proxies before them, generations of them."""
+
+import contextlib
+import os
+import shutil
+import threading
 
 import harness as h
 import turn
-from test_stream import Framed, attached, call, echo, end, listed, relay
+from test_stream import (KINDS, Framed, Media, alive, attached, call, connect, echo, end, listed,
+                         processes, relay)
+from test_upgrade import replace, upgrade
 
 PROXIED = 3480
 
@@ -51,3 +58,113 @@ def test_proxy():
             assert c.refresh() == 600
             echo(c, p)
             end(c, p)
+
+
+@contextlib.contextmanager
+def replaceable(**changes):
+    """A relay whose control and stream process are copies; the path of the latter."""
+    with relay(**changes) as r:
+        r.control.end()
+        program = r.directory / "turnpike-stream"
+        shutil.copy(h.CONTROL.parent / "turnpike-stream", program)
+        shutil.copy(h.CONTROL, r.directory / "turnpike-control")
+        h.CONTROL, before = r.directory / "turnpike-control", h.CONTROL
+        try:
+            r.start_control()
+        finally:
+            h.CONTROL = before
+        h.wait_until(lambda: attached(r), 10, "the stream process is there")
+        yield r, program
+
+
+class Arrivals(threading.Thread):
+    """Clients that come, ask and go, one after the other, until told to stop."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.halt, self.served, self.errors = threading.Event(), 0, []
+        self.start()
+
+    def run(self):
+        while not self.halt.is_set():
+            try:
+                c = connect(("tcp", "tls")[self.served % 2])
+                assert c.binding() == c.sock.getsockname()[:2]
+                self.served += 1
+                c.close()
+            except Exception as e:  # every kind of not being served
+                self.errors.append(e)
+
+    def stop(self):
+        self.halt.set()
+        self.join(10)
+        return self.served, self.errors
+
+
+def migrate_requests(value):
+    """Handshakes that are under way at a listener which closes go on at another one's (ip-sysctl)."""
+    h.run_in("relay", "sh", "-c", f"echo {value} > /proc/sys/net/ipv4/tcp_migrate_req")
+
+
+def draining(r):
+    return {p["pid"]: p["draining"] for p in processes(r)}
+
+
+def test_generations():
+    """New clients come to the new generation, the old one keeps its own, whatever becomes of control."""
+    with replaceable() as (r, program):
+        migrate_requests(1)
+        calls = [call(*k) for k in KINDS]
+        media, arrivals = [Media(*both) for both in calls], Arrivals()
+        old, = draining(r)
+        ids = {a["id"] for a in listed(r)}
+        shutil.copy(program, program.with_suffix(".new"))  # a package manager's
+        program.with_suffix(".new").rename(program)
+        reply = r.ctl("upgrade", "streams")
+        assert (reply["started"], reply["draining"]) == (1, 1) and reply["clients"] >= len(calls), reply
+        new, = [pid for pid, leaves in draining(r).items() if not leaves]
+        assert new != old and draining(r)[old] and attached(r)
+        assert os.readlink(f"/proc/{old}/exe").endswith("(deleted)")
+        assert os.readlink(f"/proc/{new}/exe") == str(program)
+        fresh, peer = call("tcp")
+        assert [p["clients"] for p in processes(r) if p["pid"] == new][0] >= 1
+        # A control that dies, and one that is replaced.
+        r.control.process.kill()
+        r.control.process.wait(5)
+        r.start_control()
+        h.wait_until(lambda: attached(r) and len(processes(r)) == 2, 10, "both have come back")
+        assert draining(r) == {old: True, new: False}
+        upgrade(r)
+        h.wait_until(lambda: attached(r) and len(processes(r)) == 2, 10, "both have come back")
+        assert draining(r) == {old: True, new: False}
+        for m in media:
+            sent, up, down = m.stop()
+            assert sent > 0 and up == sent and down == sent, (sent, up, down)
+        before = arrivals.served
+        h.wait_until(lambda: arrivals.served > before + 2, 10, "they go on to be served")
+        served, errors = arrivals.stop()
+        assert not errors, (served, errors[:3])
+        assert ids < {a["id"] for a in listed(r)}
+        for c, p in calls:
+            assert alive(old)
+            assert c.refresh() == 600
+            echo(c, p)
+            end(c, p)
+        h.wait_until(lambda: not alive(old), 5, "it ends with its last client")
+        echo(fresh, peer)
+        end(fresh, peer)
+        migrate_requests(0)
+
+
+@h.long_test
+def test_generation_that_does_not_serve():
+    with replaceable() as (r, program):
+        c, peer = call("tcp")
+        before = draining(r)
+        replace(program, "#!/bin/sh\nexit 1\n")
+        code, _ = r.ctl("upgrade", "streams", check=False)
+        assert code == 1 and draining(r) == before
+        echo(c, peer)
+        again, peer2 = call("tls")
+        echo(again, peer2)
+        end(c, peer, again, peer2)

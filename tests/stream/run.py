@@ -297,6 +297,20 @@ class Basics(Stream):
         self.assertEqual(self.process.wait(10), 0)
 
 
+class Drain(Stream):
+    options = {"drain_s": 1}
+
+    def test_has_an_end(self):
+        self.run_with_peers()
+        s = self.connect()
+        s.sendall(stun(ALLOCATE))
+        self.opened()
+        self.control.tell(fake.DRAIN)
+        self.assertEqual(self.process.wait(10), 0)
+        self.assertTrue(self.ended(s))
+        self.assertIn("streams.drain_s is over", self.log())
+
+
 class Tls(Stream):
     def test_names_protocols_and_tickets(self):
         self.run_with_peers()
