@@ -127,8 +127,9 @@ static void end(struct ctl *ctl)
 {
 	ctl_upgrade_free(ctl);
 	ctl_dataplane_destroy(ctl->dataplane);
-	ctl_session_destroy(ctl->session);
 	ctl_streams_destroy(ctl->streams);
+	ctl->streams = NULL; // the session asks for it
+	ctl_session_destroy(ctl->session);
 	ctl_metrics_destroy(ctl->metrics);
 	ctl_api_destroy(ctl->api);
 	ctl_takeover_close(ctl->takeover);

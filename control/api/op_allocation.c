@@ -125,6 +125,15 @@ static void set_peers(
 	json_object_set_new(o, "channels", channels);
 }
 
+// What did not reach a client by TCP or TLS because it does not read, and what waits for it.
+static void set_unread(json_t *o, const struct tp_stream_counters *c)
+{
+	json_object_set_new(
+		o, "unread_dropped_packets", c ? number(c->dropped_packets) : json_null());
+	json_object_set_new(o, "unread_dropped_bytes", c ? number(c->dropped_bytes) : json_null());
+	json_object_set_new(o, "unread_queued_bytes", c ? number(c->queued_bytes) : json_null());
+}
+
 static json_t *detail_json(struct ctl *ctl, const struct ctl_store *store,
 	const struct tp_alloc_record *record, bool fresh)
 {
@@ -206,19 +215,38 @@ struct show {
 	struct ctl *ctl;
 	struct ctl_call *call;
 	struct tp_alloc_ref ref;
+	bool fresh;
 };
 
-static void show_answer(void *context, bool fresh)
+static void show_answer(void *context, const struct tp_stream_counters *counters)
 {
 	struct show *s = context;
 	const struct ctl_store *store = ctl_session_store(s->ctl->session);
-	const struct tp_alloc_record *record = ctl_allocation_get(store, s->ref);
+	const struct tp_alloc_record *record = store ? ctl_allocation_get(store, s->ref) : NULL;
+	json_t *o;
 
-	if (record)
-		ctl_call_reply(s->call, detail_json(s->ctl, store, record, fresh));
-	else
+	if (record) {
+		o = detail_json(s->ctl, store, record, s->fresh);
+		set_unread(o, counters);
+		ctl_call_reply(s->call, o);
+	} else {
 		ctl_call_fail(s->call, CTL_RPC_NOT_FOUND, "the allocation ended meanwhile");
+	}
 	free(s);
+}
+
+// What the dataplane counts is there; of a connection its stream process counts, too.
+static void show_counted(void *context, bool fresh)
+{
+	struct show *s = context;
+	const struct ctl_store *store = ctl_session_store(s->ctl->session);
+	const struct tp_alloc_record *record = store ? ctl_allocation_get(store, s->ref) : NULL;
+
+	s->fresh = fresh;
+	if (record && record->transport != CTL_TRANSPORT_UDP)
+		ctl_streams_ask(s->ctl->streams, record->stream, show_answer, s);
+	else
+		show_answer(s, NULL);
 }
 
 void ctl_op_allocation_show(void *context, struct ctl_call *call, const json_t *params)
@@ -235,7 +263,7 @@ void ctl_op_allocation_show(void *context, struct ctl_call *call, const json_t *
 		return;
 	}
 	*s = (struct show){.ctl = ctl, .call = call, .ref = record->self};
-	ctl_session_counters(ctl->session, record->self, show_answer, s);
+	ctl_session_counters(ctl->session, record->self, show_counted, s);
 }
 
 void ctl_op_allocation_close(void *context, struct ctl_call *call, const json_t *params)

@@ -128,6 +128,21 @@ static void print_peers(const json_t *allocation, const char *kind)
 	cli_table_print(&t, stdout, "");
 }
 
+// Only of a client that leaves what it is sent.
+static void add_unread(struct cli_table *t, const json_t *a)
+{
+	char packets[CLI_NUMBER_BYTES], bytes[CLI_NUMBER_BYTES], queued[CLI_NUMBER_BYTES];
+	char line[160];
+
+	if (cli_integer(a, "unread_dropped_packets") == 0)
+		return;
+	snprintf(line, sizeof(line), "%s packets, %s bytes dropped; %s bytes wait",
+		cli_number(cli_integer(a, "unread_dropped_packets"), packets),
+		cli_number(cli_integer(a, "unread_dropped_bytes"), bytes),
+		cli_number(cli_integer(a, "unread_queued_bytes"), queued));
+	cli_table_row(t, "it does not read", line);
+}
+
 static void print_allocation(const json_t *a)
 {
 	char relayed[160], packets[CLI_NUMBER_BYTES], bytes[CLI_NUMBER_BYTES], line[120];
@@ -163,6 +178,7 @@ static void print_allocation(const json_t *a)
 		cli_number(cli_integer(a, "down_packets"), packets),
 		cli_number(cli_integer(a, "down_bytes"), bytes));
 	cli_table_row(&t, "to client", line);
+	add_unread(&t, a);
 	if (!cli_true(a, "counters_live"))
 		cli_table_row(&t, "", "the dataplane is not answering: these are old");
 	cli_table_print(&t, stdout, "");

@@ -100,6 +100,24 @@ static void take_about_client(
 	in->request(in->context, &request);
 }
 
+static void take_counters(
+	struct ctl_stream_in *in, struct ctl_stream *s, const struct tp_stream_note *n)
+{
+	const struct ctl_stream_client *c = ctl_stream_clients_find(&s->clients, n->connection);
+	struct tp_stream_counters counters;
+
+	if (n->length != sizeof(counters)) {
+		in->counters.malformed++;
+		return;
+	}
+	if (!c) {
+		in->counters.unannounced++;
+		return;
+	}
+	memcpy(&counters, n->payload, sizeof(counters));
+	in->counted(in->context, request_of(s, c).stream, &counters);
+}
+
 static void take_note(
 	struct ctl_stream_in *in, struct ctl_stream *s, const struct tp_stream_note *n)
 {
@@ -119,7 +137,8 @@ static void take_note(
 		s->ready = true;
 		in->ready(in->context, s);
 		return;
-	case TP_STREAM_COUNTERS: // nobody has asked
+	case TP_STREAM_COUNTERS:
+		take_counters(in, s, n);
 		return;
 	default:
 		in->counters.malformed++;

@@ -39,6 +39,9 @@ struct ctl_stream_in {
 	// The connection is not announced any more; `gone` names it, without bytes.
 	void (*closed)(void *context, const struct ctl_request *gone);
 	void (*ready)(void *context, struct ctl_stream *stream);
+	// What it counts of an announced connection, which ASK asked for.
+	void (*counted)(void *context, struct tp_stream_client client,
+		const struct tp_stream_counters *counters);
 	void *context;
 	struct ctl_stream_counters counters;
 };

@@ -21,7 +21,7 @@
 
 // ---- whose connection is open
 
-static struct ctl_streams_member *find(const struct ctl_streams *s, uint32_t number)
+struct ctl_streams_member *ctl_streams_find(const struct ctl_streams *s, uint32_t number)
 {
 	struct ctl_streams_member *m;
 
@@ -36,7 +36,7 @@ static struct ctl_streams_member *find(const struct ctl_streams *s, uint32_t num
 static bool is_open(void *context, struct tp_stream_client client)
 {
 	const struct ctl_streams *s = context;
-	const struct ctl_streams_member *m = find(s, client.stream);
+	const struct ctl_streams_member *m = ctl_streams_find(s, client.stream);
 
 	if (!m)
 		return s->now_ns < s->absent_until_ns;
@@ -81,6 +81,12 @@ static void take_closed(void *context, const struct ctl_request *gone)
 		s->sweep = 0;
 }
 
+static void take_counters(
+	void *context, struct tp_stream_client client, const struct tp_stream_counters *counters)
+{
+	ctl_streams_answered(context, client, counters);
+}
+
 static void take_ready(void *context, struct ctl_stream *stream)
 {
 	struct ctl_streams *s = context;
@@ -119,6 +125,7 @@ bool ctl_streams_work(struct ctl_streams *s, bool accepts)
 		return false;
 	s->now_ns = tp_now_ns();
 	expire(s);
+	ctl_streams_ask_expire(s, s->now_ns);
 	ctl_streams_start_missing(s);
 	ctl_streams_renew_step(s);
 	if (!accepts)
@@ -178,6 +185,8 @@ uint64_t ctl_streams_deadline(const struct ctl_streams *s)
 	deadline = ctl_streams_start_deadline(s);
 	if (ctl_streams_renew_deadline(s) < deadline)
 		deadline = ctl_streams_renew_deadline(s);
+	if (ctl_streams_ask_deadline(s) < deadline)
+		deadline = ctl_streams_ask_deadline(s);
 	if (s->absent_until_ns != 0 && s->absent_until_ns < deadline)
 		deadline = s->absent_until_ns;
 	TAILQ_FOREACH(m, &s->members, entry) {
@@ -190,7 +199,7 @@ uint64_t ctl_streams_deadline(const struct ctl_streams *s)
 void ctl_streams_send(struct ctl_streams *s, const struct ctl_reply_to *reply_to,
 	const uint8_t *bytes, size_t length)
 {
-	struct ctl_streams_member *m = s ? find(s, reply_to->stream.stream) : NULL;
+	struct ctl_streams_member *m = s ? ctl_streams_find(s, reply_to->stream.stream) : NULL;
 
 	if (m && m->attached)
 		ctl_stream_send(&s->in, &m->stream, reply_to->stream.connection, bytes, length);
@@ -234,10 +243,12 @@ int ctl_streams_create(struct ctl *ctl, int listener, struct ctl_streams **out)
 	s->ctl = ctl;
 	s->listener = listener > 0 ? listener : -1;
 	TAILQ_INIT(&s->members);
+	TAILQ_INIT(&s->asks);
 	s->in = (struct ctl_stream_in){.conf = ctl->conf,
 		.request = take_request,
 		.closed = take_closed,
 		.ready = take_ready,
+		.counted = take_counters,
 		.context = s};
 	snprintf(path, sizeof(path), "%s/streams.sock", ctl->conf->run_directory);
 	s->path = strdup(path);
@@ -255,6 +266,7 @@ int ctl_streams_create(struct ctl *ctl, int listener, struct ctl_streams **out)
 
 static void let_go(struct ctl_streams *s)
 {
+	ctl_streams_ask_expire(s, UINT64_MAX);
 	while (!TAILQ_EMPTY(&s->members))
 		ctl_streams_member_free(TAILQ_FIRST(&s->members));
 }
@@ -351,7 +363,7 @@ bool ctl_streams_entry(const struct ctl_streams *s, uint32_t i, struct ctl_strea
 const struct ctl_stream_client *ctl_streams_client(
 	const struct ctl_streams *s, struct tp_stream_client client)
 {
-	const struct ctl_streams_member *m = s ? find(s, client.stream) : NULL;
+	const struct ctl_streams_member *m = s ? ctl_streams_find(s, client.stream) : NULL;
 
 	return m && m->attached ? ctl_stream_clients_find(&m->stream.clients, client.connection)
 				: NULL;

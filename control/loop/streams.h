@@ -65,4 +65,9 @@ bool ctl_streams_entry(const struct ctl_streams *s, uint32_t i, struct ctl_strea
 // A connection that is announced, or NULL. Good until the loop comes round.
 const struct ctl_stream_client *ctl_streams_client(
 	const struct ctl_streams *s, struct tp_stream_client client);
+// Asks the process of a connection what did not reach it. `done` is called once, before or after
+// this returns; NULL: it is not known, or did not answer in time.
+typedef void (*ctl_streams_asked_fn)(void *context, const struct tp_stream_counters *counters);
+void ctl_streams_ask(struct ctl_streams *s, struct tp_stream_client client,
+	ctl_streams_asked_fn done, void *context);
 const struct ctl_stream_counters *ctl_streams_counters(const struct ctl_streams *s);

@@ -48,6 +48,8 @@ struct ctl_streams {
 	uint32_t sweep;           // next record, or CTL_SWEEP_IDLE
 	uint64_t now_ns;          // of the round
 
+	TAILQ_HEAD(, ctl_streams_ask) asks; // in the order of their deadlines
+
 	struct ctl_respawn respawn;
 	struct ctl_streams_renewal renewal;
 	pid_t child[CTL_STREAMS_MOST];     // 0: a free place
@@ -59,6 +61,17 @@ static inline bool ctl_streams_lost(const struct ctl_streams_member *m)
 {
 	return !m->attached && m->stream.number != 0;
 }
+
+// ---- streams.c
+// Attached or lost; NULL: never seen, or forgotten.
+struct ctl_streams_member *ctl_streams_find(const struct ctl_streams *s, uint32_t number);
+
+// ---- streams_ask.c
+void ctl_streams_answered(struct ctl_streams *s, struct tp_stream_client client,
+	const struct tp_stream_counters *counters);
+// Those that wait too long are answered without counters; UINT64_MAX: all of them.
+void ctl_streams_ask_expire(struct ctl_streams *s, uint64_t now_ns);
+uint64_t ctl_streams_ask_deadline(const struct ctl_streams *s);
 
 // ---- streams_start.c
 int ctl_streams_watch_children(struct ctl_streams *s);

@@ -64,17 +64,6 @@ static void lose(struct ctl_streams_member *m)
 	ctl_streams_member_free(m);
 }
 
-static struct ctl_streams_member *find(struct ctl_streams *s, uint32_t number)
-{
-	struct ctl_streams_member *m;
-
-	TAILQ_FOREACH(m, &s->members, entry) {
-		if (m->stream.number == number)
-			return m;
-	}
-	return NULL;
-}
-
 static void on_wakeup(evutil_socket_t fd, short events, void *arg)
 {
 	// The loop looks at all rings whenever it comes round.
@@ -136,7 +125,7 @@ static void take_greeting(struct ctl_streams_member *m, const void *message, siz
 	struct ctl_streams_member *before;
 	int refusal = ctl_stream_greeting(message, length, &hello), rc;
 
-	before = refusal ? NULL : find(s, hello.stream);
+	before = refusal ? NULL : ctl_streams_find(s, hello.stream);
 	if (before && before->attached)
 		refusal = TP_REFUSED_BUSY;
 	if (refusal) {

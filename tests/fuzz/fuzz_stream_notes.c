@@ -50,6 +50,15 @@ static void on_ready(void *context, struct ctl_stream *stream)
 	FUZZ_CHECK(stream->ready);
 }
 
+static void on_counted(
+	void *context, struct tp_stream_client client, const struct tp_stream_counters *counters)
+{
+	struct scene *s = context;
+
+	FUZZ_CHECK(client.stream == s->stream.number);
+	FUZZ_CHECK(ctl_stream_clients_find(&s->stream.clients, client.connection));
+}
+
 // As a stream gets it; its ends are over the same memory.
 static void open_scene(struct scene *s)
 {
@@ -76,6 +85,7 @@ static void open_scene(struct scene *s)
 		.request = on_request,
 		.closed = on_closed,
 		.ready = on_ready,
+		.counted = on_counted,
 		.context = s};
 }
 

@@ -812,7 +812,7 @@ def stream_notes_seeds():
             "call": opened() + note(2, payload=b"abc") + drain + respond(0x0103) + read + note(3) + drain,
             "unannounced": note(2, 6) + note(3, 6) + drain + respond(0x0103, 6),
             "twice": opened() + opened(), "many": b"".join(map(opened, range(1, 6))) + drain + read, "gap": b"".join(map(opened, (1, 2, 3))) + note(3, 2) + opened(4) + drain,
-            "long": opened() + note(2, length=2033) + note(2, length=65535), "kinds": b"".join(note(k) for k in (0, 1, 4, 5, 6, 32, 36, 255)) + drain, "short": note(1, payload=bytes(55)),
+            "long": opened() + note(2, length=2033) + note(2, length=65535), "kinds": b"".join(note(k) for k in (0, 1, 4, 5, 6, 32, 36, 255)) + drain, "short": note(1, payload=bytes(55)), "counters": note(5) + opened() + note(5, payload=bytes(24)) + note(5, payload=bytes(23)) + note(5, 6, bytes(24)) + drain,
             "fails": opened() + drain + respond(0x0113, times=9), "forgiven": opened() + drain + respond(0x0113, times=6) + respond(0x0103) + respond(0x0101) + respond(0x0113, times=6),
             "full": opened() + drain + respond(0x0104, times=130), "runt": opened() + drain + respond(0x0104, times=7), "full-close": opened() + drain + respond(0x0101, times=130) + opened(6, 45, 9) + drain}.items():
         save("stream_notes", name, script)

@@ -168,3 +168,29 @@ def test_generation_that_does_not_serve():
         again, peer2 = call("tls")
         echo(again, peer2)
         end(c, peer, again, peer2)
+
+
+def test_who_does_not_read():
+    """What a client leaves unread is dropped, and named where it is shown, of nobody else."""
+    with relay() as r:
+        (slow, peer), (quick, peer2) = call("tcp"), call("tcp")
+        quick.sock.sock.setsockopt(h.socket.SOL_SOCKET, h.socket.SO_RCVBUF, 1 << 20)
+
+        def flood():
+            for _ in range(100):
+                peer.sendto(bytes(1200), slow.relayed)
+            peer2.sendto(b"read", quick.relayed)
+            assert quick.receive() == ("channel", 0x4001, b"read")
+            return show(r, slow)["unread_dropped_packets"] > 0
+
+        h.wait_until(flood, 60, "it is full")
+        one, other = show(r, slow), show(r, quick)
+        assert one["unread_dropped_bytes"] > 1200 and one["unread_queued_bytes"] > 0, one
+        assert other["unread_dropped_packets"] == other["unread_dropped_bytes"] == 0, other
+        text = h.subprocess.run([h.CTL, "-s", r.directory / "control.sock", "allocation", "show",
+                                 f"relayed={slow.relayed[0]}:{slow.relayed[1]}"], capture_output=True, text=True).stdout
+        assert "it does not read" in text, text
+        udp = h.client()
+        udp.allocate()
+        assert show(r, udp)["unread_dropped_packets"] is None
+        end(slow, peer, quick, peer2, udp)

@@ -25,6 +25,8 @@ struct world {
 	struct ctl_request last, gone;
 	uint8_t bytes[TP_PACKET_SLOT_BYTES];
 	unsigned int requests, closed, ready;
+	uint32_t counted;
+	struct tp_stream_counters counters;
 };
 
 static void on_request(void *context, const struct ctl_request *request)
@@ -50,6 +52,16 @@ static void on_ready(void *context, struct ctl_stream *stream)
 
 	assert_ptr_equal(stream, &w->stream);
 	w->ready++;
+}
+
+static void on_counted(
+	void *context, struct tp_stream_client client, const struct tp_stream_counters *counters)
+{
+	struct world *w = context;
+
+	assert_int_equal(client.stream, 9);
+	w->counted = client.connection;
+	w->counters = *counters;
 }
 
 static int setup(void **state)
@@ -86,6 +98,7 @@ static int setup(void **state)
 		.request = on_request,
 		.closed = on_closed,
 		.ready = on_ready,
+		.counted = on_counted,
 		.context = w};
 	*state = w;
 	return 0;
@@ -281,6 +294,30 @@ static void clients_of_other_listeners_are_closed(void **state)
 	assert_int_equal(w->stream.clients.count, 1);
 }
 
+static void counters_are_of_a_connection_that_is_there(void **state)
+{
+	const struct tp_stream_counters counters = {7, 7000, 64};
+	const struct {
+		uint32_t connection;
+		uint16_t length;
+	} notes[] = {{6, sizeof(counters)}, {5, sizeof(counters) - 1}, {5, sizeof(counters) + 1},
+		{5, sizeof(counters)}};
+	struct world *w = *state;
+
+	open_client(w, 5);
+	for (size_t i = 0; i < 4; i++) {
+		struct tp_stream_note *n = note(w, TP_STREAM_COUNTERS, notes[i].connection);
+
+		n->length = notes[i].length;
+		memcpy(n->payload, &counters, sizeof(counters));
+		drain(w, 8);
+		assert_int_equal(w->counted, i == 3 ? 5 : 0);
+	}
+	assert_memory_equal(&w->counters, &counters, sizeof(counters));
+	assert_int_equal(w->in.counters.unannounced, 1);
+	assert_int_equal(w->in.counters.malformed, 2);
+}
+
 static void proxies_come_where_they_are_allowed(void **state)
 {
 	struct world *w = *state;
@@ -416,6 +453,7 @@ int main(void)
 		T(nobody_speaks_for_who_was_not_announced),
 		T(hostile_notes_are_counted),
 		T(clients_of_other_listeners_are_closed),
+		T(counters_are_of_a_connection_that_is_there),
 		T(proxies_come_where_they_are_allowed),
 		T(there_are_as_many_clients_as_allowed),
 		T(the_end_of_a_connection_is_told_once),

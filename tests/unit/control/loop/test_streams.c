@@ -183,6 +183,61 @@ static void a_reload_is_passed_on(void **state)
 	leave(s, &p);
 }
 
+struct asked {
+	unsigned int times, none;
+	struct tp_stream_counters counters;
+};
+
+static void on_asked(void *context, const struct tp_stream_counters *counters)
+{
+	struct asked *a = context;
+
+	a->times++;
+	a->none += !counters;
+	if (counters)
+		a->counters = *counters;
+}
+
+static void what_a_process_counts_of_a_client(void **state)
+{
+	const struct tp_stream_counters counters = {7, 7000, 64};
+	struct scene *s = *state;
+	struct ctl_streams *streams = s->w->ctl.streams;
+	const struct tp_stream_client client = {9, 5};
+	const struct tp_stream_note *n;
+	struct asked a = {0}, other = {0};
+	struct process p;
+
+	ctl_streams_ask(NULL, client, on_asked, &a);
+	ctl_streams_ask(streams, client, on_asked, &a); // not there
+	assert_int_equal(a.none, 2);
+	join(s, &p, 9);
+	announce(s, &p, 5);
+	announce(s, &p, 6);
+	ctl_streams_ask(streams, client, on_asked, &a);
+	ctl_streams_ask(streams, (struct tp_stream_client){9, 6}, on_asked, &other);
+	ctl_streams_flush(streams);
+	for (uint32_t i = 5; i < 7; i++) {
+		n = tp_ring_front(&p.response);
+		assert_non_null(n);
+		assert_int_equal(n->kind, TP_STREAM_ASK);
+		assert_int_equal(n->connection, i);
+		tp_ring_pop(&p.response);
+	}
+	assert_true(ctl_streams_deadline(streams) < tp_now_ns() + TP_NS_PER_S);
+	say(s, &p, TP_STREAM_COUNTERS, 5, &counters, sizeof(counters));
+	assert_int_equal(a.times, 3);
+	assert_memory_equal(&a.counters, &counters, sizeof(counters));
+	ctl_streams_ask_expire(streams, tp_now_ns());
+	assert_int_equal(other.times, 0);
+	ctl_streams_ask_expire(streams, tp_now_ns() + TP_NS_PER_S);
+	assert_int_equal(other.none, 1);
+	ctl_streams_ask(streams, client, on_asked, &a);
+	ctl_streams_pause(streams); // nobody will answer any more
+	assert_int_equal(a.none, 3);
+	leave(s, &p);
+}
+
 static void an_upgrade_lets_go_and_may_take_back(void **state)
 {
 	struct scene *s = *state;
@@ -266,6 +321,7 @@ int main(void)
 		T(who_comes_back_in_time_keeps_its_allocations),
 		T(who_does_not_greet_is_cut_off),
 		T(a_reload_is_passed_on),
+		T(what_a_process_counts_of_a_client),
 		T(an_upgrade_lets_go_and_may_take_back),
 		T(missing_processes_are_started_and_stopped),
 		T(those_that_are_there_are_not_started_again),
