@@ -2,6 +2,7 @@
 // SETTINGS: checked here, handed to the workers by path/settings.h.
 #include <errno.h>
 
+#include "common/base/budget.h"
 #include "common/base/log.h"
 #include "common/wire/chandata.h"
 #include "dataplane/cmd/apply_impl.h"
@@ -15,10 +16,10 @@ int dp_settings_set(struct dp_apply *a, const struct tp_cmd *cmd)
 		wish->log_level < TP_LOG_ERROR || wish->log_level > TP_LOG_DEBUG)
 		return -EINVAL;
 	const struct dp_settings_values values = {
-		.address_cost_ns = dp_budget_cost_ns(wish->per_address),
-		.network_cost_ns = dp_budget_cost_ns(wish->per_network),
-		.punt_cost_ns = dp_budget_cost_ns(wish->punts),
-		.unproven_cost_ns = dp_budget_cost_ns(wish->unproven),
+		.address_cost_ns = tp_budget_cost_ns(wish->per_address),
+		.network_cost_ns = tp_budget_cost_ns(wish->per_network),
+		.punt_cost_ns = tp_budget_cost_ns(wish->punts),
+		.unproven_cost_ns = tp_budget_cost_ns(wish->unproven),
 		.channel_max = wish->channel_max,
 		.hop_limit = wish->hop_limit,
 		.dscp = wish->dscp,

@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How much a worker does for five-tuples without an allocation: answers and punts by source address
 // and by the network around it (IPv4 /32 and /24, IPv6 /64 and /56), and punts of all of them
-// together. Of those there are two kinds: a request that carries a nonce of ours for its address
-// and port came from somebody who received it there (proof.c); anybody can forge the others, so
-// they have a budget of their own and never take from the first. One table of fixed size a worker,
-// made once; its hash is keyed, so nobody can aim at a set. A prefix that is met for the first time
-// has its whole budget and takes the place of the one in its set that has used its own the least: a
-// flood of forged prefixes makes the table forget, it never makes it refuse somebody it has not
-// seen.
+// together (common/base/budget.h). Of those there are two kinds: a request that carries a nonce of
+// ours for its address and port came from somebody who received it there (proof.c); anybody can
+// forge the others, so they have a budget of their own and never take from the first. One table of
+// fixed size a worker, made once.
 #pragma once
 
-#include "common/base/hash.h"
+#include "common/base/budget.h"
 #include "dataplane/path/packet.h"
 
 #define DP_BUDGET_SETS 4096
-#define DP_BUDGET_WAYS 8
+#define DP_BUDGET_WAYS TP_BUDGET_WAYS
 
 // Rates a second; a budget holds one second's worth. 0: no limit.
 struct dp_budget_rates {
@@ -24,23 +21,12 @@ struct dp_budget_rates {
 	uint32_t unproven; // punts without
 };
 
-// When a budget would be whole again; its distance from now is what is used up. Tag 0: free.
-struct dp_budget_entry {
-	uint64_t tag;
-	uint64_t whole_ns;
-};
-
-struct dp_budget_set {
-	alignas(RTE_CACHE_LINE_SIZE) struct dp_budget_entry way[DP_BUDGET_WAYS];
-};
-static_assert(sizeof(struct dp_budget_set) == 2 * RTE_CACHE_LINE_SIZE);
-
 struct dp_budget {
 	struct tp_siphash_key key;
 	uint64_t cost_ns[2]; // of one request to its address, to its network; 0: no limit
 	uint64_t punt_cost_ns, unproven_cost_ns;
 	uint64_t punt_whole_ns, unproven_whole_ns;
-	struct dp_budget_set set[DP_BUDGET_SETS];
+	struct tp_budget_set set[DP_BUDGET_SETS];
 };
 
 // Worker creation. NULL without memory or randomness.

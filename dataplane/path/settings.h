@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-// A budget's cost is what one request takes of it, in nanoseconds of its rate; 0: no limit.
+// Costs are those of tp_budget_cost_ns().
 struct dp_settings_values {
 	uint64_t address_cost_ns, network_cost_ns;
 	uint64_t punt_cost_ns, unproven_cost_ns;
@@ -22,11 +22,6 @@ struct dp_settings_values {
 };
 #define DP_SETTINGS_WORDS 5
 static_assert(sizeof(struct dp_settings_values) == DP_SETTINGS_WORDS * sizeof(uint64_t));
-
-static inline uint64_t dp_budget_cost_ns(uint32_t rate_per_s)
-{
-	return rate_per_s == 0 ? 0 : rate_per_s > 1000000000 ? 1 : 1000000000 / rate_per_s;
-}
 
 struct dp_settings {
 	_Atomic uint32_t generation; // w: manager, release r: workers, acquire; 0: never published

@@ -134,13 +134,13 @@ static void test_the_unproven_never_take_from_the_proven(void **state)
 static void test_other_rates_hold_at_once(void **state)
 {
 	struct dp_budget *b = make(10, 0);
-	struct dp_settings_values values = {.address_cost_ns = dp_budget_cost_ns(20)};
+	struct dp_settings_values values = {.address_cost_ns = tp_budget_cost_ns(20)};
 
 	assert_int_equal(asked(b, "198.18.1.1", RIG_NOW), 10);
 	dp_budget_set(b, &values);
 	assert_int_equal(asked(b, "198.18.1.1", RIG_NOW + RIG_SECOND / 2), 10);
 	assert_int_equal(asked(b, "198.18.1.2", RIG_NOW), 20);
-	values.address_cost_ns = dp_budget_cost_ns(2);
+	values.address_cost_ns = tp_budget_cost_ns(2);
 	dp_budget_set(b, &values);
 	assert_int_equal(asked(b, "198.18.1.3", RIG_NOW), 2);
 	assert_int_equal(asked(b, "198.18.1.1", RIG_NOW + RIG_SECOND), 1);
