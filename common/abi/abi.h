@@ -13,7 +13,7 @@
 #define TP_ABI_MAGIC UINT32_C(0x54504b31) // "TPK1"
 #define TP_ABI_MAJOR 1                    // differs: refused
 #ifndef TP_ABI_MINOR                      // tests/netns builds controls of the versions around it
-#define TP_ABI_MINOR 1 // differs: accepted, the newer side converts by the size table
+#define TP_ABI_MINOR 2 // differs: accepted, the newer side converts by the size table
 #endif
 
 #define TP_MAX_WORKERS   16

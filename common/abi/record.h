@@ -15,7 +15,9 @@
 #define TP_REGION_MAGIC        UINT64_C(0x31307365732d7074) // "tp-ses01"
 #define TP_REGION_HEADER_BYTES 4096
 #define TP_REGION_KEYS_OFFSET  1024 // of struct tp_region_keys, in the page of the header
-#define TP_RECORD_LAYOUT       1
+#define TP_ALLOC_LAYOUT        2    // of each kind of record; layout 1 of allocations: region.h
+#define TP_PEER_LAYOUT         1
+#define TP_NAME_LAYOUT         1
 #define TP_INDEX_NONE          UINT32_MAX
 
 struct tp_nonce_key {

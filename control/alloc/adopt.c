@@ -51,7 +51,7 @@ static void rest_record(struct ctl_store *s, uint32_t index, uint8_t reason, uin
 	struct tp_alloc_record *r = &s->allocs[index];
 	const struct ctl_slot *slot = &s->slots[index];
 	ctl_record_begin(s, r);
-	r->layout = TP_RECORD_LAYOUT;
+	r->layout = TP_ALLOC_LAYOUT;
 	r->state = TP_RECORD_RESTING;
 	r->end_reason = reason;
 	r->self.index = index;
@@ -130,6 +130,7 @@ static void keep_live(struct ctl_store *s, uint32_t index, struct ctl_adoption *
 {
 	struct tp_alloc_record *r = &s->allocs[index];
 	ctl_record_begin(s, r);
+	r->layout = TP_ALLOC_LAYOUT;
 	r->first_peer = TP_INDEX_NONE;
 	r->peers = 0;
 	ctl_family_settle(r);

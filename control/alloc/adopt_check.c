@@ -2,6 +2,7 @@
 // What a record must look like to be taken over.
 #include "control/alloc/adopt_check.h"
 
+#include "common/abi/region.h"
 #include "common/base/clock.h"
 #include "common/wire/chandata.h"
 #include "control/alloc/peer.h"
@@ -56,7 +57,7 @@ static bool user_sane(const struct ctl_store *s, const struct tp_alloc_record *r
 	if (r->user_more >= s->name_capacity)
 		return false;
 	const struct tp_name_record *n = &s->names[r->user_more];
-	return !ctl_record_torn(&n->sequence) && n->layout == TP_RECORD_LAYOUT &&
+	return !ctl_record_torn(&n->sequence) && n->layout == TP_NAME_LAYOUT &&
 	       n->state == TP_RECORD_LIVE && n->owner.index == r->self.index &&
 	       n->owner.generation == r->self.generation;
 }
@@ -131,7 +132,8 @@ enum ctl_adopt_reason ctl_adopt_check_alloc(
 	const struct tp_alloc_record *r = &s->allocs[index];
 	if (ctl_record_torn(&r->sequence))
 		return CTL_ADOPT_TORN;
-	if (r->layout != TP_RECORD_LAYOUT)
+	// ABI 1.1 called it 1 already, when it had its present size.
+	if (r->layout != TP_ALLOC_LAYOUT && r->layout != TP_ALLOC_LAYOUT_BEFORE)
 		return CTL_ADOPT_LAYOUT;
 	if (r->state != TP_RECORD_LIVE && r->state != TP_RECORD_RESTING)
 		return CTL_ADOPT_STATE;
@@ -166,7 +168,7 @@ enum ctl_adopt_reason ctl_adopt_check_peer(
 {
 	if (ctl_record_torn(&p->sequence))
 		return CTL_ADOPT_TORN;
-	if (p->layout != TP_RECORD_LAYOUT)
+	if (p->layout != TP_PEER_LAYOUT)
 		return CTL_ADOPT_LAYOUT;
 	if (p->state != TP_RECORD_LIVE ||
 		(p->kind != TP_PEER_PERMISSION && p->kind != TP_PEER_CHANNEL))

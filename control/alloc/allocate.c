@@ -99,7 +99,7 @@ static void write_user(struct ctl_store *s, struct tp_alloc_record *r,
 		return;
 	struct tp_name_record *n = &s->names[name];
 	ctl_write_begin(&n->sequence);
-	n->layout = TP_RECORD_LAYOUT;
+	n->layout = TP_NAME_LAYOUT;
 	n->state = TP_RECORD_LIVE;
 	n->owner = r->self;
 	memset(n->bytes, 0, sizeof(n->bytes));
@@ -115,7 +115,7 @@ static void write_record(struct ctl_store *s, uint32_t index, uint32_t name,
 	const struct ctl_slot *slot = &s->slots[index];
 	uint32_t generation = r->self.generation + 1;
 	ctl_write_begin(&r->sequence);
-	r->layout = TP_RECORD_LAYOUT;
+	r->layout = TP_ALLOC_LAYOUT;
 	r->state = TP_RECORD_LIVE;
 	r->end_reason = TP_END_NONE;
 	r->self = (struct tp_alloc_ref){.index = index, .generation = generation ? generation : 1};

@@ -129,7 +129,7 @@ static void rest_port(struct ctl_store *s, struct ctl_relay_port port, struct ct
 	ctl_record_begin(s, r);
 	uint32_t generation = r->self.generation ? r->self.generation : 1;
 	memset((uint8_t *)r + sizeof(r->sequence), 0, sizeof(*r) - sizeof(r->sequence));
-	r->layout = TP_RECORD_LAYOUT;
+	r->layout = TP_ALLOC_LAYOUT;
 	r->state = TP_RECORD_RESTING;
 	r->end_reason = TP_END_EXPIRED;
 	r->self = (struct tp_alloc_ref){.index = index, .generation = generation};

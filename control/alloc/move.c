@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A new region for the same records: the dataplane was restarted.
+// A new region for the same records: the dataplane was restarted, or gives us our layout again
+// after a control of another one.
 #include <stdlib.h>
 
 #include "control/alloc/adopt.h"
@@ -22,8 +23,9 @@ static uint32_t copy_records(struct ctl_store *to, const struct ctl_store *from)
 	memcpy(to->allocs, from->allocs, FEWER(alloc_capacity) * sizeof(*to->allocs));
 	memcpy(to->peers, from->peers, FEWER(peer_capacity) * sizeof(*to->peers));
 	memcpy(to->names, from->names, FEWER(name_capacity) * sizeof(*to->names));
-	// The new dataplane counts from zero: what was read so far is carried.
-	for (uint32_t i = 0; i < FEWER(alloc_capacity); i++)
+	// Another run of the dataplane counts from zero: what was read so far is carried.
+	bool anew = from->counted->instance != to->header->instance;
+	for (uint32_t i = 0; anew && i < FEWER(alloc_capacity); i++)
 		if (to->allocs[i].state == TP_RECORD_LIVE)
 			to->allocs[i].carried = to->allocs[i].snapshot;
 	uint32_t lost = 0;

@@ -53,7 +53,7 @@ uint32_t ctl_peer_create(struct ctl_store *s, struct tp_alloc_record *r, enum tp
 		return TP_INDEX_NONE;
 	struct tp_peer_record *p = &s->peers[peer];
 	ctl_write_begin(&p->sequence);
-	p->layout = TP_RECORD_LAYOUT;
+	p->layout = TP_PEER_LAYOUT;
 	p->state = TP_RECORD_LIVE;
 	p->kind = (uint8_t)kind;
 	p->owner = r->self;

@@ -17,8 +17,10 @@ void ctl_dataplane_explain_refusal(uint16_t reason, uint32_t detail, char out[CT
 		break;
 	case TP_REFUSED_SIZES:
 		snprintf(out, CTL_ATTACH_WHY_BYTES,
-			"its structures have other sizes than ours: install the same version of "
-			"both");
+			"its structures have other sizes than ours (number %u of the table), and "
+			"it "
+			"cannot convert: install our version of it first",
+			detail);
 		break;
 	case TP_REFUSED_BUSY:
 		snprintf(out, CTL_ATTACH_WHY_BYTES, "another control (pid %u) is attached", detail);

@@ -85,20 +85,27 @@ void dp_manage_accept(struct dp_manage *m)
 	}
 }
 
+// Whether this size is of something that the client shares with us, and nobody can convert. Of a
+// reply each side reads what it knows; the records of allocations become those of the client.
+static bool must_be_equal(const struct tp_hello *hello, int i)
+{
+	if (hello->role == TP_ROLE_STREAM)
+		return i == TP_SIZE_STREAM_SLOT;
+	if (hello->role == TP_ROLE_STATUS || i == TP_SIZE_STATUS)
+		return false;
+	return i != TP_SIZE_ALLOC_RECORD || !tp_alloc_record_known(hello->sizes[i]);
+}
+
 // Index of the first size that both sides know and that differs, -1 when none does.
 static int sizes_differ(const struct tp_hello *hello)
 {
 	uint32_t ours[TP_SIZES];
 
 	tp_sizes_fill(ours);
-	for (int i = 0; i < TP_SIZES; i++) {
-		if (hello->role == TP_ROLE_STATUS && i != TP_SIZE_STATUS)
-			continue;
-		if (hello->role == TP_ROLE_STREAM && i != TP_SIZE_STREAM_SLOT)
-			continue;
-		if (ours[i] != hello->sizes[i] && ours[i] && hello->sizes[i])
+	for (int i = 0; i < TP_SIZES; i++)
+		if (ours[i] != hello->sizes[i] && ours[i] && hello->sizes[i] &&
+			must_be_equal(hello, i))
 			return i;
-	}
 	// Nothing in common at all is no greeting of any version.
 	return hello->sizes[TP_SIZE_STATUS] ? -1 : TP_SIZE_STATUS;
 }
@@ -116,15 +123,19 @@ static bool alive(struct dp_manage *m, struct manage_client *client)
 	return client != NULL;
 }
 
-static void greet_control(struct dp_manage *m, struct manage_client *client)
+static void greet_control(
+	struct dp_manage *m, struct manage_client *client, const struct tp_hello *hello)
 {
+	uint32_t record = hello->sizes[TP_SIZE_ALLOC_RECORD];
 	int rc;
 
 	if (alive(m, m->control)) {
 		refuse(m, client, TP_REFUSED_BUSY, m->control->pid);
 		return;
 	}
-	rc = dp_manage_attach(m, client);
+	rc = dp_manage_region_convert(m, record ? record : sizeof(struct tp_alloc_record));
+	if (rc == 0)
+		rc = dp_manage_attach(m, client);
 	if (rc < 0) {
 		tp_error("control, pid %u, cannot attach: %s", client->pid, strerror(-rc));
 		refuse(m, client, TP_REFUSED_MEMORY, 0);
@@ -179,7 +190,7 @@ static void greet(
 	else if (hello.role == TP_ROLE_STREAM)
 		greet_stream(m, client, bytes, length);
 	else
-		greet_control(m, client);
+		greet_control(m, client, &hello);
 }
 
 static void answer(

@@ -8,6 +8,7 @@
 #include "common/abi/cmd.h"
 #include "common/abi/health.h"
 #include "common/abi/memory.h"
+#include "common/abi/region.h"
 #include "common/abi/shm_map.h"
 #include "common/abi/stream.h"
 #include "common/base/beat.h"
@@ -74,8 +75,9 @@ struct dp_manage {
 	int epoll_fd, listen_fd, timer_fd, signal_fd;
 	char *socket_path; // once it is bound
 	struct tp_shm region;
-	bool region_kept;  // since the run before
-	bool holder_there; // `holder` is the file of its socket when it got the region
+	struct tp_region_shape shape; // of it
+	bool region_kept;             // since the run before
+	bool holder_there;            // `holder` is the file of its socket when it got the region
 	struct stat holder;
 	struct dp_moves_wake moves;
 	bool moves_left; // more than a turn's worth, or no room to tell control
@@ -123,6 +125,9 @@ void dp_manage_clients_tick(struct dp_manage *m);
 // ---- region.c
 // Takes the region that dp->kept_region_fd names, which is closed unless it is used, or makes one.
 int dp_manage_region_create(struct dp_manage *m);
+// Before a control of another version attaches: the region is one with its records from now on, in
+// their layout (common/abi/region.h). 0; -errno, logged: it is what it was.
+int dp_manage_region_convert(struct dp_manage *m, uint32_t alloc_record_bytes);
 // What the dataplane writes of the header, for every control anew: one that went mad may have
 // written over it.
 void dp_manage_region_head(struct dp_manage *m);
@@ -134,6 +139,9 @@ void dp_manage_nonce_key(struct dp_manage *m);
 // Gives the region to the holder of the configuration. 0 or -errno,
 // logged: without it the configuration's promise would be empty.
 int dp_manage_region_hold(struct dp_manage *m);
+// m->region has taken the place of another one, which the holder lets go only once it has this one.
+// 0 or -errno, logged.
+int dp_manage_region_replace(struct dp_manage *m);
 // Once a second: again, when the holder is another one.
 void dp_manage_region_hold_again(struct dp_manage *m);
 

@@ -98,7 +98,7 @@ int main(int argc, char **argv)
 		{"scenarios", required_argument, NULL, 'n'},
 		{"minutes", required_argument, NULL, 'm'}, {"trace", no_argument, NULL, 't'}, {}};
 	uint64_t seed = 1, scenarios = 1000, done = 0, kills = 0, answers = 0, successes = 0,
-		 breaches = 0, renewals = 0, damages = 0, steps = 0;
+		 breaches = 0, renewals = 0, damages = 0, layouts = 0, halves = 0, steps = 0;
 	time_t end = 0;
 	int option;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0)
@@ -134,18 +134,21 @@ int main(int argc, char **argv)
 		breaches += w->breaches;
 		renewals += w->renewals;
 		damages += w->damages;
+		layouts += w->layouts;
+		halves += w->halves;
 		steps += w->steps;
 	}
 	printf("%llu scenarios from seed %llu: %llu steps, %llu kills, %llu answers (%llu of "
 	       "success), "
 	       "%llu acknowledgements tampered with, %llu allocations and calls failed, %llu "
 	       "dataplanes replaced, "
-	       "%llu regions damaged\n",
+	       "%llu regions damaged, %llu in the layout before and back, %llu killed amid that\n",
 		(unsigned long long)done, (unsigned long long)seed, (unsigned long long)steps,
 		(unsigned long long)kills, (unsigned long long)answers,
 		(unsigned long long)successes, (unsigned long long)breaches,
 		(unsigned long long)s->plan.failed, (unsigned long long)renewals,
-		(unsigned long long)damages);
+		(unsigned long long)damages, (unsigned long long)layouts,
+		(unsigned long long)halves);
 	bool ok = complete(&s->plan, done >= 1000);
 	ctl_crypto_destroy(crypto);
 	free(w);

@@ -108,8 +108,10 @@ void lives_recover(struct world *w)
 		FAULT_CHECK(tries < 200, "control does not come into step");
 		if (tries == 20)
 			lives_calm(w);
-		if (!w->control.pid)
+		if (!w->control.pid) {
+			layout_there_and_back(w);
 			lives_start(w);
+		}
 		if (!w->s->attached && !lives_attach(w))
 			continue;
 		for (int i = 0; i < 8 && w->s->attached && !w->s->in_step; i++) {

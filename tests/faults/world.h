@@ -109,6 +109,7 @@ struct world {
 	uint32_t port;           // of the next client
 
 	uint64_t kills, steps, answers, successes, breaches, renewals, damages;
+	uint64_t layouts, halves; // changed, and killed amid
 };
 
 uint32_t pick(struct world *w, uint32_t below);
@@ -135,6 +136,11 @@ bool dataplane_idle(struct world *w);
 void dataplane_media(struct world *w);
 // A datagram of a client that moves comes by. False when nobody moves.
 bool dataplane_arrival(struct world *w);
+
+// ---- layout.c
+
+// While no control runs, now and then: the region in the layout before, and back.
+void layout_there_and_back(struct world *w);
 
 // ---- client.c
 

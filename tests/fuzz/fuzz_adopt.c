@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Adoption of a session region that holds anything, or a good one with damage. Whatever is taken
-// over must be consistent, and all of it must end.
+// over must be consistent, and all of it must end. The same of a region of the layout before, which
+// becomes one of ours first.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/abi/region.h"
 #include "common/base/clock.h"
 #include "common/wire/chandata.h"
 #include "control/alloc/adopt.h"
@@ -74,6 +79,13 @@ static const struct ctl_time start = {.now_ns = TP_NS_PER_S, .wall_ns = 17000000
 static _Alignas(64) uint8_t region[TP_REGION_HEADER_BYTES + RECORD_BYTES];
 static uint64_t sequence;
 static uint32_t drawn;
+
+static const struct tp_region_shape now_shape = {
+	ALLOCS, PEERS, NAMES, sizeof(struct tp_alloc_record)};
+static const struct tp_region_shape before_shape = {
+	ALLOCS, PEERS, NAMES, TP_ALLOC_RECORD_BYTES_BEFORE};
+#define BEFORE_BYTES                                                                               \
+	(sizeof(region) - ALLOCS * (sizeof(struct tp_alloc_record) - TP_ALLOC_RECORD_BYTES_BEFORE))
 
 static struct ctl_store *open_store(uint8_t how)
 {
@@ -156,28 +168,42 @@ static void fill(struct ctl_store *store)
 	}
 }
 
-// The first byte chooses what the configuration is now, and whether the rest is the records, over
-// and over until the region is full, or changes to a good one: where, how many bytes, the bytes.
-static void damage(struct fuzz_script *s, uint8_t how)
+// The first byte chooses what the configuration is now, the layout, and whether the rest is the
+// records, over and over until the region is full, or changes to a good one: where, how many bytes,
+// the bytes.
+static void damage(struct fuzz_script *s, uint8_t how, uint8_t *records, size_t bytes)
 {
-	uint8_t *records = region + TP_REGION_HEADER_BYTES;
 	size_t left = fuzz_left(s);
 
 	if (how & 0x80) {
-		for (size_t at = 0; left > 0 && at < RECORD_BYTES; at += left)
-			memcpy(records + at, s->at,
-				left < RECORD_BYTES - at ? left : RECORD_BYTES - at);
+		for (size_t at = 0; left > 0 && at < bytes; at += left)
+			memcpy(records + at, s->at, left < bytes - at ? left : bytes - at);
 		return;
 	}
 	while (fuzz_left(s) > 0) {
-		size_t at = fuzz_u16(s) % RECORD_BYTES, n = fuzz_u8(s);
-		fuzz_take(s, records + at, n < RECORD_BYTES - at ? n : RECORD_BYTES - at);
+		size_t at = fuzz_u16(s) % bytes, n = fuzz_u8(s);
+		fuzz_take(s, records + at, n < bytes - at ? n : bytes - at);
 	}
+}
+
+// What is in `from` becomes what is in `to`, by way of a file.
+static void copy(const void *from, const struct tp_region_shape *had, void *to, size_t to_bytes,
+	const struct tp_region_shape *has)
+{
+	size_t bytes = tp_region_shape_bytes(had);
+	static int fd;
+
+	if (fd == 0)
+		fd = memfd_create("region", MFD_CLOEXEC);
+	FUZZ_CHECK(ftruncate(fd, 0) == 0 && pwrite(fd, from, bytes, 0) == (ssize_t)bytes);
+	memset(to, 0, to_bytes);
+	FUZZ_CHECK(tp_region_copy(fd, had, to, has) == 0);
 }
 
 void fuzz_one(const uint8_t *data, size_t size)
 {
-	static uint8_t good[sizeof(region)];
+	static _Alignas(64) uint8_t good[sizeof(region)], good_before[BEFORE_BYTES];
+	static _Alignas(64) uint8_t before[BEFORE_BYTES];
 	struct fuzz_script s = fuzz_script(data, size);
 	uint8_t how = fuzz_u8(&s);
 	struct ctl_time now = start;
@@ -191,9 +217,17 @@ void fuzz_one(const uint8_t *data, size_t size)
 		fill(store);
 		ctl_store_destroy(store);
 		memcpy(good, region, sizeof(region));
+		copy(good, &now_shape, good_before, sizeof(good_before), &before_shape);
 	}
-	memcpy(region, good, sizeof(region));
-	damage(&s, how);
+	if (how & 0x20) {
+		memcpy(before, good_before, sizeof(before));
+		damage(&s, how, before + TP_REGION_HEADER_BYTES,
+			sizeof(before) - TP_REGION_HEADER_BYTES);
+		copy(before, &before_shape, region, sizeof(region), &now_shape);
+	} else {
+		memcpy(region, good, sizeof(region));
+		damage(&s, how, region + TP_REGION_HEADER_BYTES, RECORD_BYTES);
+	}
 	store = open_store(how);
 	check_books(store);
 	walk(store, data + size);

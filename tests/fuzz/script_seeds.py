@@ -794,6 +794,19 @@ def adopt_seeds():
     patch("free-all", *((alloc + n * size + 6, b"\0") for n in range(3)))
     save("adopt", "ones", b"\x80" + b"\xff" * 64)
     save("adopt", "zeros", b"\x80" + bytes(64))
+    # The layout before: the same places, records of 448 bytes.
+    old = 448
+    patch("before", policy=32)
+    for policy in (1, 2, 4, 8, 16):
+        patch("before-policy-%d" % policy, policy=32 | policy)
+    for what, n, at, data in (("torn", 1, 0, b"\1"), ("none", 1, 4, bytes(2)), ("ours", 1, 4, b"\2"), ("unknown", 0, 4, b"\7\7"), ("state", 1, 6, b"\7"), ("resting", 1, 6, b"\2"), ("user-more", 2, 244, bytes(4)),
+                              ("stream-none", 1, 440, bytes(8)), ("moves", 0, 384, struct.pack("<II", 5, 0) + ip4 + b"\1\7" + bytes(12) + struct.pack("<HBBI", 4009, 4, 0, 0)),
+                              ("moves-to-connection", 0, 384, struct.pack("<II", 5, 0) + ip4 + b"\1\7" + bytes(12) + struct.pack("<HBBI", 4009, 4, 1, 0)), ("before-by-connection", 0, 416, ip4 + b"\1\7" + bytes(12) + b"\1\1\4\1")):
+        patch("before-" + what, (n * old + at, data), policy=32)
+    patch("before-peer-torn", (8 * old, b"\1"), policy=32)
+    patch("before-name-layout", (8 * old + 16 * 64 + 4, b"\2"), policy=32)
+    save("adopt", "before-ones", b"\xa0" + b"\xff" * 64)
+    save("adopt", "before-zeros", b"\xa0" + bytes(64))
 
 
 def stream_notes_seeds():

@@ -621,6 +621,28 @@ static void a_kept_region_carries_counters(void **state)
 	assert_int_equal(ctl_allocation_get(w->store, ref)->snapshot.up_packets, 1 + 20 + 15);
 }
 
+// A region of another layout from the dataplane that there was: it counts on, so nothing is
+// carried.
+static void a_move_in_the_same_run_carries_nothing(void **state)
+{
+	struct world *w = *state;
+	struct tp_alloc_ref ref = alloc_of(w, 9)->self;
+	struct tp_ack ack = {.type = TP_CMD_COUNTERS, .alloc = ref, .counters = {10, 100, 20, 200}};
+	void *fresh = aligned_alloc(64, (w->region_bytes + 63) / 64 * 64);
+
+	ctl_store_ack(w->store, &ack, false, w->now);
+	memset(fresh, 0, w->region_bytes);
+	assert_int_equal(ctl_region_format(fresh, w->region_bytes, ALLOCS, PEERS, NAMES,
+				 header_of(w)->instance),
+		0);
+	assert_int_equal(ctl_store_move(w->store, fresh, w->region_bytes, w->now, NULL), 0);
+	free(w->region);
+	w->region = fresh;
+	ack.counters.up_packets = 11;
+	ctl_store_ack(w->store, &ack, false, w->now);
+	assert_int_equal(ctl_allocation_get(w->store, ref)->snapshot.up_packets, 11);
+}
+
 static void move_into_less_loses_what_does_not_fit(void **state)
 {
 	struct world *w = *state;
@@ -781,6 +803,7 @@ int main(void)
 		TEST(move_takes_all_along),
 		TEST(move_carries_counters),
 		TEST(a_kept_region_carries_counters),
+		TEST(a_move_in_the_same_run_carries_nothing),
 		TEST(move_into_less_loses_what_does_not_fit),
 		TEST(a_write_that_was_not_ended_is_undone),
 		TEST(a_permission_outlives_a_refresh_that_was_not_ended),

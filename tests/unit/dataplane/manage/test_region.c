@@ -11,7 +11,14 @@
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-static const struct region_capacities usual = {1000, 4000, 1000 / 16 + 1024};
+#define RECORD sizeof(struct tp_alloc_record)
+
+static const struct tp_region_shape usual = {1000, 4000, 1000 / 16 + 1024, RECORD};
+static const struct tp_region_shape old = {
+	1000, 4000, 1000 / 16 + 1024, TP_ALLOC_RECORD_BYTES_BEFORE};
+
+#define STORE   "FDSTORE=1\nFDNAME=turnpike-sessions"
+#define REPLACE "FDSTOREREMOVE=1\n" STORE
 
 static int holder = -1; // the test's own service manager
 
@@ -36,7 +43,7 @@ static int finish(void **state)
 	return teardown(state);
 }
 
-static struct tp_region_header header_of(const struct region_capacities *c)
+static struct tp_region_header header_of(const struct tp_region_shape *c)
 {
 	return (struct tp_region_header){.magic = TP_REGION_MAGIC,
 		.major = TP_ABI_MAJOR,
@@ -64,7 +71,7 @@ static int region(const struct tp_region_header *header, uint64_t bytes, int sea
 static void refused(int fd, const char *word)
 {
 	char why[REGION_WHY_BYTES] = "";
-	struct region_capacities c;
+	struct tp_region_shape c;
 
 	assert_int_equal(dp_region_check(fd, &c, why), -EINVAL);
 	if (!strstr(why, word))
@@ -75,7 +82,7 @@ static void refused(int fd, const char *word)
 static void test_memory_that_others_could_cut_is_refused(void **state)
 {
 	struct tp_region_header h = header_of(&usual);
-	uint64_t bytes = region_capacities_bytes(&usual);
+	uint64_t bytes = tp_region_shape_bytes(&usual);
 	int fds[2], fd;
 	char path[64];
 
@@ -95,7 +102,7 @@ static void test_memory_that_others_could_cut_is_refused(void **state)
 
 static void test_headers_that_make_no_sense_are_refused(void **state)
 {
-	uint64_t bytes = region_capacities_bytes(&usual);
+	uint64_t bytes = tp_region_shape_bytes(&usual);
 	struct tp_region_header h = header_of(&usual);
 
 	refused(region(&h, 0, SEALS), "no room");
@@ -106,9 +113,6 @@ static void test_headers_that_make_no_sense_are_refused(void **state)
 	refused(region(&h, bytes, SEALS), "begin");
 	h = header_of(&usual);
 	h.major++;
-	refused(region(&h, bytes, SEALS), "version");
-	h = header_of(&usual);
-	h.minor++;
 	refused(region(&h, bytes, SEALS), "version");
 	h = header_of(&usual);
 	h.alloc_capacity = 0;
@@ -128,13 +132,35 @@ static struct tp_region_header *now_used(void)
 static void test_a_kept_region_is_taken(void **state)
 {
 	struct tp_region_header h = header_of(&usual);
-	int fd = region(&h, region_capacities_bytes(&usual), SEALS);
+	int fd = region(&h, tp_region_shape_bytes(&usual), SEALS);
 
 	t.dp.kept_region_fd = fd;
 	assert_int_equal(dp_manage_create(&t.dp, &t.m), 0);
 	assert_int_equal(t.m->region.fd, fd);
 	assert_int_equal(now_used()->instance, 0x1234);
 	assert_int_equal(now_used()->next_uid, 99);
+}
+
+// Of any minor version, if the size is of a layout that we know.
+static void test_a_kept_region_of_another_minor_is_taken(void **state)
+{
+	struct tp_region_header h = header_of(&old);
+	struct tp_region_shape shape;
+	char why[REGION_WHY_BYTES];
+	int fd;
+
+	h.minor = 1;
+	fd = region(&h, tp_region_shape_bytes(&old), SEALS);
+	assert_int_equal(dp_region_check(fd, &shape, why), 0);
+	assert_memory_equal(&shape, &old, sizeof(shape));
+	t.dp.kept_region_fd = fd;
+	assert_int_equal(dp_manage_create(&t.dp, &t.m), 0);
+	assert_int_equal(t.m->region.fd, fd); // as it is, until a control says what it wants
+	assert_int_equal(now_used()->next_uid, 99);
+	h.minor = TP_ABI_MINOR + 1;
+	fd = region(&h, tp_region_shape_bytes(&usual), SEALS);
+	assert_int_equal(dp_region_check(fd, &shape, why), 0);
+	close(fd);
 }
 
 static void test_a_region_of_nonsense_gives_way_to_a_new_one(void **state)
@@ -146,7 +172,7 @@ static void test_a_region_of_nonsense_gives_way_to_a_new_one(void **state)
 	assert_int_equal(dp_manage_create(&t.dp, &t.m), 0);
 	assert_int_equal(now_used()->next_uid, 0);
 	assert_int_equal(now_used()->alloc_capacity, usual.allocations);
-	assert_int_equal(t.m->region.bytes, region_capacities_bytes(&usual));
+	assert_int_equal(t.m->region.bytes, tp_region_shape_bytes(&usual));
 }
 
 static void put(int fd, uint64_t at, uint8_t byte)
@@ -160,25 +186,25 @@ static uint64_t alloc_at(uint32_t i)
 	return TP_REGION_HEADER_BYTES + (uint64_t)i * sizeof(struct tp_alloc_record);
 }
 
-static uint64_t peer_at(const struct region_capacities *c, uint32_t i)
+static uint64_t peer_at(const struct tp_region_shape *c, uint32_t i)
 {
 	return alloc_at(c->allocations) + (uint64_t)i * sizeof(struct tp_peer_record);
 }
 
-static uint64_t name_at(const struct region_capacities *c, uint32_t i)
+static uint64_t name_at(const struct tp_region_shape *c, uint32_t i)
 {
 	return peer_at(c, c->peers) + (uint64_t)i * sizeof(struct tp_name_record);
 }
 
 static void test_another_capacity_keeps_what_has_a_place(void **state)
 {
-	static const struct region_capacities other[] = {
-		{100, 400, 100 / 16 + 1024}, {1000000, 4000000, 1000000 / 16 + 1024}};
+	static const struct tp_region_shape other[] = {{100, 400, 100 / 16 + 1024, RECORD},
+		{1000000, 4000000, 1000000 / 16 + 1024, RECORD}};
 
 	for (size_t i = 0; i < 2; i++) {
-		const struct region_capacities *had = &other[i];
+		const struct tp_region_shape *had = &other[i];
 		struct tp_region_header h = header_of(had);
-		int fd = region(&h, region_capacities_bytes(had), SEALS);
+		int fd = region(&h, tp_region_shape_bytes(had), SEALS);
 		struct stat st;
 
 		put(fd, 3000, 21); // of the header's page
@@ -220,8 +246,8 @@ static void open_holder(void)
 	setenv("NOTIFY_SOCKET", address.sun_path, 1);
 }
 
-// The next message is `text`, with the region's descriptor or none.
-static void told(const char *text, bool with_region)
+// The next message is `text`, with the region's descriptor.
+static void told(const char *text)
 {
 	char got[128] = "";
 	struct stat ours, theirs;
@@ -230,9 +256,7 @@ static void told(const char *text, bool with_region)
 
 	assert_true(tp_message_receive(holder, got, sizeof(got) - 1, &fd, 1, &n) > 0);
 	assert_string_equal(got, text);
-	assert_int_equal(n, with_region);
-	if (!with_region)
-		return;
+	assert_int_equal(n, 1);
 	assert_int_equal(fstat(fd, &theirs), 0);
 	assert_int_equal(fstat(t.m->region.fd, &ours), 0);
 	assert_int_equal(theirs.st_ino, ours.st_ino);
@@ -251,14 +275,14 @@ static void test_a_new_region_goes_to_the_holder(void **state)
 	open_holder();
 	t.conf.region.holder = CONF_HOLDER_KEEPER;
 	assert_int_equal(dp_manage_create(&t.dp, &t.m), 0);
-	told("FDSTOREREMOVE=1\nFDNAME=turnpike-sessions", false);
-	told("FDSTORE=1\nFDNAME=turnpike-sessions", true);
+	told(REPLACE);
+	told(STORE);
 	dp_manage_tick(t.m, 0);
 	assert_true(told_nothing());
 	open_holder();
 	dp_manage_tick(t.m, 0);
-	told("FDSTOREREMOVE=1\nFDNAME=turnpike-sessions", false);
-	told("FDSTORE=1\nFDNAME=turnpike-sessions", true);
+	told(REPLACE);
+	told(STORE);
 	dp_manage_tick(t.m, 0);
 	assert_true(told_nothing());
 }
@@ -270,10 +294,123 @@ static void test_a_kept_region_is_not_removed_first(void **state)
 
 	open_holder();
 	t.conf.region.holder = CONF_HOLDER_SYSTEMD;
-	t.dp.kept_region_fd = region(&h, region_capacities_bytes(&usual), SEALS);
+	t.dp.kept_region_fd = region(&h, tp_region_shape_bytes(&usual), SEALS);
 	assert_int_equal(dp_manage_create(&t.dp, &t.m), 0);
-	told("FDSTORE=1\nFDNAME=turnpike-sessions", true);
+	told(STORE);
 	assert_true(told_nothing());
+}
+
+// ---- controls with other records
+
+static int greet(uint32_t record_bytes)
+{
+	struct tp_hello hello = hello_of(TP_ROLE_CONTROL);
+	int fd = dial();
+
+	hello.sizes[TP_SIZE_ALLOC_RECORD] = record_bytes;
+	say(fd, &hello, sizeof(hello));
+	return fd;
+}
+
+static void test_records_become_those_of_the_control_that_comes(void **state)
+{
+	static const uint32_t comes[] = {RECORD, 448, 448, RECORD, 448};
+	static const uint8_t bytes[] = {1, 0, 1, 0}; // layout 1, live
+	struct tp_region_header h = header_of(&old);
+	struct stat was, is;
+	ino_t before = 0;
+
+	t.dp.kept_region_fd = region(&h, tp_region_shape_bytes(&old), SEALS);
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		put(t.dp.kept_region_fd, TP_REGION_HEADER_BYTES + 999 * 448 + 4 + i, bytes[i]);
+	assert_int_equal(dp_manage_create(&t.dp, &t.m), 0);
+	fstat(t.m->region.fd, &was);
+	before = was.st_ino;
+	for (size_t i = 0; i < sizeof(comes) / sizeof(comes[0]); i++) {
+		const struct tp_region_shape *shape = comes[i] == 448 ? &old : &usual;
+		struct attached a;
+		int fd = greet(comes[i]);
+
+		attach(fd, &a);
+		assert_int_equal(a.message.region_bytes, tp_region_shape_bytes(shape));
+		assert_int_equal(fstat(a.fds[0], &is), 0);
+		assert_int_equal(is.st_size, a.message.region_bytes);
+		assert_true(is.st_blocks * 512 < 65536);
+		assert_int_equal(fcntl(a.fds[0], F_GET_SEALS), SEALS);
+		assert_int_equal(is.st_ino == before, i == 2);
+		before = is.st_ino;
+		const struct tp_alloc_record *last =
+			(void *)((uint8_t *)t.m->region.base + TP_REGION_HEADER_BYTES +
+				 999 * (size_t)comes[i]);
+		assert_int_equal(last->layout, comes[i] == 448 ? 1 : TP_ALLOC_LAYOUT);
+		assert_int_equal(last->state, TP_RECORD_LIVE);
+		assert_int_equal(now_used()->next_uid, 99);
+		assert_int_equal(now_used()->instance, 0x1234);
+		detach(fd, &a);
+	}
+}
+
+static void test_records_that_nobody_can_convert_are_refused(void **state)
+{
+	assert_int_equal(dp_manage_create(&t.dp, &t.m), 0);
+	expect_refusal(greet(RECORD + 16), TP_REFUSED_SIZES, TP_SIZE_ALLOC_RECORD);
+	expect_refusal(greet(447), TP_REFUSED_SIZES, TP_SIZE_ALLOC_RECORD);
+}
+
+// Who reads a reply takes what it knows of it.
+static void test_another_size_of_a_reply_is_no_reason(void **state)
+{
+	struct tp_hello hello = hello_of(TP_ROLE_STATUS);
+	struct tp_message_header ask = hello.header;
+	struct tp_status_reply reply;
+	int fd;
+
+	assert_int_equal(dp_manage_create(&t.dp, &t.m), 0);
+	fd = dial();
+	hello.sizes[TP_SIZE_STATUS] += 8;
+	say(fd, &hello, sizeof(hello));
+	ask.type = TP_MSG_STATUS;
+	ask.length_bytes = sizeof(ask);
+	say(fd, &ask, sizeof(ask));
+	assert_int_equal(recv(fd, &reply, sizeof(reply), MSG_DONTWAIT), sizeof(reply));
+	close(fd);
+}
+
+// The holder lets the old region go when it has the new one, and not before.
+static void test_the_holder_gets_what_was_converted(void **state)
+{
+	struct attached a;
+	struct stat was, is;
+	int fd;
+
+	open_holder();
+	t.conf.region.holder = CONF_HOLDER_KEEPER;
+	assert_int_equal(dp_manage_create(&t.dp, &t.m), 0);
+	told(REPLACE);
+	told(STORE);
+	fd = greet(448);
+	attach(fd, &a);
+	told(REPLACE);
+	told(STORE);
+	detach(fd, &a);
+
+	// It is gone: the region stays what it was, and is offered again.
+	fstat(t.m->region.fd, &was);
+	close(holder);
+	expect_refusal(greet(RECORD), TP_REFUSED_MEMORY, 0);
+	fstat(t.m->region.fd, &is);
+	assert_int_equal(is.st_ino, was.st_ino);
+	assert_int_equal(t.m->region.bytes, tp_region_shape_bytes(&old));
+	open_holder();
+	dp_manage_tick(t.m, 0);
+	told(REPLACE);
+	told(STORE);
+	assert_true(told_nothing());
+	fd = greet(RECORD);
+	attach(fd, &a);
+	told(REPLACE);
+	told(STORE);
+	detach(fd, &a);
 }
 
 static void test_without_a_holder_there_is_no_start(void **state)
@@ -300,10 +437,15 @@ int main(void)
 		TEST(test_memory_that_others_could_cut_is_refused),
 		TEST(test_headers_that_make_no_sense_are_refused),
 		TEST(test_a_kept_region_is_taken),
+		TEST(test_a_kept_region_of_another_minor_is_taken),
 		TEST(test_a_region_of_nonsense_gives_way_to_a_new_one),
 		TEST(test_another_capacity_keeps_what_has_a_place),
 		TEST(test_a_new_region_goes_to_the_holder),
 		TEST(test_a_kept_region_is_not_removed_first),
+		TEST(test_records_become_those_of_the_control_that_comes),
+		TEST(test_records_that_nobody_can_convert_are_refused),
+		TEST(test_another_size_of_a_reply_is_no_reason),
+		TEST(test_the_holder_gets_what_was_converted),
 		TEST(test_without_a_holder_there_is_no_start),
 		TEST(test_nobody_is_asked_to_hold_nothing),
 	};
