@@ -300,6 +300,10 @@ struct conf {
 	} limits;
 
 	struct {
+		bool allow; // synthetic allocations
+	} provision;
+
+	struct {
 		struct tp_ip address; // family none: metrics are off
 		uint16_t port;
 	} metrics;

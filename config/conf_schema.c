@@ -303,6 +303,10 @@ static const struct conf_option schema[] = {
 {"limits.routes", CONF_INTEGER, RESTART_DATAPLANE, .min = 16, .max = 4194304, TOP(limits.routes), .default_json = "16384",
 	.help = "Routes of each family."},
 
+{"provision", CONF_OBJECT, .default_json = "{}", .help = "Synthetic allocations, for measurements with packet generators."},
+{"provision.allow", CONF_BOOLEAN, LIVE, TOP(provision.allow), .default_json = "false",
+	.help = "Whether turnpikectl provision may make them. They take relay ports and records from clients. With false, a control that starts drops those that it finds; a reload only keeps new ones from being made."},
+
 {"metrics", CONF_OBJECT, .help = "Metrics over HTTP; without this section there are none."},
 {"metrics.address", CONF_ADDRESS, RESTART_CONTROL, TOP(metrics.address), .default_json = "\"127.0.0.1\"", .check = conf_check_no_multicast,
 	.help = "Address to serve them on."},

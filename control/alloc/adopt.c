@@ -83,7 +83,8 @@ static void drop_alloc(struct ctl_store *s, uint32_t index, enum ctl_adopt_reaso
 {
 	report->dropped_allocations[reason]++;
 	uint8_t end = reason == CTL_ADOPT_EXPIRED ? TP_END_EXPIRED : TP_END_INCONSISTENT;
-	s->counts.ended[end]++;
+	if (!ctl_synthetic(&s->allocs[index]))
+		s->counts.ended[end]++;
 	rest_record(s, index, end, rest_until(s, now));
 }
 
@@ -138,6 +139,7 @@ static void keep_live(struct ctl_store *s, uint32_t index, struct ctl_adoption *
 	ctl_index_insert(s, index);
 	ctl_heap_set(&s->expiry, index, ctl_family_first_deadline(r));
 	s->counts.allocations++;
+	s->counts.synthetic += ctl_synthetic(r);
 	report->allocations++;
 }
 

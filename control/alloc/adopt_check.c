@@ -45,7 +45,7 @@ static bool realm_known(const struct ctl_store *s, uint64_t tag)
 	for (size_t i = 0; i < s->policy.n_realms; i++)
 		if (s->policy.realm_tag[i] == tag)
 			return true;
-	return tag == 0;
+	return tag == 0 || (tag == CTL_TAG_SYNTHETIC && s->policy.synthetic);
 }
 
 static bool user_sane(const struct ctl_store *s, const struct tp_alloc_record *r)

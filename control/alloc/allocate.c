@@ -33,6 +33,13 @@ static int take_ports(struct ctl_store *s, const struct ctl_allocation_request *
 		port[0] = ctl_reservation_take(s, q->token);
 		return port[0].address == TP_INDEX_NONE ? -ENOSPC : 0;
 	}
+	if (q->relay) {
+		bool taken;
+		port[0] = ctl_relays_mark(&s->relays, q->relay, &taken);
+		if (port[0].address != TP_INDEX_NONE)
+			return 0;
+		return taken ? -EADDRINUSE : -EADDRNOTAVAIL;
+	}
 	static const enum ctl_port_wish wish_of[] = {
 		[CTL_PORT_ANY] = CTL_WISH_ANY,
 		[CTL_PORT_EVEN] = CTL_WISH_EVEN,
@@ -65,7 +72,10 @@ static int check_quota(const struct ctl_store *s, const struct ctl_allocation_re
 {
 	const struct ctl_store_policy *p = &s->policy;
 	uint64_t tag = ctl_tag_of(s, q->realm);
-	if (p->allocations_total && s->counts.allocations >= p->allocations_total)
+	if (q->realm == CTL_REALM_SYNTHETIC)
+		return 0;
+	if (p->allocations_total &&
+		s->counts.allocations - s->counts.synthetic >= p->allocations_total)
 		return -EUSERS;
 	if (p->allocations_per_user &&
 		ctl_quota_count(&s->quota, tag, q->user, q->user_length) >= p->allocations_per_user)
@@ -202,7 +212,10 @@ int ctl_allocation_create(struct ctl_store *s, const struct ctl_allocation_reque
 	ctl_index_insert(s, index);
 	ctl_heap_set(&s->expiry, index, s->allocs[index].deadline_ns);
 	s->counts.allocations++;
-	s->counts.created++;
+	if (ctl_synthetic(&s->allocs[index]))
+		s->counts.synthetic++;
+	else
+		s->counts.created++;
 	change->alloc = ref;
 	change->created_allocation = true;
 	ctl_send_alloc_set(s, &s->allocs[index], change);

@@ -29,6 +29,11 @@ const struct tp_alloc_record *ctl_allocation_get(const struct ctl_store *s, stru
 	return ctl_live(s, ref);
 }
 
+struct tp_alloc_ref ctl_allocation_ref(const struct ctl_store *s, uint32_t index)
+{
+	return s->allocs[index].self;
+}
+
 const struct tp_alloc_record *ctl_allocation_next(const struct ctl_store *s, uint32_t *index)
 {
 	while (*index < s->alloc_capacity) {
@@ -175,7 +180,10 @@ void ctl_alloc_end(struct ctl_store *s, uint32_t index, enum tp_end_reason reaso
 	r->snapshot_wall_ns = now.wall_ns;
 	ctl_record_end(s, r);
 	s->counts.allocations--;
-	s->counts.ended[reason]++;
+	if (ctl_synthetic(r))
+		s->counts.synthetic--;
+	else
+		s->counts.ended[reason]++;
 	ctl_rest_add(s, index, rest_until_ns);
 	if (rest_until_ns == 0)
 		ctl_alloc_free(s, index);

@@ -31,6 +31,7 @@ struct ctl_allocation_request {
 	uint8_t even_port;         // enum ctl_even_port; with one family only
 	uint8_t optional_families; // subset of families that may be missing (RFC 8656 section 7.2)
 	const uint8_t *token;      // reservation to use, or NULL
+	const struct tp_addr *relay; // synthetic.h: exactly this one; else NULL
 	const uint8_t *user;
 	size_t user_length;
 	uint16_t realm; // of the user: index into the policy's
@@ -50,7 +51,8 @@ struct ctl_allocation_request {
 // -EEXIST the five-tuple has one; -EUSERS the total quota is used up,
 // -EDQUOT the user's; -EAFNOSUPPORT no relay address of a
 // needed family; -ENOSPC no relay port, record or such reservation is left; -ENOBUFS no room for
-// the command; -EINVAL user name too long or empty.
+// the command; -EINVAL user name too long or empty; -EADDRINUSE, -EADDRNOTAVAIL the relayed address
+// asked for is taken, is none of ours.
 int ctl_allocation_create(struct ctl_store *store, const struct ctl_allocation_request *request,
 	struct ctl_time now, struct ctl_change *change,
 	uint8_t token_out[CTL_RESERVATION_TOKEN_BYTES]);
@@ -119,6 +121,9 @@ uint16_t ctl_allocation_realm(const struct ctl_store *store, const struct tp_all
 // The relayed transport address [which] in the form that clients are told; family none if absent.
 struct tp_addr ctl_allocation_public_relay(
 	const struct ctl_store *store, const struct tp_alloc_record *record, int which);
+
+// What stands at an index, live or not; ctl_allocation_get tells.
+struct tp_alloc_ref ctl_allocation_ref(const struct ctl_store *store, uint32_t index);
 
 // Walks live allocations by index: start with *index = 0; NULL at the end.
 const struct tp_alloc_record *ctl_allocation_next(const struct ctl_store *store, uint32_t *index);

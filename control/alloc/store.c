@@ -129,12 +129,17 @@ void ctl_store_status(const struct ctl_store *s, struct ctl_store_status *out)
 	out->names_free = s->free_names.count;
 	out->ports_free[0] = s->relays.free[0][CTL_WISH_ANY];
 	out->ports_free[1] = s->relays.free[1][CTL_WISH_ANY];
-	out->users = s->quota.users;
+	out->users = s->quota.users - (s->counts.synthetic > 0);
 }
 
 struct tp_nonce_key *ctl_store_nonce_keys(struct ctl_store *s)
 {
 	return s->header->nonce_key;
+}
+
+uint32_t ctl_store_capacity(const struct ctl_store *s)
+{
+	return s->alloc_capacity;
 }
 
 const struct ctl_store_policy *ctl_store_policy(const struct ctl_store *s)

@@ -41,6 +41,7 @@ struct ctl_store_policy {
 	uint32_t permission_s;
 	uint32_t channel_s;
 	uint32_t port_rest_s;
+	bool synthetic; // synthetic allocations may be made, and are taken over
 };
 
 struct ctl_store_options {
@@ -70,12 +71,13 @@ void ctl_store_destroy(struct ctl_store *store);
 
 struct ctl_store_status {
 	uint64_t allocations, permissions, channels;
-	uint64_t resting; // ended allocations whose relay ports rest
+	uint64_t synthetic; // of the allocations (synthetic.h)
+	uint64_t resting;   // ended allocations whose relay ports rest
 	uint64_t alloc_capacity, peer_capacity, name_capacity;
 	uint64_t allocs_free, peers_free, names_free;
 	uint64_t ports_free[2];     // IPv4, IPv6, over all relay addresses in use
-	uint64_t users;             // with at least one allocation
-	uint64_t created, ended[8]; // since this process started; by enum tp_end_reason
+	uint64_t users;             // with at least one allocation that is not synthetic
+	uint64_t created, ended[8]; // the same, since this process started; by enum tp_end_reason
 };
 void ctl_store_status(const struct ctl_store *store, struct ctl_store_status *out);
 // Tells the memory of the indexes, without the names of users.
@@ -87,6 +89,9 @@ struct tp_nonce_key *ctl_store_nonce_keys(struct ctl_store *store);
 // What a realm's name is in records: the same in every process, never 0. Names come from the
 // configuration, nobody aims at collisions.
 uint64_t ctl_realm_tag(const char *realm);
+
+// Records that allocations may have: their indexes are below it.
+uint32_t ctl_store_capacity(const struct ctl_store *store);
 
 const struct ctl_store_policy *ctl_store_policy(const struct ctl_store *store);
 

@@ -9,6 +9,7 @@
 #include "control/alloc/quota.h"
 #include "control/alloc/record_write.h"
 #include "control/alloc/relay_address.h"
+#include "control/alloc/synthetic.h"
 
 #define CTL_RESERVATIONS       256
 #define CTL_RESERVATIONS_USER  8               // at once, so that no user takes them all
@@ -160,6 +161,8 @@ static inline uint8_t ctl_family_bit(uint8_t family)
 // The tag of a realm by its index, 0 where there is but one without a name.
 static inline uint64_t ctl_tag_of(const struct ctl_store *s, uint16_t realm)
 {
+	if (realm == CTL_REALM_SYNTHETIC)
+		return CTL_TAG_SYNTHETIC;
 	return realm < s->policy.n_realms ? s->policy.realm_tag[realm] : 0;
 }
 

@@ -31,7 +31,8 @@ void ctl_policy_store(const struct conf *conf, struct ctl_store_policy *out)
 		.allocation_max_s = conf->lifetimes.allocation_max_s,
 		.permission_s = conf->lifetimes.permission_s,
 		.channel_s = conf->lifetimes.channel_s,
-		.port_rest_s = conf->lifetimes.port_rest_s};
+		.port_rest_s = conf->lifetimes.port_rest_s,
+		.synthetic = conf->provision.allow};
 	for (size_t i = 0; i < conf->relay.n_addresses; i++) {
 		const struct conf_relay *r = &conf->relay.addresses[i];
 		out->relays[i] = (struct ctl_relay_prefix){.address = r->address,
