@@ -134,6 +134,7 @@ static void print_ended(FILE *out, const struct ctl_store_status *s)
 static void print_store(FILE *out, const struct ctl_store_status *s)
 {
 	single(out, "allocations", "gauge", "allocations", s->allocations);
+	single(out, "allocations_synthetic", "gauge", "synthetic ones of them", s->synthetic);
 	single(out, "permissions", "gauge", "permissions", s->permissions);
 	single(out, "channels", "gauge", "channel bindings", s->channels);
 	single(out, "users", "gauge", "users with an allocation", s->users);

@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "control/alloc/mobility.h"
+#include "control/alloc/synthetic.h"
 #include "control/api/operations.h"
 #include "control/api/text.h"
 #include "control/loop/session.h"
@@ -91,7 +92,8 @@ static json_t *summary_json(
 	json_object_set_new(o, "relayed", relayed_json(store, record));
 	json_object_set_new(
 		o, "user", ctl_json_text(user, ctl_allocation_user(store, record, user)));
-	if (realm < ctl->conf->n_realms)
+	json_object_set_new(o, "synthetic", json_boolean(ctl_synthetic(record)));
+	if (realm < ctl->conf->n_realms && !ctl_synthetic(record))
 		json_object_set_new(o, "realm",
 			ctl_json_text(ctl->conf->realms[realm], strlen(ctl->conf->realms[realm])));
 	json_object_set_new(o, "started", ctl_json_wall_time(record->start_wall_ns));

@@ -60,6 +60,7 @@ static void set_store(json_t *o, struct ctl_store *store)
 	if (store)
 		ctl_store_status(store, &s);
 	json_object_set_new(o, "allocations", number(s.allocations));
+	json_object_set_new(o, "synthetic", number(s.synthetic));
 	json_object_set_new(o, "permissions", number(s.permissions));
 	json_object_set_new(o, "channels", number(s.channels));
 	json_object_set_new(o, "users", number(s.users));

@@ -70,6 +70,23 @@ static const struct ctl_operation operations[] = {
 			"dead"},
 	[CTL_OP_MEMORY] = {.name = "memory",
 		.help = "what the resident memory of both processes is made of"},
+	[CTL_OP_PROVISION] = {.name = "provision",
+		.help = "makes synthetic allocations for packet generators (provision.allow)",
+		.param = {{"count", CTL_PARAM_INTEGER, 1, 16777216, "allocations"},
+			{"peers", CTL_PARAM_INTEGER, 1, 512,
+				"permissions of each, a power of two, 1"},
+			{"channels", CTL_PARAM_INTEGER, 1, 512,
+				"channels of each, a power of two, 1"},
+			{"client", CTL_PARAM_TEXT, 7, 15, "first client address, 198.19.0.0"},
+			{"peer", CTL_PARAM_TEXT, 7, 15, "first peer address, 198.19.128.0"},
+			{"listener", CTL_PARAM_TEXT, 9, 21,
+				"address and port of the listener, the first for IPv4 and UDP"},
+			{"relay", CTL_PARAM_TEXT, 7, 18,
+				"entry of relay.addresses, the first that is large enough"},
+			{"lifetime", CTL_PARAM_INTEGER, 60, 86400, "seconds, 86400"}}},
+	[CTL_OP_UNPROVISION] = {.name = "unprovision", .help = "removes all synthetic allocations"},
+	[CTL_OP_PROVISION_STATUS] = {.name = "provision.status",
+		.help = "synthetic allocations: how many, their numbering, the job under way"},
 };
 
 const struct ctl_operation *ctl_operation_at(unsigned int id)

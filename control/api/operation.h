@@ -25,6 +25,9 @@ enum ctl_operation_id {
 	CTL_OP_UPGRADE_STREAMS,
 	CTL_OP_HEALTH,
 	CTL_OP_MEMORY,
+	CTL_OP_PROVISION,
+	CTL_OP_UNPROVISION,
+	CTL_OP_PROVISION_STATUS,
 	CTL_OPERATIONS,
 };
 
@@ -42,7 +45,7 @@ struct ctl_param {
 	const char *help;
 };
 
-#define CTL_OPERATION_MAX_PARAMS 4
+#define CTL_OPERATION_MAX_PARAMS 8
 
 struct ctl_operation {
 	const char *name; // "allocation.list"

@@ -18,6 +18,9 @@ static const ctl_operation_fn run[CTL_OPERATIONS] = {
 	[CTL_OP_UPGRADE_STREAMS] = ctl_op_upgrade_streams,
 	[CTL_OP_HEALTH] = ctl_op_health,
 	[CTL_OP_MEMORY] = ctl_op_memory,
+	[CTL_OP_PROVISION] = ctl_op_provision,
+	[CTL_OP_UNPROVISION] = ctl_op_unprovision,
+	[CTL_OP_PROVISION_STATUS] = ctl_op_provision_status,
 };
 
 const ctl_operation_fn *ctl_operations_run(void)

@@ -24,6 +24,9 @@ void ctl_op_upgrade_control(void *context, struct ctl_call *call, const json_t *
 void ctl_op_upgrade_streams(void *context, struct ctl_call *call, const json_t *params);
 void ctl_op_health(void *context, struct ctl_call *call, const json_t *params);
 void ctl_op_memory(void *context, struct ctl_call *call, const json_t *params);
+void ctl_op_provision(void *context, struct ctl_call *call, const json_t *params);
+void ctl_op_unprovision(void *context, struct ctl_call *call, const json_t *params);
+void ctl_op_provision_status(void *context, struct ctl_call *call, const json_t *params);
 
 // What control knows of heartbeats, part of `status` and `health`; the caller owns it.
 json_t *ctl_op_beats(struct ctl *ctl);

@@ -28,6 +28,9 @@ static const struct cli_command commands[] = {
 	{"upgrade", "streams", CTL_OP_UPGRADE_STREAMS, OWN_NONE, cli_upgrade_streams},
 	{"health", NULL, CTL_OP_HEALTH, OWN_TIMEOUT, cli_health},
 	{"memory", NULL, CTL_OP_MEMORY, OWN_NONE, cli_memory},
+	{"provision", "status", CTL_OP_PROVISION_STATUS, OWN_NONE, cli_provision_status},
+	{"provision", NULL, CTL_OP_PROVISION, OWN_NONE, cli_provision},
+	{"unprovision", NULL, CTL_OP_UNPROVISION, OWN_NONE, cli_unprovision},
 	{"help", NULL, CTL_OP_HELP, OWN_NONE, cli_help},
 };
 

@@ -66,4 +66,7 @@ enum cli_exit cli_upgrade_control(const struct cli_args *args);
 enum cli_exit cli_upgrade_streams(const struct cli_args *args);
 enum cli_exit cli_health(const struct cli_args *args);
 enum cli_exit cli_memory(const struct cli_args *args);
+enum cli_exit cli_provision(const struct cli_args *args);
+enum cli_exit cli_provision_status(const struct cli_args *args);
+enum cli_exit cli_unprovision(const struct cli_args *args);
 enum cli_exit cli_help(const struct cli_args *args);

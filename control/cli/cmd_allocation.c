@@ -23,7 +23,7 @@ static void join(const json_t *list, char *out, size_t capacity)
 }
 
 // One by another transport than UDP shows it; a client on the move, where to; one that may move, a
-// mark.
+// mark; a synthetic one has no client.
 static const char *client_text(const json_t *a, char *out, size_t capacity)
 {
 	const char *to = json_string_value(json_object_get(a, "moving_to"));
@@ -32,9 +32,10 @@ static const char *client_text(const json_t *a, char *out, size_t capacity)
 
 	snprintf(out, capacity, "%s%s%.8s%s%s", cli_text(a, "client"), udp ? "" : " ",
 		udp ? "" : transport, to ? " -> " : "",
-		to                      ? to
-		: cli_true(a, "mobile") ? " (mobile)"
-					: "");
+		to                         ? to
+		: cli_true(a, "synthetic") ? " (synthetic)"
+		: cli_true(a, "mobile")    ? " (mobile)"
+					   : "");
 	return out;
 }
 
@@ -152,6 +153,8 @@ static void print_allocation(const json_t *a)
 	cli_table_init(&t, "ll");
 	cli_table_row(&t, "id", cli_text(a, "id"));
 	cli_table_row(&t, "user", cli_text(a, "user"));
+	if (cli_true(a, "synthetic"))
+		cli_table_row(&t, "synthetic", "yes, by provision");
 	if (json_object_get(a, "realm"))
 		cli_table_row(&t, "realm", cli_text(a, "realm"));
 	snprintf(line, sizeof(line), "%.80s%s", cli_text(a, "client"),

@@ -48,6 +48,11 @@ static void print_control(const json_t *control, struct cli_table *t)
 		cli_number(cli_integer(control, "permissions"), b),
 		cli_number(cli_integer(control, "channels"), c));
 	cli_table_row(t, "", line);
+	if (cli_integer(control, "synthetic") > 0) {
+		snprintf(line, sizeof(line), "%s of the allocations are synthetic",
+			cli_number(cli_integer(control, "synthetic"), a));
+		cli_table_row(t, "", line);
+	}
 	print_configuration(json_object_get(control, "configuration"), t);
 }
 

@@ -58,6 +58,7 @@ static bool take_ack(struct ctl_session *s, const struct tp_ack *ack)
 		ctl_dataplane_drop(s->ctl->dataplane, "commands acknowledged out of order");
 		return false;
 	}
+	ctl_provision_ack(s, ack);
 	ctl_turn_ack(s->turn, ack, ctl_session_time());
 	if (s->sync.end_sequence != 0 && ack->sequence == s->sync.end_sequence)
 		synchronised(s, ack);
@@ -169,6 +170,7 @@ bool ctl_session_work(struct ctl_session *s)
 	if (accepts_requests(s))
 		more = ctl_punt_drain(&s->punt_in, &s->attachment, ROUND_PUNTS) || more;
 	more = ctl_streams_work(s->ctl->streams, accepts_requests(s)) || more;
+	more = ctl_provision_step(s) || more;
 	ctl_command_queue_flush(&s->commands);
 	ctl_inject_flush(&s->attachment);
 	ctl_streams_flush(s->ctl->streams);

@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 
 #include "common/base/clock.h"
+#include "control/loop/provision.h"
 #include "control/loop/session.h"
 
 struct counters_waiter;
@@ -32,6 +33,7 @@ struct ctl_session {
 	bool settings_due; // the dataplane was not told yet
 	uint64_t settings_sequence;
 	bool settings_in_force;
+	struct ctl_provision provision;
 	uint64_t next_tick_ns, next_acl_ns;
 	TAILQ_HEAD(, counters_waiter) waiters; // by sequence
 };

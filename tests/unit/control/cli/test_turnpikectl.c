@@ -386,6 +386,35 @@ static void a_wrong_file_is_1_and_every_problem_has_a_line(void **state)
 	assert_says(w, "nothing was changed");
 }
 
+#define JOB(state, error)                                                                          \
+	RESULT("{\"state\":\"" state "\",\"allowed\":true,\"synthetic\":4,\"wanted\":4,\"made\":4,"    \
+	       "\"removed\":0,\"seconds\":0.5,\"error\":" error ",\"numbering\":{\"listener\":"      \
+	       "\"198.18.0.2:3478\",\"formula\":{\"client_port\":\"16384 + (flow >> 0 & "            \
+	       "16383)\"}}}")
+
+static void what_was_provisioned_is_said_with_its_formula(void **state)
+{
+	struct world *w = *state;
+
+	play_control(w, JOB("made", "null"));
+	assert_int_equal(RUN("provision", "count=4"), 0);
+	assert_says(w, "synthetic allocations  4");
+	assert_says(w, "16384 + (flow >> 0 & 16383)");
+	assert_int_equal(RUN("provision", "count=0"), 2);
+	assert_int_equal(RUN("provision", "count=4", "lifetime=59"), 2);
+}
+
+static void a_provision_that_failed_is_1(void **state)
+{
+	struct world *w = *state;
+
+	play_control(w, JOB("failed", "\"no record is left\""));
+	assert_int_equal(RUN("provision", "count=4"), 1);
+	assert_says(w, "no record is left");
+	assert_int_equal(RUN("unprovision"), 1);
+	assert_int_equal(RUN("provision", "status"), 0);
+}
+
 static void nobody_is_3(void **state)
 {
 	struct world *w = *state;
@@ -708,6 +737,8 @@ int main(int argc, char *argv[])
 		TEST(wrong_usage_is_2),
 		TEST(a_reload_says_what_changed_and_what_did_not),
 		TEST(a_wrong_file_is_1_and_every_problem_has_a_line),
+		TEST(what_was_provisioned_is_said_with_its_formula),
+		TEST(a_provision_that_failed_is_1),
 		TEST(nobody_is_3),
 		TEST(old_counters_are_4),
 		TEST(pages_are_put_together_but_not_for_ever),
