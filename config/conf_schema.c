@@ -271,7 +271,7 @@ static const struct conf_option schema[] = {
 {"alternate_servers.servers[].domain", CONF_NAME, .min = 1, .max = 255, ALTR(domain), .check = conf_check_word, .default_note = "the name that the client knows us by",
 	.help = "The name in its certificate, for clients over TLS and DTLS."},
 
-{"unauthenticated", CONF_OBJECT, .default_json = "{}", .help = "What each worker does for clients that have no allocation yet, in requests a second. A budget holds one second's worth; 0: no limit. Raise them where thousands of allocations a second come from one address."},
+{"unauthenticated", CONF_OBJECT, .default_json = "{}", .help = "What each worker does for clients that have no allocation yet, in requests a second; and, apart from it, control for those by TCP and TLS, where requests_unproven counts for nothing. A budget holds one second's worth; 0: no limit. Raise them where thousands of allocations a second come from one address."},
 {"unauthenticated.requests_per_address", CONF_INTEGER, LIVE, .max = 100000000, TOP(unauthenticated.per_address), .default_json = "50000", .unit = "1/s",
 	.help = "Of one IPv4 address or IPv6 /64. An allocation takes two."},
 {"unauthenticated.requests_per_network", CONF_INTEGER, LIVE, .max = 100000000, TOP(unauthenticated.per_network), .default_json = "200000", .unit = "1/s",

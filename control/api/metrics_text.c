@@ -248,8 +248,8 @@ static void print_stream_notes(FILE *out, const struct ctl_stream_counters *c)
 		uint64_t value;
 	} row[] = {{"request", c->received}, {"response", c->sent}, {"malformed", c->malformed},
 		{"unannounced", c->unannounced}, {"not_listener", c->not_listener},
-		{"too_many", c->too_many}, {"failing", c->failing}, {"lost", c->lost},
-		{"response_full", c->response_full}};
+		{"too_many", c->too_many}, {"failing", c->failing}, {"over_budget", c->over_budget},
+		{"lost", c->lost}, {"response_full", c->response_full}};
 
 	head(out, "stream_notes_total", "counter",
 		"what stream processes said and were told, and what was wrong with it");

@@ -181,11 +181,12 @@ static void set_oauth(json_t *o, const struct ctl_turn_counters *c)
 
 static json_t *stream_notes_json(const struct ctl_stream_counters *c)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "received",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "received",
 		number(c->received), "sent", number(c->sent), "malformed", number(c->malformed),
 		"unannounced", number(c->unannounced), "not_listener", number(c->not_listener),
-		"too_many", number(c->too_many), "failing", number(c->failing), "lost",
-		number(c->lost), "response_full", number(c->response_full));
+		"too_many", number(c->too_many), "failing", number(c->failing), "over_budget",
+		number(c->over_budget), "lost", number(c->lost), "response_full",
+		number(c->response_full));
 }
 
 json_t *ctl_op_control_stats(struct ctl *ctl)

@@ -20,6 +20,7 @@ struct ctl_stream_counters {
 	uint64_t not_listener;  // clients of what is no configured listener of that transport
 	uint64_t too_many;      // clients above the limit, closed
 	uint64_t failing;       // connections closed for their failures
+	uint64_t over_budget;   // connections without an allocation closed for asking too much
 	uint64_t sent;          // responses
 	uint64_t lost;          // responses to connections that were closed meanwhile
 	uint64_t response_full; // responses lost: the stream does not drain its ring

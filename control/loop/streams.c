@@ -10,6 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "control/alloc/allocation.h"
 #include "control/loop/session.h"
 #include "control/loop/session_impl.h"
 #include "control/loop/streams_impl.h"
@@ -63,11 +64,45 @@ static bool sweep(struct ctl_streams *s)
 
 // ---- what streams say
 
+static bool has_allocation(
+	const struct ctl_streams *s, const struct ctl_request *request, struct ctl_time now)
+{
+	struct tp_addr key = ctl_client_key(request->transport, &request->client, request->stream);
+
+	return ctl_allocation_find(s->ctl->session->store, request->transport, &key,
+		       &request->listener, now) != NULL;
+}
+
+static bool in_budget(struct ctl_streams *s, const struct ctl_request *request, struct ctl_time now)
+{
+	const struct conf *conf = s->in.conf;
+	const struct ctl_stream_budget_rates rates = {
+		.per_address = conf->unauthenticated.per_address,
+		.per_network = conf->unauthenticated.per_network,
+		.all = conf->unauthenticated.punts};
+
+	return ctl_stream_budget_take(s->budget, &rates, &request->client.ip, now.now_ns);
+}
+
+// Nobody repeats a request over a connection that stays, so its client would wait in vain.
+static void refuse(struct ctl_streams *s, const struct ctl_request *request)
+{
+	struct ctl_streams_member *m = ctl_streams_find(s, request->stream.stream);
+
+	s->in.counters.over_budget++;
+	if (m && m->attached)
+		ctl_stream_tell(&m->stream, TP_STREAM_CLOSE, request->stream.connection);
+}
+
 static void take_request(void *context, const struct ctl_request *request)
 {
 	struct ctl_streams *s = context;
+	struct ctl_time now = ctl_session_time();
 
-	ctl_turn_request(s->ctl->session->turn, request, ctl_session_time());
+	if (has_allocation(s, request, now) || in_budget(s, request, now))
+		ctl_turn_request(s->ctl->session->turn, request, now);
+	else
+		refuse(s, request);
 }
 
 static void take_closed(void *context, const struct ctl_request *gone)
@@ -252,7 +287,9 @@ int ctl_streams_create(struct ctl *ctl, int listener, struct ctl_streams **out)
 		.context = s};
 	snprintf(path, sizeof(path), "%s/streams.sock", ctl->conf->run_directory);
 	s->path = strdup(path);
-	rc = s->path ? ctl_streams_listen(s) : -ENOMEM;
+	rc = s->path ? ctl_stream_budget_create(&s->budget) : -ENOMEM;
+	if (rc == 0)
+		rc = ctl_streams_listen(s);
 	if (rc == 0)
 		rc = ctl_streams_watch_children(s);
 	if (rc) {
@@ -286,6 +323,7 @@ void ctl_streams_destroy(struct ctl_streams *s)
 		if (!s->disowned)
 			unlink(s->path);
 	}
+	ctl_stream_budget_destroy(s->budget);
 	free(s->path);
 	free(s);
 }

@@ -7,6 +7,7 @@
 
 #include "control/alloc/connection.h"
 #include "control/io/stream_attach.h"
+#include "control/io/stream_budget.h"
 #include "control/loop/respawn.h"
 #include "control/loop/streams.h"
 
@@ -44,6 +45,7 @@ struct ctl_streams {
 	TAILQ_HEAD(ctl_streams_members, ctl_streams_member) members;
 	uint32_t n_members;
 	struct ctl_stream_in in;
+	struct ctl_stream_budget *budget; // of connections without an allocation
 	uint64_t absent_until_ns; // streams that were never seen may still come
 	uint32_t sweep;           // next record, or CTL_SWEEP_IDLE
 	uint64_t now_ns;          // of the round

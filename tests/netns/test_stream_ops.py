@@ -194,3 +194,24 @@ def test_who_does_not_read():
         udp.allocate()
         assert show(r, udp)["unread_dropped_packets"] is None
         end(slow, peer, quick, peer2, udp)
+
+
+def test_strangers_have_a_budget():
+    """Requests without an allocation are as many as of a client by UDP; beyond, the connection is closed."""
+    with relay(unauthenticated={"requests_per_address": 20}) as r:
+        c, peer = call("tcp")
+        stranger = connect("tls")
+        try:
+            for _ in range(200):
+                stranger.request(turn.BINDING, authenticate=False)
+            raise AssertionError("still served")
+        except OSError:
+            pass
+        other = connect("tcp", 6)  # another address
+        assert other.binding() == other.sock.getsockname()[:2]
+        for _ in range(50):
+            assert c.refresh() == 600
+        echo(c, peer)
+        counters = r.stats()["control"]["streams"]
+        assert counters["over_budget"] == 1 and counters["failing"] == 0, counters
+        end(c, peer, stranger, other)

@@ -238,6 +238,38 @@ static void what_a_process_counts_of_a_client(void **state)
 	leave(s, &p);
 }
 
+static void a_stranger_that_asks_too_much_is_closed(void **state)
+{
+	static const uint8_t binding[20] = {0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3};
+	const struct ctl_stream_counters *c =
+		ctl_streams_counters(((struct scene *)*state)->w->ctl.streams);
+	struct scene *s = *state;
+	const struct tp_stream_note *n;
+	unsigned int answers = 0;
+	struct process p;
+
+	s->w->conf.unauthenticated.per_address = 3;
+	join(s, &p, 9);
+	announce(s, &p, 5);
+	announce(s, &p, 6);
+	allocate(s, 9, 6); // no stranger, at the same address
+	for (int i = 0; i < 8; i++)
+		say(s, &p, TP_STREAM_REQUEST, 6, binding, sizeof(binding));
+	for (int i = 0; i < 4; i++)
+		say(s, &p, TP_STREAM_REQUEST, 5, binding, sizeof(binding));
+	ctl_streams_flush(s->w->ctl.streams);
+	while ((n = tp_ring_front(&p.response)) && n->kind == TP_STREAM_RESPONSE) {
+		tp_ring_pop(&p.response);
+		answers++;
+	}
+	assert_int_equal(answers, 11);
+	assert_non_null(n);
+	assert_int_equal(n->kind, TP_STREAM_CLOSE);
+	assert_int_equal(n->connection, 5);
+	assert_int_equal(c->over_budget, 1);
+	leave(s, &p);
+}
+
 static void an_upgrade_lets_go_and_may_take_back(void **state)
 {
 	struct scene *s = *state;
@@ -322,6 +354,7 @@ int main(void)
 		T(who_does_not_greet_is_cut_off),
 		T(a_reload_is_passed_on),
 		T(what_a_process_counts_of_a_client),
+		T(a_stranger_that_asks_too_much_is_closed),
 		T(an_upgrade_lets_go_and_may_take_back),
 		T(missing_processes_are_started_and_stopped),
 		T(those_that_are_there_are_not_started_again),
