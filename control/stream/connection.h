@@ -9,6 +9,7 @@
 #include "common/abi/stream.h"
 #include "control/stream/frame.h"
 #include "control/stream/list.h"
+#include "control/stream/pending.h"
 #include "control/stream/queue.h"
 
 struct stream;
@@ -21,12 +22,6 @@ enum stream_state {
 	STREAM_FINISHES, // closed when all is sent
 	STREAM_LINGERS,  // all is sent; what still comes is not read
 	STREAM_IS_GONE,
-};
-
-// Requests that control did not take yet.
-struct stream_pending {
-	struct stream_request *head, *tail;
-	uint32_t count, bytes;
 };
 
 struct stream_connection {
@@ -50,7 +45,8 @@ struct stream_connection {
 	struct stream_queue out;
 	uint8_t *record; // of TLS, half sent: OpenSSL wants to see the same again
 	uint32_t record_length;
-	struct stream_pending requests;
+	struct stream_pending requests; // that control did not take yet
+	struct stream_pending asked;    // that it took and did not answer yet, the newest ones
 
 	uint64_t since_ns;        // of the deadline that it is under
 	struct stream_link timer; // in one of stream.timers

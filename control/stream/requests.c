@@ -11,80 +11,35 @@
 
 #define PENDING_MESSAGES 16 // of one connection
 #define PENDING_BYTES    16384
-#define PENDING_OF_ALL   16384 // messages: 33 MB at most
+#define PENDING_OF_ALL   16384 // messages: 33 MB at most; as many again that are not answered yet
 #define RESPONSES_BUDGET 512
-
-struct stream_request {
-	struct stream_request *next;
-	uint64_t received_ns;
-	uint32_t length;
-	uint8_t bytes[];
-};
+#define GIVEN_UP_NS      (39500 * TP_NS_PER_MS) // RFC 8489 section 6.2.2: nobody waits for longer
 
 // ---- requests that wait
 
 static void drop_oldest(struct stream *s, struct stream_connection *c)
 {
-	struct stream_request *r = c->requests.head;
-
-	c->requests.head = r->next;
-	if (!r->next)
-		c->requests.tail = NULL;
-	c->requests.count--;
-	c->requests.bytes -= r->length;
+	free(stream_pending_take(&c->requests));
 	s->pending_total--;
-	free(r);
+}
+
+static void forget_oldest(struct stream *s, struct stream_connection *c)
+{
+	free(stream_pending_take(&c->asked));
+	s->asked_total--;
 }
 
 void stream_pending_free(struct stream *s, struct stream_connection *c)
 {
 	while (c->requests.head)
 		drop_oldest(s, c);
+	while (c->asked.head)
+		forget_oldest(s, c);
 }
 
-static bool is_full(const struct stream_connection *c, size_t length)
+static bool is_full(const struct stream_pending *p, size_t length)
 {
-	return c->requests.count >= PENDING_MESSAGES || c->requests.bytes + length > PENDING_BYTES;
-}
-
-static struct stream_request *new_request(
-	struct stream *s, const uint8_t *bytes, size_t length, uint64_t received_ns)
-{
-	struct stream_request *r =
-		s->pending_total < PENDING_OF_ALL ? malloc(sizeof(*r) + length) : NULL;
-
-	if (!r)
-		return NULL;
-	*r = (struct stream_request){.received_ns = received_ns, .length = (uint32_t)length};
-	memcpy(r->bytes, bytes, length);
-	return r;
-}
-
-static void counted_in(struct stream *s, struct stream_connection *c, uint32_t length)
-{
-	c->requests.count++;
-	c->requests.bytes += length;
-	s->pending_total++;
-	stream_list_add(&s->talk, &c->talk);
-}
-
-static void append(struct stream *s, struct stream_connection *c, struct stream_request *r)
-{
-	if (c->requests.tail)
-		c->requests.tail->next = r;
-	else
-		c->requests.head = r;
-	c->requests.tail = r;
-	counted_in(s, c, r->length);
-}
-
-static void prepend(struct stream *s, struct stream_connection *c, struct stream_request *r)
-{
-	r->next = c->requests.head;
-	c->requests.head = r;
-	if (!c->requests.tail)
-		c->requests.tail = r;
-	counted_in(s, c, r->length);
+	return p->count >= PENDING_MESSAGES || p->bytes + length > PENDING_BYTES;
 }
 
 int stream_request(
@@ -94,21 +49,25 @@ int stream_request(
 
 	if (length > TP_STREAM_NOTE_PAYLOAD)
 		return -EMSGSIZE;
-	if (is_full(c, length) && s->has_control) {
+	if (is_full(&c->requests, length) && s->has_control) {
 		stream_requests_flush(s);
-		if (is_full(c, length))
+		if (is_full(&c->requests, length))
 			return -EAGAIN;
 	}
-	while (c->requests.head && (is_full(c, length) || s->pending_total >= PENDING_OF_ALL)) {
+	while (c->requests.head &&
+		(is_full(&c->requests, length) || s->pending_total >= PENDING_OF_ALL)) {
 		stream_count(s, STREAM_COUNT_requests_dropped, 1);
 		drop_oldest(s, c);
 	}
 	stream_count(s, STREAM_COUNT_requests, 1);
-	r = new_request(s, bytes, length, s->now_ns);
-	if (r)
-		append(s, c, r);
-	else
+	r = s->pending_total < PENDING_OF_ALL ? stream_request_new(bytes, length, s->now_ns) : NULL;
+	if (!r) {
 		stream_count(s, STREAM_COUNT_requests_dropped, 1);
+		return 0;
+	}
+	stream_pending_append(&c->requests, r);
+	s->pending_total++;
+	stream_list_add(&s->talk, &c->talk);
 	return 0;
 }
 
@@ -137,6 +96,19 @@ static bool put_opened(struct stream *s, struct stream_connection *c)
 	return true;
 }
 
+// Kept until it is answered, for a control that comes after this one: the newest of a client.
+static void keep(struct stream *s, struct stream_connection *c, struct stream_request *r)
+{
+	if (!stream_request_is_answered(r) || s->asked_total >= PENDING_OF_ALL) {
+		free(r);
+		return;
+	}
+	while (c->asked.head && is_full(&c->asked, r->length))
+		forget_oldest(s, c);
+	stream_pending_append(&c->asked, r);
+	s->asked_total++;
+}
+
 static bool put_requests(struct stream *s, struct stream_connection *c)
 {
 	struct stream_request *r;
@@ -148,7 +120,8 @@ static bool put_requests(struct stream *s, struct stream_connection *c)
 			.received_ns = r->received_ns};
 		if (!stream_note_put(&s->control.request, &head, r->bytes))
 			return false;
-		drop_oldest(s, c);
+		s->pending_total--;
+		keep(s, c, stream_pending_take(&c->requests));
 	}
 	return true;
 }
@@ -235,40 +208,33 @@ void stream_control_attached(struct stream *s, struct stream_requests_rings *rin
 		tp_error("control's ring cannot be watched");
 }
 
-// What control did not take is asked again of the next one: nobody repeats a request over TCP.
-static void take_back(struct stream *s)
+// What was not answered is asked again of the next one, whether this one took it or not: nobody
+// repeats a request over TCP. A request that comes twice is answered as over UDP, where it often
+// does.
+static void ask_again(struct stream *s, struct stream_connection *c)
 {
-	struct tp_ring *ring = &s->control.request;
-	struct stream_note note;
-
-	tp_ring_update_tail(ring);
-	while (ring->own != ring->other) {
-		ring->own--;
-		memcpy(&note, tp_ring_slot(ring), sizeof(note));
-		struct stream_connection *c = stream_table_find(&s->table, note.connection);
-		if (note.kind != TP_STREAM_REQUEST || !c || c->state != STREAM_IS_OPEN ||
-			note.length > sizeof(note.payload))
-			continue;
-		struct stream_request *r =
-			is_full(c, note.length)
-				? NULL
-				: new_request(s, note.payload, note.length, note.received_ns);
-		if (r)
-			prepend(s, c, r);
-		else
-			stream_count(s, STREAM_COUNT_requests_dropped, 1);
-	}
+	s->asked_total -= stream_pending_expire(
+		&c->asked, s->now_ns > GIVEN_UP_NS ? s->now_ns - GIVEN_UP_NS : 0);
+	if (!c->asked.head)
+		return;
+	stream_count(s, STREAM_COUNT_requests_again, c->asked.count);
+	s->asked_total -= c->asked.count;
+	s->pending_total += c->asked.count;
+	stream_pending_put_back(&c->requests, &c->asked);
+	stream_list_add(&s->talk, &c->talk);
 }
 
 void stream_control_detached(struct stream *s)
 {
+	while (stream_responses(s)) // what it could still say
+		;
 	s->has_control = false;
-	take_back(s);
 	for (uint32_t i = 0; i < s->table.capacity; i++) {
 		struct stream_connection *c = s->table.at[i];
 
 		if (!c)
 			continue;
+		ask_again(s, c);
 		c->told = c->counters_due = c->opened_due = false;
 		// Nobody is left to tell.
 		if (c->closed_due) {
@@ -292,6 +258,8 @@ static void answer(struct stream *s, const struct stream_note *note)
 	switch (note->kind) {
 	case TP_STREAM_RESPONSE:
 		stream_count(s, STREAM_COUNT_responses, 1);
+		if (stream_pending_answered(&c->asked, note->payload + 8))
+			s->asked_total--;
 		stream_connection_send(s, c, note->payload, note->length, false);
 		break;
 	case TP_STREAM_CLOSE:

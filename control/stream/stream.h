@@ -57,7 +57,7 @@ struct stream {
 	int spare_fd; // given up to take and close a client when there are no more descriptors
 	bool stop, draining;
 	uint64_t drained_ns; // when draining began
-	uint64_t now_ns; // of this turn
+	uint64_t now_ns;     // of this turn
 	struct stream_counters counters;
 	uint64_t said_since_ns; // ends of clients in the log, this second
 	uint32_t said;
@@ -77,8 +77,9 @@ struct stream {
 	uint32_t greeted;       // places of the table that a new control was told of
 	bool greets;            // not all yet
 	uint32_t pending_total; // requests that wait, of all connections
-	bool response_fired;    // its eventfd has to be drained
-	uint16_t down_fired;    // the same of DOWN rings, a bit each
+	uint32_t asked_total;   // that are not answered yet
+	bool response_fired; // its eventfd has to be drained
+	uint16_t down_fired; // the same of DOWN rings, a bit each
 
 	struct stream_list timers[STREAM_TIMERS];
 	struct stream_list dirty;   // have something to send

@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import threading
+import time
 
 import harness as h
 import turn
@@ -215,3 +216,22 @@ def test_strangers_have_a_budget():
         counters = r.stats()["control"]["streams"]
         assert counters["over_budget"] == 1 and counters["failing"] == 0, counters
         end(c, peer, stranger, other)
+
+
+def test_request_that_a_dead_control_had_taken():
+    """It was not answered yet: the next control is asked, and the client does not wait for its own timeout."""
+    with relay() as r:
+        c, peer = call("tcp")
+        c.timeout = 20
+        r.dataplane.signal(h.signal.SIGSTOP)  # no acknowledgement, so no answer
+        permitted = h.in_thread(c.permit, "198.18.9.9")
+        time.sleep(0.5)  # of an answer that does not come; nothing tells that control has taken it
+        r.control.process.kill()
+        r.control.process.wait(5)
+        r.dataplane.signal(h.signal.SIGCONT)
+        r.start_control()
+        permitted.result()
+        permissions = show(r, c)["permissions"]
+        assert "198.18.9.9" in [p["peer"] for p in permissions], permissions
+        echo(c, peer)
+        end(c, peer)

@@ -480,8 +480,53 @@ class Away(Stream):
         self.assertEqual(self.control.stream, stream)
         self.assertEqual({self.opened()[0], self.opened()[0]}, {connection, second})
         self.control.expect(READY)
+        # What was not answered is asked again, taken or not.
+        got = {connection: [], second: []}
+        for _ in range(4):
+            number, request = self.control.expect(fake.NOTE_REQUEST)
+            got[number].append(request)
+        self.assertEqual(got, {connection: [stun(ALLOCATE, number=n) for n in (1, 3, 4)], second: [stun(ALLOCATE, number=2)]})
+
+    def test_what_was_answered_is_not_asked_again(self):
+        self.run_with_peers()
+        s = self.connect()
+        s.sendall(b"".join(stun(ALLOCATE, number=n) for n in range(4)) + stun(SUCCESS, number=9))
+        connection, _ = self.opened()
+        for _ in range(5):
+            self.control.expect(fake.NOTE_REQUEST)
+        self.control.tell(fake.NOTE_RESPONSE, connection, stun(SUCCESS, number=1))
+        self.assertEqual(read_exactly(s, 20), stun(SUCCESS, number=1))
+        # An answer that is still in the ring when control dies counts.
+        os.kill(self.process.pid, signal.SIGSTOP)
+        self.control.tell(fake.NOTE_RESPONSE, connection, stun(SUCCESS, number=2))
+        self.control.close()
+        os.kill(self.process.pid, signal.SIGCONT)
+        self.assertEqual(read_exactly(s, 20), stun(SUCCESS, number=2))
+        self.control = fake.Control(self.directory + "/run")
+        self.peers.append(self.control)
+        self.control.attach()
+        self.opened()
+        self.control.expect(READY)
         got = [self.control.expect(fake.NOTE_REQUEST)[1] for _ in range(2)]
-        self.assertEqual(got, [stun(ALLOCATE, number=n) for n in (3, 4)])
+        self.assertEqual(got, [stun(ALLOCATE, number=n) for n in (0, 3)])
+        self.assertEqual(self.counters()["requests_again"], 2)
+
+    def test_unanswered_requests_are_bounded(self):
+        self.run_with_peers()
+        s = self.connect()
+        s.sendall(b"".join(stun(ALLOCATE, number=n) for n in range(40)))
+        connection, _ = self.opened()
+        for _ in range(40):
+            self.control.expect(fake.NOTE_REQUEST)
+        self.control.close()
+        self.control = fake.Control(self.directory + "/run")
+        self.peers.append(self.control)
+        self.control.attach()
+        self.opened()
+        self.control.expect(READY)
+        got = [self.control.expect(fake.NOTE_REQUEST)[1] for _ in range(16)]
+        self.assertEqual(got, [stun(ALLOCATE, number=n) for n in range(24, 40)])
+        self.assertEqual(self.counters()["requests_again"], 16)
 
     def test_requests_that_wait_are_bounded(self):
         self.run_with_peers(control=False)
