@@ -184,7 +184,10 @@ static int timeout_ms(struct stream *s, uint64_t due_ns, bool more)
 	ms = due_ns == UINT64_MAX  ? UINT64_MAX
 	     : due_ns <= s->now_ns ? 0
 				   : (due_ns - s->now_ns + TP_NS_PER_MS - 1) / TP_NS_PER_MS;
-	if (stream_list_first(&s->waiting) && ms > WAITS_FOR_MS)
+	// Clients that wait to be read on, or to be heard by control.
+	if (ms > WAITS_FOR_MS &&
+		(stream_list_first(&s->waiting) ||
+			(s->has_control && (s->greets || stream_list_first(&s->talk)))))
 		ms = WAITS_FOR_MS;
 	return ms == UINT64_MAX ? -1 : ms > 60000 ? 60000 : (int)ms;
 }

@@ -13,6 +13,7 @@
 #define PENDING_BYTES    16384
 #define PENDING_OF_ALL   16384 // messages: 33 MB at most; as many again that are not answered yet
 #define RESPONSES_BUDGET 512
+#define STUCK_NS         (100 * TP_NS_PER_MS)
 #define GIVEN_UP_NS      (39500 * TP_NS_PER_MS) // RFC 8489 section 6.2.2: nobody waits for longer
 
 // ---- requests that wait
@@ -42,6 +43,19 @@ static bool is_full(const struct stream_pending *p, size_t length)
 	return p->count >= PENDING_MESSAGES || p->bytes + length > PENDING_BYTES;
 }
 
+// Whether control has taken something lately, or had nothing to take.
+static bool control_moves(struct stream *s)
+{
+	struct tp_ring *ring = &s->control.request;
+
+	tp_ring_update_tail(ring);
+	if (ring->other != s->control_tail || ring->other == ring->own) {
+		s->control_tail = ring->other;
+		s->control_moved_ns = s->now_ns;
+	}
+	return s->now_ns - s->control_moved_ns < STUCK_NS;
+}
+
 int stream_request(
 	struct stream *s, struct stream_connection *c, const uint8_t *bytes, size_t length)
 {
@@ -51,7 +65,9 @@ int stream_request(
 		return -EMSGSIZE;
 	if (is_full(&c->requests, length) && s->has_control) {
 		stream_requests_flush(s);
-		if (is_full(&c->requests, length))
+		// Who asks more than control answers is slowed down. Where control hangs that would
+		// hold up the client's media for nothing.
+		if (is_full(&c->requests, length) && control_moves(s))
 			return -EAGAIN;
 	}
 	while (c->requests.head &&
@@ -183,6 +199,7 @@ void stream_requests_flush(struct stream *s)
 
 	if (!s->has_control)
 		return;
+	control_moves(s);
 	if (!s->greets || greet(s)) {
 		while ((link = stream_list_first(&s->talk))) {
 			if (!talk(s, STREAM_OF(link, struct stream_connection, talk)))
@@ -198,6 +215,8 @@ void stream_control_attached(struct stream *s, struct stream_requests_rings *rin
 	s->control = *rings;
 	s->has_control = s->greets = true;
 	s->greeted = 0;
+	s->control_tail = 0;
+	s->control_moved_ns = s->now_ns;
 	for (uint32_t i = 0; i < s->table.capacity; i++) {
 		struct stream_connection *c = s->table.at[i];
 

@@ -78,6 +78,8 @@ struct stream {
 	bool greets;            // not all yet
 	uint32_t pending_total; // requests that wait, of all connections
 	uint32_t asked_total;   // that are not answered yet
+	uint32_t control_tail;  // how far control had come, and when it did
+	uint64_t control_moved_ns;
 	bool response_fired; // its eventfd has to be drained
 	uint16_t down_fired; // the same of DOWN rings, a bit each
 

@@ -528,6 +528,24 @@ class Away(Stream):
         self.assertEqual(got, [stun(ALLOCATE, number=n) for n in range(24, 40)])
         self.assertEqual(self.counters()["requests_again"], 16)
 
+    def test_a_control_that_hangs_stops_no_media(self):
+        self.run_with_peers()
+        flood, s = self.connect(), self.connect()
+        s.sendall(stun(ALLOCATE))
+        connection, _ = self.opened()
+        self.control.expect(fake.NOTE_REQUEST)
+        # It takes nothing any more: its ring is full, then as many wait as may.
+        for first in range(0, 1100, 20):
+            flood.sendall(b"".join(stun(ALLOCATE, number=n) for n in range(first, first + 20)))
+        self.until(lambda: self.counters()["requests_dropped"] > 0)
+        s.sendall(b"".join(stun(ALLOCATE, number=n) for n in range(17)) + padded(channel_data(0x4000, b"media goes on")))
+        self.assertEqual(self.dataplane.messages(connection % self.workers), [(connection, channel_data(0x4000, b"media goes on"))])
+        # It is back: of those that waited the newest come.
+        for _ in range(1024):
+            self.control.note()
+        got = [self.control.note() for _ in range(32)]
+        self.assertEqual([n[2] for n in got if n[1] == connection], [stun(ALLOCATE, number=n) for n in range(1, 17)])
+
     def test_requests_that_wait_are_bounded(self):
         self.run_with_peers(control=False)
         s = self.connect()
