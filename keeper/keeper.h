@@ -4,9 +4,9 @@
 
 #include <limits.h>
 
+#include "common/base/backoff.h"
 #include "common/privilege/account.h"
 #include "config/conf.h"
-#include "keeper/backoff.h"
 #include "keeper/process.h"
 #include "keeper/store.h"
 
@@ -18,7 +18,7 @@ struct keeper_service {
 	char lock_path[PATH_MAX];
 	uint32_t stop_ms; // how long an orderly end may take
 	struct keeper_store store;
-	struct keeper_backoff backoff;
+	struct tp_backoff backoff;
 	pid_t pid; // 0: does not run
 	int pidfd; // -1
 	bool ready;

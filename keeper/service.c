@@ -65,7 +65,7 @@ static void start_later(struct keeper_service *s, uint64_t ran_ms)
 	uint32_t random = 0, pause_ms;
 
 	tp_random_bytes(&random, sizeof(random)); // without: no jitter
-	pause_ms = keeper_backoff_after(&s->backoff, ran_ms, random);
+	pause_ms = tp_backoff_after(&s->backoff, ran_ms, random);
 	s->due_ns = tp_now_ns() + pause_ms * TP_NS_PER_MS;
 	tp_notice("%s: next start in %u ms", s->name, pause_ms);
 }

@@ -5,9 +5,8 @@
 
 void ctl_respawn_init(struct ctl_respawn *r, uint32_t wanted, uint32_t wait_ms, uint64_t now_ns)
 {
-	*r = (struct ctl_respawn){.wanted = wanted,
-		.delay_ms = CTL_RESPAWN_FIRST_MS,
-		.not_before_ns = now_ns + wait_ms * TP_NS_PER_MS};
+	*r = (struct ctl_respawn){
+		.wanted = wanted, .not_before_ns = now_ns + wait_ms * TP_NS_PER_MS};
 }
 
 uint32_t ctl_respawn_due(struct ctl_respawn *r, uint32_t there, uint64_t now_ns)
@@ -17,14 +16,14 @@ uint32_t ctl_respawn_due(struct ctl_respawn *r, uint32_t there, uint64_t now_ns)
 			r->complete_ns = now_ns;
 		return 0;
 	}
-	// What was there for long did not fail at its start.
-	if (r->complete_ns != 0 && now_ns - r->complete_ns >= r->delay_ms * TP_NS_PER_MS)
-		r->delay_ms = CTL_RESPAWN_FIRST_MS;
+	if (r->complete_ns != 0)
+		r->stayed_ms = (now_ns - r->complete_ns) / TP_NS_PER_MS;
 	r->complete_ns = 0;
 	if (now_ns < r->not_before_ns)
 		return 0;
-	r->not_before_ns = now_ns + r->delay_ms * TP_NS_PER_MS;
-	r->delay_ms = r->delay_ms * 2 < CTL_RESPAWN_MOST_MS ? r->delay_ms * 2 : CTL_RESPAWN_MOST_MS;
+	// All of them are of one machine: nothing is gained by chance.
+	r->not_before_ns = now_ns + tp_backoff_after(&r->backoff, r->stayed_ms, 0) * TP_NS_PER_MS;
+	r->stayed_ms = 0;
 	return r->wanted - there;
 }
 

@@ -29,7 +29,7 @@ static void those_that_are_there_are_waited_for(void **state)
 
 static void what_does_not_stay_is_started_later_and_later(void **state)
 {
-	uint64_t now_ns = T0, wait_ms = CTL_RESPAWN_FIRST_MS;
+	uint64_t now_ns = T0, wait_ms = TP_BACKOFF_MIN_MS;
 	struct ctl_respawn r;
 
 	ctl_respawn_init(&r, 1, 0, now_ns);
@@ -41,9 +41,9 @@ static void what_does_not_stay_is_started_later_and_later(void **state)
 		now_ns += MS(wait_ms);
 		assert_int_equal(ctl_respawn_due(&r, 0, now_ns - 1), 0);
 		assert_int_equal(ctl_respawn_due(&r, 0, now_ns), 1);
-		wait_ms = wait_ms * 2 < CTL_RESPAWN_MOST_MS ? wait_ms * 2 : CTL_RESPAWN_MOST_MS;
+		wait_ms = wait_ms * 2 < TP_BACKOFF_MAX_MS ? wait_ms * 2 : TP_BACKOFF_MAX_MS;
 	}
-	assert_int_equal(wait_ms, CTL_RESPAWN_MOST_MS);
+	assert_int_equal(wait_ms, TP_BACKOFF_MAX_MS);
 }
 
 static void what_stayed_is_started_at_once(void **state)
@@ -57,7 +57,7 @@ static void what_stayed_is_started_at_once(void **state)
 		assert_int_equal(ctl_respawn_due(&r, 1, now_ns), 0);
 	}
 	assert_int_equal(ctl_respawn_due(&r, 0, now_ns), 1);
-	assert_true(ctl_respawn_deadline(&r, 0) == now_ns + MS(CTL_RESPAWN_FIRST_MS));
+	assert_true(ctl_respawn_deadline(&r, 0) == now_ns + MS(TP_BACKOFF_MIN_MS));
 }
 
 static void nothing_is_wanted_where_somebody_else_starts_them(void **state)

@@ -325,7 +325,7 @@ static void those_that_are_there_are_not_started_again(void **state)
 	assert_int_equal(streams->child[0], 0);
 	leave(s, &p);
 	assert_int_equal(streams->starts, 0); // there is no such program
-	assert_true(streams->respawn.delay_ms > CTL_RESPAWN_FIRST_MS);
+	assert_true(streams->respawn.backoff.next_ms > TP_BACKOFF_MIN_MS);
 }
 
 static void what_is_wanted_depends_on_listeners(void **state)

@@ -4,16 +4,16 @@
 
 #include <stdint.h>
 
-#define KEEPER_BACKOFF_MIN_MS 100
-#define KEEPER_BACKOFF_MAX_MS 10000
+#define TP_BACKOFF_MIN_MS 100
+#define TP_BACKOFF_MAX_MS 10000
 // Whoever ran for so long starts over with the shortest pause.
-#define KEEPER_BACKOFF_GOOD_MS 10000
+#define TP_BACKOFF_GOOD_MS 10000
 
-struct keeper_backoff {
+struct tp_backoff {
 	uint32_t next_ms; // 0: the shortest
 };
 
 // The pause in milliseconds after a run of `ran_ms`: twice the one before, up to the longest, and
 // up to a quarter more by `random` (any value), so that appliances which died together do not come
 // back in step.
-uint32_t keeper_backoff_after(struct keeper_backoff *b, uint64_t ran_ms, uint32_t random);
+uint32_t tp_backoff_after(struct tp_backoff *b, uint64_t ran_ms, uint32_t random);
