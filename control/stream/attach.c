@@ -5,8 +5,15 @@
 #include <string.h>
 #include <unistd.h>
 
-static int check_header(const struct tp_message_header *h, uint16_t type, size_t length, char *why)
+// What is said in a message of exactly `bytes`, at the beginning of which its header stands.
+static int read_message(
+	const void *message, size_t length, uint16_t type, void *out, size_t bytes, char *why)
 {
+	const struct tp_message_header *h = out;
+
+	if (length != bytes)
+		return tp_attach_wrong(why, "message of %zu bytes, expected %zu", length, bytes);
+	memcpy(out, message, bytes);
 	if (h->magic != TP_ABI_MAGIC || h->type != type || h->length_bytes != length)
 		return tp_attach_wrong(why, "not an attach message");
 	if (h->major != TP_ABI_MAJOR)
@@ -28,12 +35,23 @@ static void close_all(const int *fds, size_t n)
 		close(fds[i]);
 }
 
-// What both attachments have: the first descriptor is the rings' memory, eventfds follow. `owned`
-// says how many descriptors have their place in the attachment now.
-static int take(const int *fds, size_t n_fds, uint64_t bytes, struct tp_shm *memory, int *event_fd,
-	size_t *owned, char *why)
+// What both attachments have: memory of rings, the first descriptor; eventfds, which follow; where
+// each ring goes.
+struct attachment {
+	const struct tp_ring_place *place;
+	unsigned int rings;
+	uint64_t bytes;
+	struct tp_shm *memory;
+	int *event_fd;
+	size_t *n_event_fds;
+	struct tp_ring *(*ring)(void *context, const struct tp_ring_place *place);
+	void *context;
+};
+
+// `owned` says how many descriptors have their place in the attachment now.
+static int take(const struct attachment *a, const int *fds, size_t n_fds, size_t *owned, char *why)
 {
-	int rc = tp_attach_memory(fds[0], bytes, "ring memory", memory, why);
+	int rc = tp_attach_memory(fds[0], a->bytes, "ring memory", a->memory, why);
 
 	if (rc)
 		return rc;
@@ -41,17 +59,35 @@ static int take(const int *fds, size_t n_fds, uint64_t bytes, struct tp_shm *mem
 	rc = tp_attach_event_fds(fds + 1, n_fds - 1, 1, why);
 	if (rc)
 		return rc;
-	memcpy(event_fd, fds + 1, (n_fds - 1) * sizeof(*fds));
+	memcpy(a->event_fd, fds + 1, (n_fds - 1) * sizeof(*fds));
+	*a->n_event_fds = n_fds - 1;
 	*owned = n_fds;
 	return 0;
 }
 
-static int open_ring(const struct tp_ring_place *p, const struct tp_shm *memory,
-	const int *event_fd, bool produce, struct tp_ring *out)
+static bool is_ours_to_fill(const struct tp_ring_place *p)
 {
-	return (produce ? tp_ring_producer_init : tp_ring_consumer_init)(out,
-		(uint8_t *)memory->base + p->offset, memory->bytes - p->offset, p->slots,
-		p->slot_bytes, event_fd[p->event_fd - 1]);
+	return p->kind == TP_RING_STREAM_UP || p->kind == TP_RING_STREAM_REQUEST;
+}
+
+// Every descriptor is the attachment's or closed afterwards. What is open already when this fails
+// is the caller's to close.
+static int open_rings(const struct attachment *a, const int *fds, size_t n_fds, char *why)
+{
+	size_t owned = 0;
+	int rc = take(a, fds, n_fds, &owned, why);
+
+	close_all(fds + owned, n_fds - owned);
+	for (unsigned int i = 0; rc == 0 && i < a->rings; i++) {
+		const struct tp_ring_place *p = &a->place[i];
+
+		if ((is_ours_to_fill(p) ? tp_ring_producer_init : tp_ring_consumer_init)(
+			    a->ring(a->context, p), (uint8_t *)a->memory->base + p->offset,
+			    a->memory->bytes - p->offset, p->slots, p->slot_bytes,
+			    a->event_fd[p->event_fd - 1]))
+			rc = tp_attach_wrong(why, "ring %u cannot be opened", i);
+	}
+	return rc;
 }
 
 // ---- the dataplane's
@@ -85,37 +121,37 @@ static int check_media(const struct tp_stream_attached *m, size_t n_fds, char *w
 	return rc == 0 ? tp_rings_check(&said, why) : rc;
 }
 
+static struct tp_ring *media_ring(void *context, const struct tp_ring_place *p)
+{
+	struct stream_media *m = context;
+
+	return p->kind == TP_RING_STREAM_UP ? &m->up[p->worker] : &m->down[p->worker];
+}
+
 int stream_media_open(const void *message, size_t length, const int *fds, size_t n_fds,
 	struct stream_media *out, char why[TP_WHY_BYTES])
 {
 	struct tp_stream_attached said;
-	size_t owned = 0;
-	int rc;
+	int rc = read_message(message, length, TP_MSG_STREAM_ATTACHED, &said, sizeof(said), why);
 
 	*out = (struct stream_media){.memory.fd = -1};
-	if (length != sizeof(said)) {
-		close_all(fds, n_fds);
-		return tp_attach_wrong(
-			why, "message of %zu bytes, expected %zu", length, sizeof(said));
-	}
-	memcpy(&said, message, sizeof(said));
-	rc = check_header(&said.header, TP_MSG_STREAM_ATTACHED, length, why);
 	if (rc == 0)
 		rc = check_media(&said, n_fds, why);
-	if (rc == 0)
-		rc = take(fds, n_fds, said.rings_bytes, &out->memory, out->event_fd, &owned, why);
-	close_all(fds + owned, n_fds - owned);
-	out->n_event_fds = owned > 1 ? owned - 1 : 0;
+	if (rc) {
+		close_all(fds, n_fds);
+		return rc;
+	}
 	out->workers = said.workers;
 	out->pid = said.pid;
-	for (unsigned int i = 0; rc == 0 && i < said.rings; i++) {
-		const struct tp_ring_place *p = &said.ring[i];
-		bool up = p->kind == TP_RING_STREAM_UP;
-
-		if (open_ring(p, &out->memory, out->event_fd, up,
-			    up ? &out->up[p->worker] : &out->down[p->worker]))
-			rc = tp_attach_wrong(why, "ring %u cannot be opened", i);
-	}
+	rc = open_rings(&(struct attachment){.place = said.ring,
+				.rings = said.rings,
+				.bytes = said.rings_bytes,
+				.memory = &out->memory,
+				.event_fd = out->event_fd,
+				.n_event_fds = &out->n_event_fds,
+				.ring = media_ring,
+				.context = out},
+		fds, n_fds, why);
 	if (rc)
 		stream_media_close(out);
 	return rc;
@@ -154,36 +190,36 @@ static int check_requests(const struct tp_stream_control *m, size_t n_fds, char 
 	return rc == 0 ? tp_rings_check(&said, why) : rc;
 }
 
+static struct tp_ring *requests_ring(void *context, const struct tp_ring_place *p)
+{
+	struct stream_requests_rings *r = context;
+
+	return p->kind == TP_RING_STREAM_REQUEST ? &r->request : &r->response;
+}
+
 int stream_requests_rings_open(const void *message, size_t length, const int *fds, size_t n_fds,
 	struct stream_requests_rings *out, char why[TP_WHY_BYTES])
 {
 	struct tp_stream_control said;
-	size_t owned = 0;
-	int rc;
+	int rc = read_message(message, length, TP_MSG_STREAM_CONTROL, &said, sizeof(said), why);
 
 	*out = (struct stream_requests_rings){.memory.fd = -1};
-	if (length != sizeof(said)) {
-		close_all(fds, n_fds);
-		return tp_attach_wrong(
-			why, "message of %zu bytes, expected %zu", length, sizeof(said));
-	}
-	memcpy(&said, message, sizeof(said));
-	rc = check_header(&said.header, TP_MSG_STREAM_CONTROL, length, why);
 	if (rc == 0)
 		rc = check_requests(&said, n_fds, why);
-	if (rc == 0)
-		rc = take(fds, n_fds, said.rings_bytes, &out->memory, out->event_fd, &owned, why);
-	close_all(fds + owned, n_fds - owned);
-	out->n_event_fds = owned > 1 ? owned - 1 : 0;
-	out->pid = said.pid;
-	for (unsigned int i = 0; rc == 0 && i < said.rings; i++) {
-		const struct tp_ring_place *p = &said.ring[i];
-		bool request = p->kind == TP_RING_STREAM_REQUEST;
-
-		if (open_ring(p, &out->memory, out->event_fd, request,
-			    request ? &out->request : &out->response))
-			rc = tp_attach_wrong(why, "ring %u cannot be opened", i);
+	if (rc) {
+		close_all(fds, n_fds);
+		return rc;
 	}
+	out->pid = said.pid;
+	rc = open_rings(&(struct attachment){.place = said.ring,
+				.rings = said.rings,
+				.bytes = said.rings_bytes,
+				.memory = &out->memory,
+				.event_fd = out->event_fd,
+				.n_event_fds = &out->n_event_fds,
+				.ring = requests_ring,
+				.context = out},
+		fds, n_fds, why);
 	if (rc)
 		stream_requests_rings_close(out);
 	return rc;
