@@ -153,8 +153,11 @@ bool ctl_session_work(struct ctl_session *s)
 	bool more = false;
 
 	tick(s);
-	if (!s->attached)
-		return ctl_streams_work(s->ctl->streams, false);
+	if (!s->attached) {
+		more = ctl_streams_work(s->ctl->streams, false);
+		ctl_streams_flush(s->ctl->streams);
+		return more;
+	}
 	more = take_acks(s);
 	if (!s->attached)
 		return true;

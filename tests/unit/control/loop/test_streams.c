@@ -238,6 +238,26 @@ static void what_a_process_counts_of_a_client(void **state)
 	leave(s, &p);
 }
 
+static void what_is_told_leaves_while_the_dataplane_is_away_too(void **state)
+{
+	const struct tp_stream_client client = {9, 5};
+	struct scene *s = *state;
+	const struct tp_stream_note *n;
+	struct asked a = {0};
+	struct process p;
+
+	join(s, &p, 9);
+	announce(s, &p, 5);
+	s->w->ctl.session->attached = false;
+	ctl_streams_ask(s->w->ctl.streams, client, on_asked, &a);
+	turn_loop(s);
+	n = tp_ring_front(&p.response);
+	assert_non_null(n);
+	assert_int_equal(n->kind, TP_STREAM_ASK);
+	s->w->ctl.session->attached = true;
+	leave(s, &p);
+}
+
 static void a_stranger_that_asks_too_much_is_closed(void **state)
 {
 	static const uint8_t binding[20] = {0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3};
@@ -354,6 +374,7 @@ int main(void)
 		T(who_does_not_greet_is_cut_off),
 		T(a_reload_is_passed_on),
 		T(what_a_process_counts_of_a_client),
+		T(what_is_told_leaves_while_the_dataplane_is_away_too),
 		T(a_stranger_that_asks_too_much_is_closed),
 		T(an_upgrade_lets_go_and_may_take_back),
 		T(missing_processes_are_started_and_stopped),
