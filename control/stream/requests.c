@@ -245,7 +245,8 @@ static void ask_again(struct stream *s, struct stream_connection *c)
 
 void stream_control_detached(struct stream *s)
 {
-	while (stream_responses(s)) // what it could still say
+	// What it could still say, and no more.
+	for (int i = 0; i < TP_STREAM_RESPONSE_SLOTS / RESPONSES_BUDGET && stream_responses(s); i++)
 		;
 	s->has_control = false;
 	for (uint32_t i = 0; i < s->table.capacity; i++) {
