@@ -33,6 +33,11 @@ void stream_connection_send(
 		stream_connection_end_for(s, c, STREAM_COUNT_unread_answers, "reads no answers");
 		return;
 	}
+	// What became ready in one turn may be more than may wait, and none of it has waited yet.
+	if (media && !c->blocked && c->out.media_bytes + length > s->conf->streams.buffer_bytes)
+		stream_connection_flush(s, c);
+	if (c->state == STREAM_IS_GONE)
+		return;
 	if (stream_queue_add(&c->out, bytes, length, media, s->now_ns) < 0) {
 		c->out.dropped_packets++;
 		c->out.dropped_bytes += length;

@@ -757,6 +757,21 @@ class SlowReader(Stream):
                 answers += 1
         self.assertEqual(seen, sorted(seen))
 
+    def test_a_rush_in_one_turn_is_not_dropped(self):
+        self.run_with_peers()
+        for connect in (self.connect, self.tls):
+            s = connect()
+            s.sendall(stun(ALLOCATE))
+            connection, _ = self.opened()
+            self.control.expect(fake.NOTE_REQUEST)
+            os.kill(self.process.pid, signal.SIGSTOP)
+            for n in range(75):  # 75 kB, of 64 that may wait
+                self.dataplane.down(connection % 2, connection, channel_data(0x4000, struct.pack(">I", n) + bytes(996)))
+            os.kill(self.process.pid, signal.SIGCONT)
+            for n in range(75):
+                self.assertEqual(read_exactly(s, 1004)[4:8], struct.pack(">I", n))
+        self.assertEqual(self.counters()["down_dropped"], 0)
+
     def test_the_same_over_tls(self):
         self.run_with_peers()
         plain = self.connect(BOTH, set=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)])
