@@ -46,9 +46,9 @@ struct ctl_streams {
 	uint32_t n_members;
 	struct ctl_stream_in in;
 	struct ctl_stream_budget *budget; // of connections without an allocation
-	uint64_t absent_until_ns; // streams that were never seen may still come
-	uint32_t sweep;           // next record, or CTL_SWEEP_IDLE
-	uint64_t now_ns;          // of the round
+	uint64_t absent_until_ns;         // streams that were never seen may still come
+	uint32_t sweep;                   // next record, or CTL_SWEEP_IDLE
+	uint64_t now_ns;                  // of the round
 
 	TAILQ_HEAD(, ctl_streams_ask) asks; // in the order of their deadlines
 
