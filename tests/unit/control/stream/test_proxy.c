@@ -195,7 +195,7 @@ static void version_2_has_a_longest(void **state)
 	struct stream_proxy p;
 	uint8_t bytes[600];
 
-	binary(bytes, 0x20, 0, NULL, 0);
+	binary(bytes, 0x20, 0, "", 0);
 	tp_wr16(bytes + 14, STREAM_PROXY_MOST - 16);
 	assert_int_equal(stream_proxy_read(bytes, 16, &p), STREAM_PROXY_MORE);
 	tp_wr16(bytes + 14, STREAM_PROXY_MOST - 15);
