@@ -33,6 +33,8 @@ enum conf_idle {
 	CONF_IDLE_BACKOFF,
 };
 
+enum conf_ip_id { CONF_IP_ID_COUNTER, CONF_IP_ID_KEEP };
+
 enum conf_channel_numbers {
 	CONF_CHANNELS_RFC8656, // 0x4000-0x4FFF
 	CONF_CHANNELS_RFC5766, // 0x4000-0x7FFF
@@ -321,6 +323,7 @@ struct conf {
 	struct {
 		uint32_t hop_limit; // 0: decrement (default), else set to this value
 		uint32_t dscp;      // CONF_DSCP_COPY (default), else set to this value
+		enum conf_ip_id ip_id;
 	} forwarding;
 
 	struct {

@@ -54,6 +54,8 @@ static const char *const oauth_algorithms[] = {"A256GCM", "A128GCM", NULL};
 static const char *const tls_versions[] = {[CONF_TLS_1_2] = "1.2", [CONF_TLS_1_3] = "1.3", NULL};
 static const char *const relay_forms[] = {"address", "prefix", NULL};
 static const char *const user_forms[] = {"password", "key", NULL};
+static const char *const ip_ids[] = {
+	[CONF_IP_ID_COUNTER] = "counter", [CONF_IP_ID_KEEP] = "keep", NULL};
 static const char *const rest_expiries[] = {"allocate", "always", NULL};
 
 // clang-format off
@@ -320,6 +322,8 @@ static const struct conf_option schema[] = {
 	.help = "TTL or hop limit of relayed packets; 0: one less than received."},
 {"forwarding.dscp", CONF_INTEGER, LIVE, .max = CONF_DSCP_COPY, TOP(forwarding.dscp), .default_json = "64",
 	.help = "DSCP of relayed packets and of answers, 0 to 63; 64: that of the packet received. ECN is always that of the packet received."},
+{"forwarding.ip_id", CONF_CHOICE, RESTART_DATAPLANE, .min = CONF_IP_ID_COUNTER, TOP(forwarding.ip_id), .choices = ip_ids, .default_json = "\"counter\"",
+	.help = "IPv4 Identification of relayed packets: counter is a number of the worker's own; keep is that of the packet received, between IPv4 and IPv4, for packet generators that count by it. Clients share relay addresses, so with keep the fragments of two of them may be taken for one datagram."},
 
 {"compatibility", CONF_OBJECT, .default_json = "{}", .help = "What older clients need."},
 {"compatibility.channel_numbers", CONF_CHOICE, LIVE, .min = CONF_CHANNELS_RFC8656, TOP(compatibility.channel_numbers), .choices = channel_numbers,

@@ -62,6 +62,13 @@ static uint32_t tos(const struct dp_worker *w, const struct dp_packet *p)
 	return (p->in.tos & w->tos_keep) | w->tos_set;
 }
 
+static uint32_t ipv4_id(struct dp_worker *w, const struct dp_packet *p)
+{
+	if (w->keep_ipv4_id && p->in.family == TP_FAMILY_IPV4 && !(p->flags & DP_PACKET_MADE))
+		return p->in.fragment_id & UINT16_MAX;
+	return w->ipv4_id++;
+}
+
 // The header is summed in registers: reading back what narrower stores just wrote would stall.
 static void write_ipv4(struct dp_worker *w, const struct dp_packet *p,
 	const struct dp_local *source, uint8_t *at, uint32_t length)
@@ -70,7 +77,7 @@ static void write_ipv4(struct dp_worker *w, const struct dp_packet *p,
 		  !(p->flags & DP_PACKET_MADE);
 	uint32_t word[5] = {
 		htobe32(UINT32_C(0x45) << 24 | tos(w, p) << 16 | length),
-		htobe32((uint32_t)w->ipv4_id++ << 16 | (df ? RTE_IPV4_HDR_DF_FLAG : 0)),
+		htobe32(ipv4_id(w, p) << 16 | (df ? RTE_IPV4_HDR_DF_FLAG : 0)),
 		htobe32((uint32_t)p->hop_limit << 24 | (uint32_t)IPPROTO_UDP << 16),
 	};
 

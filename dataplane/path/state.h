@@ -57,6 +57,7 @@ struct dp_worker {
 	uint16_t channel_max;      // highest channel number, common/wire/chandata.h
 	bool classic;              // Binding requests of RFC 3489 go to control
 	uint16_t ipv4_id;
+	bool keep_ipv4_id;            // forwarding.ip_id
 	const char *server_name;      // of challenges; NULL: no third-party authorization
 	uint64_t random;              // state of a splitmix64, seeded from getrandom
 	struct dp_control_link *link; // for this turn of the loop only

@@ -74,6 +74,7 @@ int dp_worker_create(struct dp *dp, uint16_t index, unsigned int lcore, struct d
 	w->socket = socket;
 	w->hop_limit = (uint8_t)dp->conf->forwarding.hop_limit;
 	dp_settings_dscp(w, dp->conf->forwarding.dscp);
+	w->keep_ipv4_id = dp->conf->forwarding.ip_id == CONF_IP_ID_KEEP;
 	w->classic = dp->conf->compatibility.stun == CONF_STUN_RFC3489;
 	w->channel_max = dp->conf->compatibility.channel_numbers == CONF_CHANNELS_RFC5766
 				 ? CHANDATA_CHANNEL_MAX_RFC5766

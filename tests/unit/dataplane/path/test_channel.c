@@ -375,6 +375,42 @@ static void test_ipv4_ids_differ(void **state)
 	rig_end(s.rig);
 }
 
+// What a generator's flow statistics and latency go by: the IPv4 ID and the end of the payload.
+static void test_ipv4_ids_are_kept_when_asked(void **state)
+{
+	const uint8_t data[] = "up and down: 0123456789abcdef";
+
+	for (size_t way = 0; way < 4; way++) {
+		struct scene s = scene(&ways[way]);
+		dp_worker_destroy(s.rig->w);
+		s.rig->conf.forwarding.ip_id = CONF_IP_ID_KEEP;
+		assert_int_equal(dp_worker_create(&s.rig->dp, 0, 0, &s.rig->w), 0);
+		struct frame in = rig_frame(s.peer, s.relay, data, sizeof(data));
+		in.ip_id = 0xfe01;
+		rig_receive_frame(s.rig, &in);
+		rig_receive_frame(s.rig, &in);
+		for (int i = 0; i < 2; i++) {
+			struct frame f;
+			assert_true(oracle_read(s.rig->out[i], s.rig->out_length[i], &f));
+			if (way == 0)
+				assert_int_equal(f.id, 0xfe01);
+			assert_memory_equal(
+				f.payload + 4 + sizeof(data) - 16, data + sizeof(data) - 16, 16);
+		}
+		rig_forget(s.rig);
+		uint8_t message[100];
+		in = rig_frame(s.client, s.listener, message,
+			rig_channel_data(message, RIG_CHANNEL, data, sizeof(data), 0));
+		in.ip_id = 0xfe02;
+		rig_receive_frame(s.rig, &in);
+		struct frame f = rig_only(s.rig);
+		if (way == 0)
+			assert_int_equal(f.id, 0xfe02);
+		assert_memory_equal(f.payload, data, sizeof(data));
+		rig_end(s.rig);
+	}
+}
+
 static void test_tags_come_and_go(void **state)
 {
 	for (size_t w = 0; w < 4; w++) {
@@ -635,6 +671,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_dscp_is_copied_or_set),
 	cmocka_unit_test(test_df_is_copied_between_ipv4_only),
 	cmocka_unit_test(test_ipv4_ids_differ),
+	cmocka_unit_test(test_ipv4_ids_are_kept_when_asked),
 	cmocka_unit_test(test_tags_come_and_go),
 	cmocka_unit_test(test_without_a_neighbour_or_route_nothing_leaves),
 	cmocka_unit_test(test_the_rate_of_an_allocation_holds),
