@@ -6,6 +6,7 @@
 #include "bench/cycles/cycles.h"
 #include "bench/fill/fill.h"
 #include "bench/load/load.h"
+#include "bench/pcap/pcap.h"
 
 static const struct {
 	const char *name, *help;
@@ -15,6 +16,7 @@ static const struct {
 	{"fill", "allocations as a control leaves them that dies, by the store's own code",
 		fill_main},
 	{"load", "real TURN clients with numbered datagrams both ways; counts loss", load_main},
+	{"pcap", "frames for the synthetic allocations of turnpikectl provision", pcap_main},
 };
 
 int main(int argc, char **argv)
