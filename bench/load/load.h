@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // turnpike-bench load: N real TURN clients and one peer behind kernel sockets, numbered datagrams
-// both ways, loss counted exactly. One thread, one epoll loop; works against any TURN server over
+// both ways, loss, order and latency of each; how many allocations a second; the highest rate
+// without loss, and with a little. One thread, one epoll loop; works against any TURN server over
 // UDP.
 #pragma once
 
@@ -8,11 +9,30 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "bench/load/histogram.h"
 #include "common/base/addr.h"
 #include "common/wire/stun.h"
 #include "control/auth/integrity.h"
 
+enum load_test {
+	LOAD_TRAFFIC,     // at one rate
+	LOAD_SEARCH,      // of the rates NDR and PDR
+	LOAD_ALLOCATIONS, // 401 and Allocate, each client once
+	LOAD_CYCLES, // 401, Allocate, CreatePermission, ChannelBind, Refresh to 0, again and again
+};
+
+#define LOAD_PEER_TAG UINT32_MAX // of the peer's socket, where clients have their number
+
+#define LOAD_UP   1
+#define LOAD_DOWN 2
+
 struct load_options {
+	enum load_test test;
+	uint32_t directions;       // LOAD_UP, LOAD_DOWN
+	uint32_t at_a_time;        // clients whose requests are under way together
+	uint32_t trial_s;          // of a search
+	uint32_t max_pps;          // of a search, each way
+	double ndr_loss, pdr_loss; // part of the datagrams that a rate may lose
 	struct tp_addr server;
 	struct tp_ip client_address; // where the clients' sockets are bound
 	struct tp_ip peer_address;
@@ -31,13 +51,14 @@ struct load_options {
 	const char *json;       // result file, NULL: none
 };
 
-#define LOAD_NUMBER_BYTES 24 // magic, direction, client, sequence
+#define LOAD_NUMBER_BYTES 32 // magic, direction, client, sequence, when it was sent
 
 // Numbered datagrams of one direction of one client, as the receiver sees them.
 struct load_flow {
 	uint64_t sent;
 	uint64_t received; // each number once
 	uint64_t duplicates;
+	uint64_t reordered; // RFC 4737: arrived behind one with a higher number
 	uint64_t damaged;
 	uint64_t next;     // one past the highest number seen
 	uint64_t seen[16]; // window of the last 1,024 numbers, by number modulo 1,024
@@ -51,6 +72,8 @@ enum load_state {
 	LOAD_BIND,
 	LOAD_REFRESH,
 	LOAD_REBIND,
+	LOAD_PERMIT,
+	LOAD_END, // Refresh with lifetime 0
 };
 
 struct load_client {
@@ -60,12 +83,16 @@ struct load_client {
 	uint16_t channel;
 	struct tp_addr relayed;
 	bool bound;
+	bool authenticated; // has a nonce; nonces may be bound to a client
+	char nonce[STUN_NONCE_MAX_BYTES + 1];
+	uint64_t began_ns; // its first request of a cycle
 	// the outstanding request
 	uint8_t request[768];
 	uint16_t request_bytes;
 	uint8_t transaction[STUN_TRANSACTION_ID_BYTES];
 	uint64_t resend_ns, rto_ns, give_up_ns;
-	uint32_t tries; // after 401 and 438
+	uint32_t tries;      // after 401 and 438
+	uint32_t mismatches; // answers 437
 	uint64_t refreshed_ns;
 	uint32_t lifetime_s;
 	struct load_flow up, down;
@@ -78,13 +105,19 @@ struct load {
 	int peer_sock;
 	struct tp_addr peer;
 	int epoll;
-	char realm[STUN_REALM_MAX_BYTES + 1];
-	char nonce[STUN_NONCE_MAX_BYTES + 1];
+	char realm[STUN_REALM_MAX_BYTES + 1]; // what `key` was made for
 	struct ctl_crypto *crypto;
 	struct ctl_key key;
 	bool have_key;
 	uint32_t outstanding; // requests without an answer
 	uint32_t bound;
+	uint32_t idle;   // LOAD_CYCLES: clients that have ended one and may begin the next
+	uint32_t *ready; // their numbers
+	uint64_t ticked_ns, refreshed_ns;     // when all clients were, last
+	uint64_t pps;                         // datagrams a second, each way, of all clients
+	uint64_t done;                        // allocations or cycles that were completed
+	struct load_histogram setup;          // how long each of those took
+	struct load_histogram up_ns, down_ns; // latencies
 	uint64_t requests, retransmissions, failures;
 	char failure[160]; // the first one, for people
 };
@@ -92,9 +125,14 @@ struct load {
 // netns.c: a bound UDP socket of a namespace, non-blocking. Descriptor or -errno.
 int load_socket(const char *name_space, const struct tp_ip *address);
 
+// clients.c: (re)opens the client's socket, so that it has another five-tuple. 0 or -errno.
+int load_client_open(struct load *l, struct load_client *c);
+
 // session.c: requests of a client; each returns at once, answers come through load_session_input.
 void load_session_allocate(struct load *l, struct load_client *c, uint64_t now_ns);
 void load_session_refresh(struct load *l, struct load_client *c, uint64_t now_ns);
+// Ends the client's allocation.
+void load_session_end(struct load *l, struct load_client *c, uint64_t now_ns);
 // A STUN datagram for this client.
 void load_session_input(
 	struct load *l, struct load_client *c, const uint8_t *data, size_t len, uint64_t now_ns);
@@ -106,14 +144,38 @@ void load_send_up(struct load *l, struct load_client *c);
 // Queues a datagram of the peer to this client's relayed address; _flush sends the batch.
 void load_send_down(struct load *l, struct load_client *c);
 void load_send_flush(struct load *l);
-void load_receive_client(struct load *l, struct load_client *c, uint64_t now_ns);
-void load_receive_peer(struct load *l, uint64_t now_ns);
+void load_receive_client(struct load *l, struct load_client *c);
+void load_receive_peer(struct load *l);
 
 // report.c
 void load_report(const struct load *l, FILE *out);
 // One line of JSON: what was sent and received so far, both ways, and CLOCK_MONOTONIC seconds.
 void load_progress(const struct load *l, FILE *out);
 int load_report_json(const struct load *l, const char *path);
+// "latency_us": percentiles, mean and maximum of nanoseconds.
+void load_report_latency(const struct load_histogram *h, FILE *out);
+
+// live.c: a line a second for people on stderr.
+struct load_live {
+	uint64_t begin_ns, told_ns;
+	uint64_t up, down, done; // received, completed then
+};
+void load_live_begin(struct load_live *live);
+void load_live_tell(struct load_live *live, const struct load *l, uint64_t now_ns);
+
+// rate.c: LOAD_ALLOCATIONS and LOAD_CYCLES. 0, -EIO when a request failed.
+int load_rate(struct load *l);
+
+// search.c: LOAD_SEARCH; the channels are bound. 0 or -errno.
+int load_search(struct load *l);
+
+// loop.c: what comes in, waits at most timeout_ms for it; what is due to be sent again.
+void load_poll(struct load *l, int timeout_ms);
+void load_tick(struct load *l, uint64_t now_ns);
+// Numbered traffic for duration_ns, or until every flow was silent for two seconds.
+void load_traffic(struct load *l, uint64_t duration_ns, bool until_silence);
+// Waits for answers that are still due and for datagrams under way.
+void load_drain(struct load *l);
 
 // run.c: the whole; exit code 0 when nothing was lost, 1 otherwise or on an error.
 int load_run(const struct load_options *options);

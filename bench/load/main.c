@@ -5,6 +5,8 @@
 
 #include "bench/load/load.h"
 
+#define SEARCH_REFRESH_S 120 // of permissions that live 300 seconds
+
 static const char usage[] =
 	"usage: turnpike-bench load --server ADDRESS --client-address A --peer-address B "
 	"[options]\n"
@@ -12,17 +14,31 @@ static const char usage[] =
 	"  --client-namespace NS  network namespace of the clients' sockets (here)\n"
 	"  --peer-namespace NS    network namespace of the peer's socket (here)\n"
 	"  --user U --password P  long-term credentials (u, p)\n"
+	"  --test TEST            traffic at one rate (default), search of the rates without and "
+	"with "
+	"little\n"
+	"                         loss, allocations (401, Allocate) or cycles (401, Allocate,\n"
+	"                         CreatePermission, ChannelBind, Refresh to 0) a second\n"
 	"  --clients N            clients, each with one allocation and one channel (100)\n"
+	"  --at-a-time N          clients that wait for an answer to a request together (64)\n"
+	"  --direction D          of the traffic: up, down, both (both)\n"
 	"  --rate PPS             datagrams a second, each client, each way (50)\n"
-	"  --payload BYTES        application data a datagram, 24 to 1400 (172)\n"
+	"  --payload BYTES        application data a datagram, 32 to 1400 (172)\n"
 	"  --duration S           seconds of numbered traffic (10)\n"
 	"  --refresh S            seconds between refreshes of allocation and channel (0: none)\n"
 	"  --until-silence S      then refresh once more and send on until every flow has stopped, "
 	"at most S\n"
+	"  --max-pps N            search: datagrams a second each way at most, of all clients "
+	"(100000)\n"
+	"  --trial S              search: seconds of each trial (5)\n"
+	"  --ndr-loss RATIO       search: what NDR may lose (0)\n"
+	"  --pdr-loss RATIO       search: what PDR may lose (0.005)\n"
 	"  --ready-file FILE      created when all channels are bound\n"
 	"  --progress FILE        totals so far, a line of JSON ten times a second\n"
 	"  --json FILE            result\n"
-	"Exit 0: nothing lost, damaged or refused; 1 otherwise; 2 usage.\n";
+	"A line a second on stderr says how it goes.\n"
+	"Exit 0: nothing damaged or refused and, at one rate, nothing lost; 1 otherwise; 2 "
+	"usage.\n";
 
 enum {
 	O_SERVER = 1,
@@ -41,7 +57,14 @@ enum {
 	O_SILENCE,
 	O_READY,
 	O_PROGRESS,
-	O_JSON
+	O_JSON,
+	O_TEST,
+	O_AT,
+	O_DIRECTION,
+	O_MAX,
+	O_TRIAL,
+	O_NDR,
+	O_PDR
 };
 
 static const struct option flags[] = {
@@ -62,6 +85,13 @@ static const struct option flags[] = {
 	{"ready-file", required_argument, NULL, O_READY},
 	{"progress", required_argument, NULL, O_PROGRESS},
 	{"json", required_argument, NULL, O_JSON},
+	{"test", required_argument, NULL, O_TEST},
+	{"at-a-time", required_argument, NULL, O_AT},
+	{"direction", required_argument, NULL, O_DIRECTION},
+	{"max-pps", required_argument, NULL, O_MAX},
+	{"trial", required_argument, NULL, O_TRIAL},
+	{"ndr-loss", required_argument, NULL, O_NDR},
+	{"pdr-loss", required_argument, NULL, O_PDR},
 	{0},
 };
 
@@ -74,6 +104,46 @@ static bool number(const char *text, uint32_t least, uint32_t most, uint32_t *ou
 		return false;
 	*out = (uint32_t)v;
 	return true;
+}
+
+static bool ratio(const char *text, double *out)
+{
+	char *end;
+
+	*out = strtod(text, &end);
+	return *text && !*end && *out >= 0 && *out <= 1;
+}
+
+// Index of a word in a list that ends with NULL; -1: not there.
+static int word(const char *text, const char *const list[])
+{
+	for (int i = 0; list[i]; i++)
+		if (strcmp(text, list[i]) == 0)
+			return i;
+	return -1;
+}
+
+static bool read_test(const char *text, struct load_options *o)
+{
+	static const char *const tests[] = {[LOAD_TRAFFIC] = "traffic",
+		[LOAD_SEARCH] = "search",
+		[LOAD_ALLOCATIONS] = "allocations",
+		[LOAD_CYCLES] = "cycles",
+		NULL};
+	int test = word(text, tests);
+
+	o->test = (enum load_test)test;
+	return test >= 0;
+}
+
+static bool read_direction(const char *text, struct load_options *o)
+{
+	static const char *const directions[] = {
+		[LOAD_UP - 1] = "up", [LOAD_DOWN - 1] = "down", "both", NULL};
+	int direction = word(text, directions);
+
+	o->directions = (uint32_t)(direction + 1);
+	return direction >= 0;
 }
 
 static bool option_set(struct load_options *o, int flag, const char *value)
@@ -126,6 +196,20 @@ static bool option_set(struct load_options *o, int flag, const char *value)
 	case O_JSON:
 		o->json = value;
 		return true;
+	case O_TEST:
+		return read_test(value, o);
+	case O_AT:
+		return number(value, 1, 60000, &o->at_a_time);
+	case O_DIRECTION:
+		return read_direction(value, o);
+	case O_MAX:
+		return number(value, 1, 100000000, &o->max_pps);
+	case O_TRIAL:
+		return number(value, 1, 3600, &o->trial_s);
+	case O_NDR:
+		return ratio(value, &o->ndr_loss);
+	case O_PDR:
+		return ratio(value, &o->pdr_loss);
 	default:
 		return false;
 	}
@@ -141,6 +225,11 @@ int load_main(int argc, char **argv)
 		.rate_pps = 50,
 		.payload_bytes = 172,
 		.duration_s = 10,
+		.at_a_time = 64,
+		.directions = LOAD_UP | LOAD_DOWN,
+		.trial_s = 5,
+		.max_pps = 100000,
+		.pdr_loss = 0.005,
 	};
 	int flag;
 
@@ -158,5 +247,7 @@ int load_main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
+	if (o.test == LOAD_SEARCH && o.refresh_every_s == 0)
+		o.refresh_every_s = SEARCH_REFRESH_S;
 	return load_run(&o);
 }

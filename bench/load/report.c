@@ -7,7 +7,7 @@
 #include "common/base/clock.h"
 
 struct totals {
-	uint64_t sent, received, lost, duplicates, damaged, longest_gap_ns;
+	uint64_t sent, received, lost, duplicates, reordered, damaged, longest_gap_ns;
 	uint32_t flows_with_loss;
 };
 
@@ -19,6 +19,7 @@ static void add_flow(struct totals *t, const struct load_flow *f)
 	t->received += f->received;
 	t->lost += lost;
 	t->duplicates += f->duplicates;
+	t->reordered += f->reordered;
 	t->damaged += f->damaged;
 	t->flows_with_loss += lost > 0;
 	if (f->longest_gap_ns > t->longest_gap_ns)
@@ -51,13 +52,24 @@ static void silence(const struct load *l, double *least, double *most)
 	}
 }
 
-static void print_totals(FILE *out, const char *name, const struct totals *t)
+static double us(const struct load_histogram *h, double percent)
+{
+	return (double)load_histogram_percentile(h, percent) / 1e3;
+}
+
+static void print_totals(
+	FILE *out, const char *name, const struct totals *t, const struct load_histogram *latency)
 {
 	fprintf(out,
 		"  %-9s sent %" PRIu64 "  received %" PRIu64 "  lost %" PRIu64
-		" (%u flows)  duplicates %" PRIu64 "  damaged %" PRIu64 "  longest gap %.3f s\n",
-		name, t->sent, t->received, t->lost, t->flows_with_loss, t->duplicates, t->damaged,
-		(double)t->longest_gap_ns / 1e9);
+		" (%u flows)  duplicates %" PRIu64 "  reordered %" PRIu64 "  damaged %" PRIu64
+		"  longest gap %.3f s\n",
+		name, t->sent, t->received, t->lost, t->flows_with_loss, t->duplicates,
+		t->reordered, t->damaged, (double)t->longest_gap_ns / 1e9);
+	fprintf(out,
+		"  %-9s latency: median %.0f us  99 %% %.0f us  99.9 %% %.0f us  most %.0f us\n",
+		"", us(latency, 50), us(latency, 99), us(latency, 99.9),
+		(double)latency->max / 1e3);
 }
 
 void load_report(const struct load *l, FILE *out)
@@ -70,8 +82,8 @@ void load_report(const struct load *l, FILE *out)
 		" failures%s%s\n",
 		l->options.clients, l->bound, l->requests, l->retransmissions, l->failures,
 		l->failure[0] ? ": " : "", l->failure);
-	print_totals(out, "uplink", &up);
-	print_totals(out, "downlink", &down);
+	print_totals(out, "uplink", &up, &l->up_ns);
+	print_totals(out, "downlink", &down, &l->down_ns);
 	if (l->options.until_silence) {
 		double least, most;
 		silence(l, &least, &most);
@@ -80,14 +92,26 @@ void load_report(const struct load *l, FILE *out)
 	}
 }
 
-static void json_totals(FILE *out, const char *name, const struct totals *t)
+void load_report_latency(const struct load_histogram *h, FILE *out)
+{
+	fprintf(out,
+		"\"latency_us\": {\"p50\": %.3f, \"p90\": %.3f, \"p99\": %.3f, \"p99_9\": %.3f, "
+		"\"p99_99\": %.3f, \"max\": %.3f, \"mean\": %.3f}",
+		us(h, 50), us(h, 90), us(h, 99), us(h, 99.9), us(h, 99.99), (double)h->max / 1e3,
+		load_histogram_mean(h) / 1e3);
+}
+
+static void json_totals(
+	FILE *out, const char *name, const struct totals *t, const struct load_histogram *latency)
 {
 	fprintf(out,
 		"\"%s\": {\"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"lost\": %" PRIu64
-		", \"flows_with_loss\": %u, \"duplicates\": %" PRIu64 ", \"damaged\": %" PRIu64
-		", \"longest_gap_s\": %.6f}",
-		name, t->sent, t->received, t->lost, t->flows_with_loss, t->duplicates, t->damaged,
-		(double)t->longest_gap_ns / 1e9);
+		", \"flows_with_loss\": %u, \"duplicates\": %" PRIu64 ", \"reordered\": %" PRIu64
+		", \"damaged\": %" PRIu64 ", \"longest_gap_s\": %.6f, ",
+		name, t->sent, t->received, t->lost, t->flows_with_loss, t->duplicates,
+		t->reordered, t->damaged, (double)t->longest_gap_ns / 1e9);
+	load_report_latency(latency, out);
+	fputs("}", out);
 }
 
 void load_progress(const struct load *l, FILE *out)
@@ -117,9 +141,9 @@ int load_report_json(const struct load *l, const char *path)
 		"{\"clients\": %u, \"bound\": %u, \"requests\": %" PRIu64
 		", \"retransmissions\": %" PRIu64 ", \"failures\": %" PRIu64 ", ",
 		l->options.clients, l->bound, l->requests, l->retransmissions, l->failures);
-	json_totals(out, "up", &up);
+	json_totals(out, "up", &up, &l->up_ns);
 	fputs(", ", out);
-	json_totals(out, "down", &down);
+	json_totals(out, "down", &down, &l->down_ns);
 	if (l->options.until_silence) {
 		double least, most;
 		silence(l, &least, &most);

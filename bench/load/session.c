@@ -9,16 +9,19 @@
 #include "common/wire/stun_read.h"
 #include "common/wire/stun_write.h"
 
-#define RTO_FIRST_NS (500 * TP_NS_PER_MS)
-#define RTO_MAX_NS   (2 * TP_NS_PER_S)
-#define GIVE_UP_NS   (90 * TP_NS_PER_S)
-#define MAX_TRIES    4
+#define RTO_FIRST_NS   (500 * TP_NS_PER_MS)
+#define RTO_MAX_NS     (2 * TP_NS_PER_S)
+#define GIVE_UP_NS     (90 * TP_NS_PER_S)
+#define MAX_MISMATCHES 8
+#define MAX_TRIES      4
 
 static const uint16_t methods[] = {
 	[LOAD_ALLOCATE] = STUN_ALLOCATE,
 	[LOAD_BIND] = STUN_CHANNEL_BIND,
 	[LOAD_REFRESH] = STUN_REFRESH,
 	[LOAD_REBIND] = STUN_CHANNEL_BIND,
+	[LOAD_PERMIT] = STUN_CREATE_PERMISSION,
+	[LOAD_END] = STUN_REFRESH,
 };
 
 static void fail(struct load *l, struct load_client *c, const char *what, int code)
@@ -44,6 +47,12 @@ static void write_attributes(struct load *l, struct load_client *c, struct stun_
 		stun_write_u32(w, STUN_ATTR_CHANNEL_NUMBER, (uint32_t)c->channel << 16);
 		stun_write_xor_address(w, STUN_ATTR_XOR_PEER_ADDRESS, &l->peer);
 		break;
+	case LOAD_PERMIT:
+		stun_write_xor_address(w, STUN_ATTR_XOR_PEER_ADDRESS, &l->peer);
+		break;
+	case LOAD_END:
+		stun_write_u32(w, STUN_ATTR_LIFETIME, 0);
+		break;
 	case LOAD_REFRESH:
 	case LOAD_IDLE:
 		break;
@@ -60,10 +69,10 @@ static void request_send(struct load *l, struct load_client *c, uint64_t now_ns)
 	stun_write_begin(&w, c->request, sizeof(c->request), STUN_REQUEST, methods[c->state],
 		c->transaction);
 	write_attributes(l, c, &w);
-	if (l->have_key) {
+	if (c->authenticated) {
 		stun_write_attr(&w, STUN_ATTR_USERNAME, l->options.user, strlen(l->options.user));
 		stun_write_attr(&w, STUN_ATTR_REALM, l->realm, strlen(l->realm));
-		stun_write_attr(&w, STUN_ATTR_NONCE, l->nonce, strlen(l->nonce));
+		stun_write_attr(&w, STUN_ATTR_NONCE, c->nonce, strlen(c->nonce));
 		ctl_integrity_append(l->crypto, &w, l->key.bytes, l->key.length);
 	}
 	int bytes = stun_write_finish(&w);
@@ -88,6 +97,9 @@ static void request_begin(
 
 void load_session_allocate(struct load *l, struct load_client *c, uint64_t now_ns)
 {
+	c->began_ns = now_ns;
+	c->authenticated = false;
+	c->mismatches = 0;
 	request_begin(l, c, LOAD_ALLOCATE, now_ns);
 }
 
@@ -95,6 +107,12 @@ void load_session_refresh(struct load *l, struct load_client *c, uint64_t now_ns
 {
 	if (c->state == LOAD_IDLE)
 		request_begin(l, c, LOAD_REFRESH, now_ns);
+}
+
+void load_session_end(struct load *l, struct load_client *c, uint64_t now_ns)
+{
+	if (c->state == LOAD_IDLE)
+		request_begin(l, c, LOAD_END, now_ns);
 }
 
 static bool copy_text(const struct stun_message *m, uint16_t type, char *out, size_t capacity)
@@ -108,6 +126,24 @@ static bool copy_text(const struct stun_message *m, uint16_t type, char *out, si
 	return true;
 }
 
+// The key is the same for all clients, as long as the realm is.
+static bool take_challenge(struct load *l, struct load_client *c, const struct stun_message *m)
+{
+	char realm[STUN_REALM_MAX_BYTES + 1];
+
+	if (!copy_text(m, STUN_ATTR_REALM, realm, sizeof(realm)) ||
+		!copy_text(m, STUN_ATTR_NONCE, c->nonce, sizeof(c->nonce)))
+		return false;
+	c->authenticated = true;
+	if (l->have_key && strcmp(realm, l->realm) == 0)
+		return true;
+	memcpy(l->realm, realm, sizeof(realm));
+	l->have_key =
+		ctl_crypto_long_term_key(l->crypto, l->options.user, strlen(l->options.user),
+			l->realm, l->options.password, strlen(l->options.password), &l->key) == 0;
+	return l->have_key;
+}
+
 static void on_error(
 	struct load *l, struct load_client *c, const struct stun_message *m, uint64_t now_ns)
 {
@@ -116,16 +152,54 @@ static void on_error(
 
 	if (stun_find(m, STUN_ATTR_ERROR_CODE, &a) && a.length >= 4)
 		code = a.value[2] * 100 + a.value[3];
+	// Somebody had the five-tuple lately (coturn remembers it for a while): another one.
+	if (code == STUN_ERR_ALLOCATION_MISMATCH && c->state == LOAD_ALLOCATE &&
+		++c->mismatches < MAX_MISMATCHES && load_client_open(l, c) == 0) {
+		c->authenticated = false;
+		c->tries = 0;
+		return request_send(l, c, now_ns);
+	}
 	if ((code != STUN_ERR_UNAUTHENTICATED && code != STUN_ERR_STALE_NONCE) ||
-		++c->tries == MAX_TRIES ||
-		!copy_text(m, STUN_ATTR_REALM, l->realm, sizeof(l->realm)) ||
-		!copy_text(m, STUN_ATTR_NONCE, l->nonce, sizeof(l->nonce)))
+		++c->tries == MAX_TRIES || !take_challenge(l, c, m))
 		return fail(l, c, "refused", code);
-	if (ctl_crypto_long_term_key(l->crypto, l->options.user, strlen(l->options.user), l->realm,
-		    l->options.password, strlen(l->options.password), &l->key) < 0)
-		return fail(l, c, "no key", 0);
-	l->have_key = true;
 	request_send(l, c, now_ns);
+}
+
+// What follows a success in its state; LOAD_IDLE: nothing, the client has what it wanted.
+static enum load_state next_state(enum load_test test, enum load_state state)
+{
+	bool cycles = test == LOAD_CYCLES;
+
+	switch (state) {
+	case LOAD_ALLOCATE:
+		return test == LOAD_ALLOCATIONS ? LOAD_IDLE : cycles ? LOAD_PERMIT : LOAD_BIND;
+	case LOAD_PERMIT:
+		return LOAD_BIND;
+	case LOAD_BIND:
+		return cycles ? LOAD_END : LOAD_IDLE;
+	case LOAD_REFRESH:
+		return LOAD_REBIND;
+	case LOAD_REBIND:
+	case LOAD_END:
+	case LOAD_IDLE:
+		break;
+	}
+	return LOAD_IDLE;
+}
+
+// The client is through with its requests, `state` was the last one's.
+static void complete(struct load *l, struct load_client *c, enum load_state state, uint64_t now_ns)
+{
+	if (state == LOAD_REBIND || (state == LOAD_END && l->options.test != LOAD_CYCLES))
+		return;
+	l->done++;
+	load_histogram_add(&l->setup, now_ns - c->began_ns);
+	if (state == LOAD_END) {
+		l->ready[l->idle++] = c->number;
+		return;
+	}
+	c->bound = true;
+	l->bound++;
 }
 
 static void on_success(
@@ -144,15 +218,11 @@ static void on_success(
 		return fail(l, c, "without a relayed address", 0);
 	c->state = LOAD_IDLE;
 	l->outstanding--;
-	if (state == LOAD_ALLOCATE)
-		return request_begin(l, c, LOAD_BIND, now_ns);
-	if (state == LOAD_REFRESH)
-		return request_begin(l, c, LOAD_REBIND, now_ns);
+	enum load_state next = next_state(l->options.test, state);
+	if (next != LOAD_IDLE)
+		return request_begin(l, c, next, now_ns);
 	c->refreshed_ns = now_ns;
-	if (!c->bound) {
-		c->bound = true;
-		l->bound++;
-	}
+	complete(l, c, state, now_ns);
 }
 
 void load_session_input(

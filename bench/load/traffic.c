@@ -4,6 +4,7 @@
 
 #include "bench/load/load.h"
 #include "common/base/bytes.h"
+#include "common/base/clock.h"
 #include "common/wire/chandata.h"
 
 #define NUMBER_MAGIC   UINT32_C(0x54704e31) // "TpN1"
@@ -21,7 +22,7 @@ static struct {
 	unsigned int queued;
 } out, in;
 
-// 4 magic, 4 direction, 8 client, 8 sequence number, then a pattern of the number.
+// 4 magic, 4 direction, 8 client, 8 sequence number, 8 time, then a pattern of the number.
 static void number_write(
 	uint8_t *p, uint32_t bytes, uint32_t direction, uint32_t client, uint64_t number)
 {
@@ -29,17 +30,19 @@ static void number_write(
 	tp_wr32(p + 4, direction);
 	tp_wr64(p + 8, client);
 	tp_wr64(p + 16, number);
+	tp_wr64(p + 24, tp_now_ns());
 	memset(p + LOAD_NUMBER_BYTES, (int)(number * 31 + client), bytes - LOAD_NUMBER_BYTES);
 }
 
 static bool number_read(const struct load *l, const uint8_t *p, size_t bytes, uint32_t direction,
-	uint32_t *client, uint64_t *number)
+	uint32_t *client, uint64_t *number, uint64_t *sent_ns)
 {
 	if (bytes != l->options.payload_bytes || tp_rd32(p) != NUMBER_MAGIC ||
 		tp_rd32(p + 4) != direction || tp_rd64(p + 8) >= l->options.clients)
 		return false;
 	*client = (uint32_t)tp_rd64(p + 8);
 	*number = tp_rd64(p + 16);
+	*sent_ns = tp_rd64(p + 24);
 	uint8_t pattern = (uint8_t)(*number * 31 + *client);
 	for (size_t i = LOAD_NUMBER_BYTES; i < bytes; i++)
 		if (p[i] != pattern)
@@ -47,8 +50,11 @@ static bool number_read(const struct load *l, const uint8_t *p, size_t bytes, ui
 	return true;
 }
 
-static void flow_count(struct load_flow *f, uint64_t number, uint64_t now_ns)
+static void flow_count(struct load_flow *f, struct load_histogram *latency, uint64_t number,
+	uint64_t sent_ns, uint64_t now_ns)
 {
+	bool late = number < f->next;
+
 	if (number >= f->next) {
 		// Numbers skipped so far leave the window's places to newer ones.
 		uint64_t from = number - f->next >= 1024 ? number - 1023 : f->next;
@@ -61,6 +67,8 @@ static void flow_count(struct load_flow *f, uint64_t number, uint64_t now_ns)
 	}
 	f->seen[number % 1024 / 64] |= UINT64_C(1) << number % 64;
 	f->received++;
+	f->reordered += late;
+	load_histogram_add(latency, now_ns > sent_ns ? now_ns - sent_ns : 0);
 	if (f->last_ns && now_ns - f->last_ns > f->longest_gap_ns)
 		f->longest_gap_ns = now_ns - f->last_ns;
 	f->last_ns = now_ns;
@@ -124,9 +132,10 @@ static int receive_batch(int sock)
 	return recvmmsg(sock, in.messages, BATCH, MSG_DONTWAIT, NULL);
 }
 
-void load_receive_client(struct load *l, struct load_client *c, uint64_t now_ns)
+void load_receive_client(struct load *l, struct load_client *c)
 {
 	int n = receive_batch(c->sock);
+	uint64_t now_ns = tp_now_ns(), sent_ns;
 
 	for (int i = 0; i < n; i++) {
 		const uint8_t *data = in.data[i];
@@ -139,28 +148,31 @@ void load_receive_client(struct load *l, struct load_client *c, uint64_t now_ns)
 			load_session_input(l, c, data, len, now_ns);
 			continue;
 		}
-		if (chandata_read(data, len, CHANDATA_CHANNEL_MAX, &channel, &bytes) && channel == c->channel &&
+		if (chandata_read(data, len, CHANDATA_CHANNEL_MAX, &channel, &bytes) &&
+			channel == c->channel &&
 			number_read(l, data + CHANDATA_HEADER_BYTES, bytes, DIRECTION_DOWN, &client,
-				&number) &&
+				&number, &sent_ns) &&
 			client == c->number)
-			flow_count(&c->down, number, now_ns);
+			flow_count(&c->down, &l->down_ns, number, sent_ns, now_ns);
 		else
 			c->down.damaged++;
 	}
 }
 
-void load_receive_peer(struct load *l, uint64_t now_ns)
+void load_receive_peer(struct load *l)
 {
 	int n;
 
 	do {
 		n = receive_batch(l->peer_sock);
+		uint64_t now_ns = tp_now_ns(), sent_ns;
 		for (int i = 0; i < n; i++) {
 			uint32_t client;
 			uint64_t number;
 			if (number_read(l, in.data[i], in.messages[i].msg_len, DIRECTION_UP,
-				    &client, &number))
-				flow_count(&l->clients[client].up, number, now_ns);
+				    &client, &number, &sent_ns))
+				flow_count(
+					&l->clients[client].up, &l->up_ns, number, sent_ns, now_ns);
 			else
 				l->failures++;
 		}

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""turnpike-bench load against ours and against Debian's coturn: what it says of a server is so."""
+
+import contextlib
+import json
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import harness as h
+import turn
+
+FLAGS = ("--client-address", h.CLIENT4, "--peer-address", h.PEER4, "--client-namespace",
+         h.namespace("client"), "--peer-namespace", h.namespace("peer"), "--server", h.RELAY4)
+
+
+def load(*flags, check=True):
+    """Exit code and result."""
+    with tempfile.NamedTemporaryFile() as result:
+        done = subprocess.run([h.BENCH, "load", *FLAGS, *flags, "--json", result.name],
+                              capture_output=True, text=True, timeout=120)
+        text = pathlib.Path(result.name).read_text()
+    assert not check or done.returncode == 0, (done.returncode, done.stdout, done.stderr)
+    return done.returncode, json.loads(text) if text else None
+
+
+@contextlib.contextmanager
+def coturn():
+    directory = pathlib.Path(tempfile.mkdtemp(prefix=h.RUN_PREFIX, dir="/run"))
+    process = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", h.namespace("relay"), "turnserver", "-n",
+         "--listening-ip", h.RELAY4, "--relay-ip", h.RELAY4, "-u", "u:p", "-r", "example.org",
+         "--lt-cred-mech", "--no-tls", "--no-dtls", "--no-cli", "--simple-log", "--log-file",
+         directory / "log", "--pidfile", directory / "pid", "--userdb", directory / "db"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def answers():
+        client = h.client()
+        try:
+            client.request(turn.BINDING, timeout=0.2)
+            return True
+        except (TimeoutError, OSError):
+            return False
+        finally:
+            client.sock.close()
+
+    try:
+        h.wait_until(answers, 10, "coturn answers")
+        yield
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait(5)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def assert_counts_and_rates_work():
+    _, r = load("--clients=20", "--rate=20", "--duration=1")
+    assert r["bound"] == 20 and r["failures"] == 0, r
+    for way in ("up", "down"):
+        assert r[way]["sent"] > 0 and r[way]["lost"] == 0, r
+        latency = r[way]["latency_us"]
+        assert 0 < latency["p50"] <= latency["p99"] <= latency["p99_99"] <= latency["max"], r
+    _, r = load("--test=allocations", "--clients=200")
+    assert (r["done"], r["failures"]) == (200, 0) and r["per_second"] > 0, r
+    _, r = load("--test=cycles", "--clients=20", "--duration=1")
+    assert r["done"] > 20 and r["failures"] == 0, r
+
+
+def assert_search_works():
+    _, r = load("--test=search", "--clients=10", "--max-pps=1000", "--trial=1", "--ndr-loss=0.01")
+    assert r["pdr_pps"] >= r["ndr_pps"] > 0 and r["mrr_pps"] > 0 and r["trials"], r
+
+
+@h.alone
+def test_load_against_ours():
+    with h.relay() as relay:
+        assert_counts_and_rates_work()
+        # The server knows what the generator says: all of it ended but what the traffic left.
+        status = relay.ctl("status")["control"]
+        assert status["allocations"] == 20, status
+
+
+@h.alone
+def test_load_against_coturn():
+    with coturn():
+        assert_counts_and_rates_work()
+
+
+@h.alone
+@h.long_test
+def test_load_searches():
+    with h.relay():
+        assert_search_works()
+    with coturn():
+        assert_search_works()
+
+
+@h.alone
+@h.long_test
+def test_load_sees_loss():
+    """A policer of the server drops: the generator counts what is missing, and finds the rate."""
+    quotas = {"packets_per_second_per_allocation": 100}
+    with h.relay(quotas=quotas) as relay:
+        code, r = load("--clients=2", "--rate=400", "--duration=2", check=False)
+        assert code == 1, r
+        for way in ("up", "down"):
+            lost = r[way]["lost"] / r[way]["sent"]
+            assert 0.5 < lost < 0.8, r  # of 800, 200 and a burst pass
+        assert relay.drops("policed_packets") == r["up"]["lost"] + r["down"]["lost"], r
+        # Two allocations with 100 a second each, and a burst of theirs.
+        _, r = load("--test=search", "--clients=2", "--max-pps=2000", "--trial=2", "--direction=up")
+        assert 150 < r["pdr_pps"] < 500, r
