@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Synthetic allocations: made without a client, used by plain sockets at the addresses of the formula."""
 
+import json
 import signal
+import socket
 import struct
+import subprocess
 
+import frames
 import harness as h
 
 COUNT = 2000
@@ -109,3 +113,89 @@ def test_provision_meets_a_client():
         assert ports(relay) == before
         assert relay.ctl("allocation", "list")["allocations"][0]["relayed"] == [
             f"{relayed[0]}:{relayed[1]}"]
+
+
+def addressed(first, address, port):
+    """'198.19.0.0:16384' and what bits of the flow's number add to both."""
+    host, _, base = first.rpartition(":")
+    number = struct.unpack("!I", socket.inet_aton(host))[0] + address
+    return socket.inet_ntoa(struct.pack("!I", number)), int(base) + port
+
+
+def as_relayed(n, direction, flow):
+    """(source, destination) of what leaves the relay."""
+    k, allocation = flow & (1 << n["channel_bits"]) - 1, flow >> n["channel_bits"]
+    high, low = allocation >> n["port_bits"], allocation & (1 << n["port_bits"]) - 1
+    if direction == "up":
+        return (addressed(n["relayed"], high, low),
+                addressed(n["peer"], k & (1 << n["peer_bits"]) - 1, k >> n["peer_bits"]))
+    return addressed(n["listener"], 0, 0), addressed(n["client"], high, low)
+
+
+def stamped(frame, i):
+    """As a generator with statistics sends it: an IPv4 ID, and 16 bytes of its own at the end."""
+    head = frame[14:18] + struct.pack("!H", i) + frame[20:24] + b"\0\0" + frame[26:34]
+    head = head[:10] + struct.pack("!H", frames.checksum(head)) + head[12:]
+    return frame[:14] + head + frame[34:-16] + b"stamp" + struct.pack("!IHIB", i, 0, ~i & 0xffffffff, 0)
+
+
+def pcap_frames(relay, document, direction, mac):
+    path = relay.directory / f"{direction}.pcap"
+    subprocess.run([h.BENCH, "pcap", "--numbering", document, "--direction", direction, "--size", "152",
+                    "--destination-mac", mac, "--out", path], check=True, stdout=subprocess.DEVNULL)
+    data, at = path.read_bytes(), 24
+    while at < len(data):
+        length, = struct.unpack_from("=I", data, at + 8)
+        yield data[at + 16:at + 16 + length]
+        at += 16 + length
+
+
+def relayed_of(frame):
+    """(IPv4 ID, last 16 bytes, source, destination), or None for what is no UDP over IPv4."""
+    if frame[12:14] != b"\x08\0" or frame[23] != 17:
+        return None
+    sport, dport = struct.unpack_from("!HH", frame, 34)
+    return (struct.unpack_from("!H", frame, 18)[0], frame[-16:],
+            (socket.inet_ntoa(frame[26:30]), sport), (socket.inet_ntoa(frame[30:34]), dport))
+
+
+def test_frames_of_the_file_are_relayed():
+    """Every frame of turnpike-bench pcap finds its flow and leaves as the numbering says, with its ID and
+    the end of its payload."""
+    addresses = [{"prefix": "198.18.7.0/26"}]
+    with h.relay(CONFIG, relay={**CONFIG["relay"], "addresses": addresses},
+                 forwarding={"ip_id": "keep"}) as relay, h.inside("client"):
+        mac = (h.run_in("relay", "cat", "/sys/class/net/eth0/address").stdout).strip()
+        job = relay.ctl("provision", "count=250", "channels=4", "peers=2")
+        document = relay.directory / "made.json"
+        document.write_text(json.dumps(job))
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 23)
+        wire.bind(("eth0", 0))
+        for direction in ("up", "down"):
+            sent = [stamped(f, i + 1) for i, f in enumerate(pcap_frames(relay, document, direction, mac))]
+            expected = {(i + 1, frame[-16:], *as_relayed(job["numbering"], direction, i))
+                        for i, frame in enumerate(sent)}
+            assert len(sent) == len(expected) == 1000
+            got, before = set(), relay.counter(f"channel_{direction}")
+            for attempt in range(5):  # the first ones may meet a neighbour that is not resolved yet
+                for i, frame in enumerate(sent):
+                    wire.send(frame)
+                    if i % 50 == 49:
+                        drain(wire, got, 0.001)
+                drain(wire, got, 0.3)
+                if expected <= got:
+                    break
+            assert expected <= got, (direction, len(expected & got), sorted(expected - got)[:2])
+            assert relay.counter(f"channel_{direction}") - before >= 1000
+        assert relay.drops("no_channel") == relay.drops("no_permission") == 0
+        wire.close()
+
+
+def drain(wire, got, quiet_s):
+    wire.settimeout(quiet_s)
+    try:
+        while True:
+            got.add(relayed_of(wire.recv(2048)))
+    except (TimeoutError, socket.timeout):
+        pass
