@@ -387,9 +387,10 @@ static void a_wrong_file_is_1_and_every_problem_has_a_line(void **state)
 }
 
 #define JOB(state, error)                                                                          \
-	RESULT("{\"state\":\"" state "\",\"allowed\":true,\"synthetic\":4,\"wanted\":4,\"made\":4,"    \
-	       "\"removed\":0,\"seconds\":0.5,\"error\":" error ",\"numbering\":{\"listener\":"      \
-	       "\"198.18.0.2:3478\",\"formula\":{\"client_port\":\"16384 + (flow >> 0 & "            \
+	RESULT("{\"state\":\"" state                                                               \
+	       "\",\"allowed\":true,\"synthetic\":4,\"wanted\":4,\"made\":4,"                      \
+	       "\"removed\":0,\"seconds\":0.5,\"error\":" error ",\"numbering\":{\"listener\":"    \
+	       "\"198.18.0.2:3478\",\"formula\":{\"client_port\":\"16384 + (flow >> 0 & "          \
 	       "16383)\"}}}")
 
 static void what_was_provisioned_is_said_with_its_formula(void **state)

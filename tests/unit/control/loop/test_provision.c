@@ -151,7 +151,7 @@ static void a_refusal_takes_all_of_it_back(void **state)
 	assert_int_equal(status(w).ports_free[0], ports);
 }
 
-// However much there is to make: half of the command ring is left to requests.
+// However much there is to make: a part of the command ring is left to requests.
 static void requests_keep_their_room(void **state)
 {
 	const struct tp_cmd filler = {.type = TP_CMD_COUNTERS, .layout = 1, .alloc = TP_ALLOC_NONE};
@@ -162,12 +162,12 @@ static void requests_keep_their_room(void **state)
 	start(w);
 	sink = ctl_command_queue_sink(&w->ctl.session->commands);
 	assert_int_equal(begin(w, 4, why), 0);
-	while (sink.room(sink.context) > FIXTURE_SLOTS / 2 + 6)
+	while (sink.room(sink.context) > FIXTURE_SLOTS / 8 + 6)
 		sink.send(sink.context, &filler);
 	ctl_session_work(w->ctl.session);
 	// One takes three commands, and asks for one more.
 	assert_int_equal(ctl_provision_get(w->ctl.session)->made, 1);
-	assert_int_equal(sink.room(sink.context), FIXTURE_SLOTS / 2 + 3);
+	assert_int_equal(sink.room(sink.context), FIXTURE_SLOTS / 8 + 3);
 	assert_true(ctl_session_sleep(w->ctl.session)); // until there are acknowledgements
 	ctl_session_wake(w->ctl.session);
 	work(w, 0);
