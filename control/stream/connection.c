@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/stream/connection.h"
 
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -10,6 +9,7 @@
 #include "common/base/log.h"
 #include "control/stream/connection_impl.h"
 #include "control/stream/stream.h"
+#include "control/stream/tls.h"
 
 #define SAID_A_SECOND 20
 #define FINISH_NS     (5 * TP_NS_PER_S)
@@ -61,9 +61,9 @@ void stream_connection_end(struct stream *s, struct stream_connection *c)
 	if (c->state == STREAM_IS_GONE)
 		return;
 	if (c->ssl && c->state != STREAM_SHAKES) {
-		ERR_clear_error();
+		stream_tls_forget();
 		SSL_shutdown(c->ssl); // a word of farewell, if there is room for it
-		ERR_clear_error();
+		stream_tls_forget();
 	}
 	c->state = STREAM_IS_GONE;
 	close(c->fd);
@@ -146,6 +146,7 @@ void stream_connection_event(struct stream *s, struct stream_connection *c, uint
 		stream_connection_end(s, c);
 		return;
 	}
+	c->wire.drained = false;
 	switch (c->state) {
 	case STREAM_PROXIES:
 		stream_connection_proxy(s, c);

@@ -11,6 +11,7 @@
 #include "control/stream/list.h"
 #include "control/stream/pending.h"
 #include "control/stream/queue.h"
+#include "control/stream/wire.h"
 
 struct stream;
 
@@ -27,7 +28,8 @@ enum stream_state {
 struct stream_connection {
 	uint32_t number;
 	int fd;
-	SSL *ssl; // NULL: plain TCP
+	SSL *ssl;                // NULL: plain TCP
+	struct stream_wire wire; // of `ssl`
 	struct tp_addr client;
 	struct tp_addr proxy; // that it came by; family none: by none
 	uint8_t listener;

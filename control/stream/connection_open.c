@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // From a client's first byte until control knows of it: TLS or not, and its handshake.
 #include <errno.h>
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
@@ -30,7 +29,7 @@ void stream_connection_tls_failed(struct stream *s, struct stream_connection *c)
 
 void stream_connection_shake(struct stream *s, struct stream_connection *c)
 {
-	ERR_clear_error();
+	stream_tls_forget();
 	switch (stream_tls_result(c->ssl, SSL_do_handshake(c->ssl))) {
 	case STREAM_TLS_DONE:
 		c->blocked = false;
@@ -79,7 +78,8 @@ void stream_connection_sniff(struct stream *s, struct stream_connection *c)
 		return;
 	}
 	if (first == TLS_FIRST_BYTE && (transports & CONF_TRANSPORT_TLS)) {
-		c->ssl = stream_tls_session(s->tls, c->fd);
+		c->wire = (struct stream_wire){.fd = c->fd};
+		c->ssl = stream_tls_session(s->tls, &c->wire);
 		if (!c->ssl) {
 			stream_connection_end_for(s, c, STREAM_COUNT_refused_memory, "no memory");
 			return;

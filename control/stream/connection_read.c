@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What comes from a client: read, cut into messages, handed on.
 #include <errno.h>
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,7 +144,7 @@ static int read_tls(struct stream *s, struct stream_connection *c)
 {
 	int n;
 
-	ERR_clear_error();
+	stream_tls_forget();
 	n = SSL_read(c->ssl, s->input, sizeof(s->input));
 	if (n > 0)
 		return n;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What goes to a client: queued, then written at the end of the turn, as much as its socket takes.
 #include <errno.h>
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +78,7 @@ static bool write_record(
 {
 	int n;
 
-	ERR_clear_error();
+	stream_tls_forget();
 	n = SSL_write(c->ssl, bytes, (int)length);
 	stream_count(s, STREAM_COUNT_writes, 1);
 	if (n > 0)

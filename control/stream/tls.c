@@ -240,17 +240,25 @@ void stream_tls_destroy(struct stream_tls *tls)
 
 // ---- sessions
 
-SSL *stream_tls_session(struct stream_tls *tls, int fd)
+SSL *stream_tls_session(struct stream_tls *tls, struct stream_wire *wire)
 {
 	SSL *ssl = SSL_new(tls->context[0]);
+	BIO *bio = ssl ? stream_wire_bio(wire) : NULL;
 
-	if (ssl && SSL_set_fd(ssl, fd) != 1) {
+	if (!bio) {
 		SSL_free(ssl);
 		return NULL;
 	}
-	if (ssl)
-		SSL_set_accept_state(ssl);
+	SSL_set_bio(ssl, bio, bio);
+	SSL_set_accept_state(ssl);
 	return ssl;
+}
+
+void stream_tls_forget(void)
+{
+	// Clearing an empty queue costs more than to see that it is empty.
+	if (ERR_peek_error())
+		ERR_clear_error();
 }
 
 enum stream_tls_result stream_tls_result(SSL *ssl, int rc)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "config/conf.h"
+#include "control/stream/wire.h"
 
 struct stream_tls;
 
@@ -19,8 +20,10 @@ int stream_tls_create(
 // Sessions that were made of it live on.
 void stream_tls_destroy(struct stream_tls *tls);
 
-// A session for an accepted socket, which stays the caller's. NULL without memory.
-SSL *stream_tls_session(struct stream_tls *tls, int fd);
+// A session over an accepted socket; `wire` has to outlive it. NULL without memory.
+SSL *stream_tls_session(struct stream_tls *tls, struct stream_wire *wire);
+// To be called before any call of OpenSSL whose result is asked for: forgets errors of before.
+void stream_tls_forget(void);
 
 // What became of a call of OpenSSL that returned `rc`.
 enum stream_tls_result {

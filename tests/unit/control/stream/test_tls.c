@@ -122,7 +122,8 @@ static void a_certificate_and_its_key_are_taken(void **state)
 
 	assert_int_equal(create(r, NOW, &tls), 0);
 	assert_string_equal(r->said, "");
-	SSL *ssl = stream_tls_session(tls, 0);
+	struct stream_wire wire = {.fd = 0};
+	SSL *ssl = stream_tls_session(tls, &wire);
 	assert_non_null(ssl);
 	assert_int_equal(SSL_get_min_proto_version(ssl), TLS1_2_VERSION);
 	assert_true(SSL_get_options(ssl) & SSL_OP_NO_RENEGOTIATION);
