@@ -23,9 +23,20 @@ static void trim(struct stream *s, struct stream_connection *c)
 	stream_count(s, STREAM_COUNT_down_dropped_bytes, c->out.dropped_bytes - dropped);
 }
 
+// What fills a record leaves at once: a turn may take more for a client than may wait for it.
+static bool fits(const struct stream *s, const struct stream_connection *c, size_t length)
+{
+	uint32_t most = s->conf->streams.buffer_bytes;
+
+	return c->out.media_bytes + c->out.answer_bytes + length <=
+	       (most < STREAM_RECORD_BYTES ? most : STREAM_RECORD_BYTES);
+}
+
 void stream_connection_send(
 	struct stream *s, struct stream_connection *c, const void *bytes, size_t length, bool media)
 {
+	if (!c->blocked && !fits(s, c, length))
+		stream_connection_flush(s, c);
 	if (c->state == STREAM_IS_GONE)
 		return;
 	if (!media && c->out.answer_bytes > s->conf->streams.buffer_bytes) {

@@ -6,9 +6,9 @@
 #include "common/base/log.h"
 #include "control/stream/stream.h"
 
-// Messages of one ring in a turn: about what a client's socket takes at once, so that what is taken
-// together leaves together.
-#define DOWN_BUDGET 512
+// Messages of one ring in a turn: all that can be in it. What is taken together leaves together, so
+// the busier the process, the more messages of a client share a write.
+#define DOWN_BUDGET TP_STREAM_DOWN_SLOTS
 
 void stream_media_attached(struct stream *s, struct stream_media *media)
 {

@@ -157,12 +157,16 @@ class Dataplane(Peer):
                 out[-1] = (out[-1][0], out[-1][1] + slot[HEAD:HEAD + length])
         return out
 
-    def down(self, worker, connection, message, more=None):
+    def down(self, worker, connection, *messages):
+        """Seen by the stream all at once."""
+        self.rings[DOWN, worker].put(*(slot for m in messages for slot in self.slots(connection, m)))
+
+    def slots(self, connection, message):
         size = SLOT - HEAD
         pieces = [message[i:i + size] for i in range(0, len(message), size)]
-        self.rings[DOWN, worker].put(*(
-            struct.pack("<HHHBBI", REST if i else MESSAGE, 0 if i else len(pieces) - 1, len(p), 0, 0, 0 if i else connection)
-            + bytes(HEAD - 12) + p for i, p in enumerate(pieces)))
+        for i, p in enumerate(pieces):
+            yield struct.pack("<HHHBBI", REST if i else MESSAGE, 0 if i else len(pieces) - 1, len(p), 0, 0,
+                              0 if i else connection) + bytes(HEAD - 12) + p
 
 
 class Control(Peer):

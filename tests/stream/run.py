@@ -795,6 +795,34 @@ class SlowReader(Stream):
         self.assertGreater(self.counters()["down_dropped"], 100)
 
 
+class Burst(Stream):
+    options = {"buffer_bytes": 8192}
+
+    def test_more_than_may_wait_is_there_at_once(self):
+        """What the socket takes does not wait, so it is not dropped for its length."""
+        self.run_with_peers()
+        sent = [channel_data(0x4000, struct.pack(">I", n) + bytes(996)) for n in range(24)]
+        for connect in (self.connect, self.tls):
+            s = connect()
+            s.sendall(stun(ALLOCATE))
+            connection, _ = self.opened()
+            self.control.expect(fake.NOTE_REQUEST)
+            self.dataplane.down(connection % 2, connection, *sent)
+            self.assertEqual(read_exactly(s, 24 * 1004), b"".join(sent))
+        self.assertEqual(self.counters()["down_dropped"], 0)
+
+    def test_what_came_together_leaves_together(self):
+        """However many messages a turn takes."""
+        self.run_with_peers()
+        s = self.tls()
+        s.sendall(stun(ALLOCATE))
+        connection, _ = self.opened()
+        before = self.counters()["writes"]
+        self.dataplane.down(connection % 2, connection, *[channel_data(0x4000, bytes(4))] * 1000)
+        read_exactly(s, 8000)
+        self.assertEqual(self.counters()["writes"] - before, 1)
+
+
 class FullRing(Stream):
     workers, up_slots = 1, 64
 
