@@ -30,7 +30,7 @@ function library_allowed(header, file) {
 	if (header ~ /^seccomp/) return file ~ /^common\/privilege\//
 	if (header ~ /^libmnl\//) return file ~ /^dataplane\//
 	if (header ~ /^(unistr|uninorm|unictype|unigbrk)\.h$/) return file ~ /^control\/auth\//
-	if (header ~ /^openssl\//) return file ~ /^control\/(auth|stream)\//
+	if (header ~ /^openssl\//) return file ~ /^(control\/(auth|stream)|bench\/stream)\//
 	if (header ~ /^jansson/) return file ~ /^(config|control\/api|control\/cli|bench)\//
 	if (header ~ /^event(2\/|\.h)/) return file ~ /^control\// && file !~ /^control\/alloc\//
 	return 1

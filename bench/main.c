@@ -7,6 +7,7 @@
 #include "bench/fill/fill.h"
 #include "bench/load/load.h"
 #include "bench/pcap/pcap.h"
+#include "bench/stream/streams.h"
 
 static const struct {
 	const char *name, *help;
@@ -17,6 +18,7 @@ static const struct {
 		fill_main},
 	{"load", "real TURN clients with numbered datagrams both ways; counts loss", load_main},
 	{"pcap", "frames for the synthetic allocations of turnpikectl provision", pcap_main},
+	{"stream", "TURN clients over TCP and TLS, and what a server spends on them", streams_main},
 };
 
 int main(int argc, char **argv)

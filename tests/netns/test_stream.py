@@ -69,15 +69,34 @@ class Framed:
 
 
 @contextlib.contextmanager
-def relay(**changes):
-    """A relay with TCP on its usual port and TLS beside it; what it started is gone afterwards."""
+def certificate(name="turn.example.org"):
+    """A directory with cert.pem and key.pem, which anybody may read."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix=h.RUN_PREFIX, dir="/run"))
     directory.chmod(0o755)
+    try:
+        make_certificate(directory, "-days", "2", "-subj", f"/CN={name}")
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def make_certificate(directory, *options):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                    "-nodes", "-days", "2", "-subj", "/CN=turn.example.org", "-keyout",
-                    directory / "key.pem", "-out", directory / "cert.pem"],
-                   check=True, capture_output=True)
+                    "-nodes", "-keyout", directory / "key.pem", "-out", directory / "cert.pem",
+                    *map(str, options)], check=True, capture_output=True)
     (directory / "key.pem").chmod(0o644)
+
+
+@contextlib.contextmanager
+def relay(**changes):
+    """A relay with TCP on its usual port and TLS beside it; what it started is gone afterwards."""
+    with certificate() as directory:
+        with relay_with(directory, **changes) as r:
+            yield r
+
+
+@contextlib.contextmanager
+def relay_with(directory, **changes):
     config = {
         "listeners": [
             listener for address in (h.RELAY4, h.RELAY6) for listener in (
@@ -97,7 +116,6 @@ def relay(**changes):
     finally:
         for pid in filter(alive, pids):
             os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def alive(pid):
