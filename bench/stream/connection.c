@@ -36,10 +36,13 @@ int streams_connect(struct streams *s, struct streams_client *c)
 	const struct streams_options *o = &s->options;
 	struct sockaddr_storage sa;
 	socklen_t length = (socklen_t)tp_addr_to_sockaddr(&o->server, &sa);
+	int small = 4096;
 
 	c->sock = streams_socket(o->client_namespace, &o->client_address, SOCK_STREAM);
 	if (c->sock < 0)
 		return c->sock;
+	if (c->deaf)
+		setsockopt(c->sock, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	if (connect(c->sock, (struct sockaddr *)&sa, length) < 0 && errno != EINPROGRESS)
 		return -errno;
 	c->state = STREAMS_CONNECTS;

@@ -393,6 +393,8 @@ def test_moves_between_transports():
 
 
 def test_turnutils_uclient():
+    """Over TLS it asks for a version by chance, 1.0 and 1.1 among them, says "alert protocol version" for
+    each that is refused, and asks again: that is no failure."""
     with relay(**LEGACY), echo_peer(h.PEER4):
         uclient("-t", clients=3, messages=30)
         uclient("-t", "-S", "-p", TLS_PORT, clients=3, messages=30)
