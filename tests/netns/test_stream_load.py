@@ -32,6 +32,13 @@ class Load:
              *(x for p in ts.processes(r) for x in ("--server-pid", str(p["pid"])))],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.process.kill()
+        self.process.wait(5)
+
     def begun(self):
         assert self.process.poll() is None, self.process.communicate()
         return self.ready.exists()
@@ -71,16 +78,16 @@ def many(clients, seconds):
     with ts.certificate() as at:
         with ts.relay_with(at, limits={"allocations": 4096}, streams={"connections_per_address": 4096}) as r:
             before = memory_bytes(r)
-            load = Load(r, "--clients", clients, "--rate", 10, "--duration", seconds)
-            h.wait_until(load.begun, 60, "all are bound")
-            ts.make_certificate(at, "-days", "2", "-subj", "/CN=next.example.org")
-            for p in ts.processes(r):
-                os.kill(p["pid"], signal.SIGHUP)
-            h.wait_until(lambda: "next.example.org" in served_name(), 5, "the next certificate is served")
-            upgrade(r)
-            h.wait_until(lambda: ts.attached(r), 10, "streams have come back")
-            assert load.process.poll() is None, "the load was over before"
-            got = load.result()
+            with Load(r, "--clients", clients, "--rate", 10, "--duration", seconds) as load:
+                h.wait_until(load.begun, 60, "all are bound")
+                ts.make_certificate(at, "-days", "2", "-subj", "/CN=next.example.org")
+                for p in ts.processes(r):
+                    os.kill(p["pid"], signal.SIGHUP)
+                h.wait_until(lambda: "next.example.org" in served_name(), 5, "the next certificate is served")
+                upgrade(r)
+                h.wait_until(lambda: ts.attached(r), 10, "streams have come back")
+                assert load.process.poll() is None, "the load was over before"
+                got = load.result()
             assert got["closed"] == 0 and got["open"] == clients, got
             for way in ("up", "down"):
                 assert got[way]["sent"] >= clients * seconds * 5, got

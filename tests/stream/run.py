@@ -334,6 +334,82 @@ class Tls(Stream):
             context.set_ciphers("ALL:@SECLEVEL=0")
             self.tls(context=context)
 
+    def test_tls_1_3_is_resumed_from_a_ticket(self):
+        self.run_with_peers()
+        context = ssl.create_default_context(cafile=self.directory + "/one.example.pem")
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        first = self.tls(context=context)
+        first.sendall(stun(ALLOCATE))
+        connection, _ = self.opened()
+        self.control.expect(fake.NOTE_REQUEST)
+        self.control.tell(fake.NOTE_RESPONSE, connection, stun(SUCCESS))
+        read_exactly(first, 20)  # the ticket came before it
+        self.assertTrue(self.tls(context=context, session=first.session).session_reused)
+        counted = self.counters()
+        self.assertEqual((counted["handshakes"], counted["resumed"]), (2, 1))
+
+    def test_a_name_that_no_certificate_has(self):
+        """It gets the first certificate, and decides itself."""
+        self.run_with_peers()
+        context = ssl.create_default_context(cafile=self.directory + "/one.example.pem")
+        context.check_hostname = False
+        for name in ("three.example", "one.example.evil"):
+            self.assertIn("DNS:one.example", self.names_of(self.tls(name=name, context=context)))
+        context.check_hostname = True
+        with self.assertRaises(ssl.SSLCertVerificationError):
+            self.tls(name="three.example", context=context)
+
+    def names_of(self, s):
+        return [":".join(pair) for pair in s.getpeercert()["subjectAltName"]]
+
+    def test_ends_in_the_middle_of_a_handshake(self):
+        """By a close, by a reset, by what is no handshake; wherever it is cut."""
+        self.run_with_peers()
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        half = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="one.example")
+        self.assertRaises(ssl.SSLWantReadError, half.do_handshake)
+        hello = outgoing.read()
+        abort = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
+        for cut in (1, 5, 6, 43, len(hello) - 1, len(hello)):
+            for reset in (False, True):
+                s = self.connect(ONLY_TLS)
+                s.sendall(hello[:cut])
+                if cut == len(hello):
+                    read_exactly(s, 5)  # the server has begun its part
+                if reset:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, abort)
+                s.close()
+        s = self.connect(ONLY_TLS)
+        s.sendall(hello[:9] + bytes(len(hello)))
+        self.until(lambda: self.ended_or_alerted(s))
+        self.until(lambda: self.counters()["closed"] == 13)
+        self.assertEqual(self.counters()["handshakes"], 0)
+        self.tls(ONLY_TLS)
+
+    def ended_or_alerted(self, s):
+        """All that comes until the end is an alert."""
+        try:
+            while True:
+                data = s.recv(4096)
+                if not data:
+                    return True
+                self.assertEqual(data[0], 0x15)
+        except ConnectionResetError:
+            return True
+
+    def test_renegotiation_is_refused(self):
+        """TLS 1.2; a client that begins it is told so by an alert, or is gone. No second handshake."""
+        self.run_with_peers()
+        client = subprocess.Popen(["openssl", "s_client", "-connect", f"{ADDRESS}:{ONLY_TLS}", "-tls1_2"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.addCleanup(client.stdout.close)
+        self.until(lambda: self.counters().get("handshakes", 0) == 1)
+        client.stdin.write(b"R\n")
+        client.stdin.flush()
+        said, _ = client.communicate(timeout=10)
+        self.assertIn(b"no renegotiation", said)
+        self.assertEqual(self.counters()["handshakes"], 1)
+
     def test_client_certificates_and_minimum_version(self):
         certificate(self.directory, "client.example")
         self.configure(tls={"client_ca": "client.example.pem", "minimum_version": "1.3"})
@@ -440,8 +516,17 @@ class Tls(Stream):
         self.assertEqual(r.returncode, 1, r.stderr)
         return r.stderr
 
+    def expired(self, name):
+        """A certificate that was valid until yesterday."""
+        at = f"{self.directory}/{name}"
+        for command in (("req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=" + name, "-keyout", at + ".key",
+                         "-out", at + ".csr"),
+                        ("x509", "-req", "-in", at + ".csr", "-signkey", at + ".key", "-days", "-1", "-out", at + ".pem")):
+            subprocess.run(["openssl", *command], check=True, capture_output=True)
+
     def test_files_that_are_of_no_use(self):
         certificate(self.directory, "rsa.example", kind="rsa")
+        self.expired("old.example")
         self.addCleanup(shutil.rmtree, self.directory)
         for wrong, expected in (
                 ({"key": "two.example.key"}, r"tls.key: \S+two.example.key is not the key of \S+one.example.pem"),
@@ -449,6 +534,7 @@ class Tls(Stream):
                 ({"certificate": "t.json"}, r"tls.certificate: \S+t.json is no certificate in PEM"),
                 ({"key": "missing.key"}, r"tls.key: \S+missing.key cannot be read: No such file"),
                 ({"additional": [{"certificate": "two.example.pem", "key": "one.example.key"}]}, r"tls.additional\[0\].key: \S+ is not the key of"),
+                ({"certificate": "old.example.pem", "key": "old.example.key"}, r"tls.certificate: \S+old.example.pem expired on 20"),
                 ({"ciphers": "nonsense"}, "tls.ciphers: \"nonsense\" names no cipher")):
             self.configure(tls=wrong)
             self.assertRegex(self.check(), expected)
