@@ -81,16 +81,19 @@ def calls(function, amount):
         assert r.counter("hairpin") > 0, "media did not cross the relay"
 
 
+@h.alone
 @h.browser_test
 def test_data_channels():
     calls("dataCall", MESSAGES)
 
 
+@h.alone
 @h.browser_test
 def test_camera():
     calls("cameraCall", FRAMES)
 
 
+@h.alone
 @h.browser_test
 def test_who_is_refused_is_told():
     """A wrong password by each transport; a certificate of an authority that the browser does not know."""
