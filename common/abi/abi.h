@@ -44,6 +44,7 @@ enum tp_message_type {
 	TP_MSG_STREAM_ATTACHED = 10, // dataplane -> stream, common/abi/stream.h
 	TP_MSG_STREAM_STATE = 11,    // stream -> dataplane
 	TP_MSG_STREAM_CONTROL = 12,  // control -> stream
+	TP_MSG_STREAM_FAR = 13,      // between both, an open connection is handed over
 };
 
 enum tp_role {

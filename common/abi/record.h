@@ -95,6 +95,7 @@ enum tp_end_reason {
 };
 
 #define TP_RECORD_NAME_INLINE   60
+#define TP_RECORD_OVER_TCP      0x80 // its relayed transport addresses are of TCP (RFC 6062)
 #define TP_RECORD_MAC_KEY_BYTES 32
 
 // A five-tuple: its client and listener.
@@ -134,7 +135,8 @@ struct tp_alloc_record {
 	uint32_t user_more; // index of a tp_name_record when user_length > TP_RECORD_NAME_INLINE
 	uint8_t user[TP_RECORD_NAME_INLINE];
 	uint8_t transport;       // of the client's side: 0 UDP, 1 TCP, 2 TLS, 3 DTLS
-	uint8_t closed_families; // of a dual allocation, over: bit 0 IPv4, bit 1 IPv6
+	uint8_t closed_families; // of a dual allocation, over: bit 0 IPv4, bit 1 IPv6;
+				 // TP_RECORD_OVER_TCP
 	uint8_t mac_key_length;  // of third-party authorization (RFC 7635), 0: of a user
 	uint8_t mac_key[TP_RECORD_MAC_KEY_BYTES]; // zero beyond it; a secret, zero when not LIVE
 	uint8_t reservation;            // 1: the Allocate was answered with reservation_token

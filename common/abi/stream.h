@@ -134,12 +134,30 @@ enum tp_stream_note_kind {
 	TP_STREAM_CLOSED = 3,  // the client is gone; its number is not used before control was told
 	TP_STREAM_READY = 4,
 	TP_STREAM_COUNTERS = 5, // struct tp_stream_counters, the answer to ASK
+	// Of TCP allocations, struct tp_stream_far for all but the first.
+	TP_STREAM_LISTENED = 6,      // struct tp_stream_listened: answers LISTEN; of `connection`
+	TP_STREAM_FAR_CAME = 7,      // a peer connected; waits for FAR_ADMIT or FAR_CLOSE
+	TP_STREAM_FAR_CONNECTED = 8, // answers FAR_CONNECT
+	TP_STREAM_FAR_IS = 9,        // there is one; to a control that is new
+	TP_STREAM_FAR_BYTES = 10,    // it relayed so much since this was said last
+	TP_STREAM_FAR_GONE = 11,     // it is closed, or was never here; the same bytes
 	// control -> stream
 	TP_STREAM_RESPONSE = 32, // one STUN message
 	TP_STREAM_CLOSE = 33,    // after what was sent before it
 	TP_STREAM_ASK = 34,      // for COUNTERS of `connection`
 	TP_STREAM_DRAIN = 35,    // takes no new clients, ends with its last one
 	TP_STREAM_RELOAD = 36,   // reads configuration and certificates again
+	// Of TCP allocations, struct tp_stream_far for all but the first two, which are about the
+	// allocation of `connection`.
+	TP_STREAM_LISTEN = 37,      // struct tp_stream_listen, in the place of one before
+	TP_STREAM_UNLISTEN = 38,    // what is not bound yet is closed, too
+	TP_STREAM_FAR_CONNECT = 39, // answered with FAR_CONNECTED
+	TP_STREAM_FAR_ADMIT = 40,   // the client was told of it
+	// To `connection`, which carries nothing but its bytes from now on. The answer to its
+	// ConnectionBind, one STUN message, follows in the payload and is sent before.
+	TP_STREAM_FAR_BIND = 41,
+	TP_STREAM_FAR_HAND_OVER = 42, // to control, by TP_MSG_STREAM_FAR; FAR_GONE if it cannot
+	TP_STREAM_FAR_CLOSE = 43,
 };
 
 struct tp_stream_note {
@@ -172,6 +190,51 @@ struct tp_stream_counters {
 	uint64_t queued_bytes; // now
 };
 
+// ---- TCP allocations (RFC 6062). The process that has the control connection listens on the
+// relayed transport address and connects from it. Its connections with peers ("far" ones) have
+// CONNECTION-IDs for numbers: control's choice for those that a client asks for, the process's for
+// those that come. Nothing is read of one before it is bound; it is handed over to the process that
+// has the client data connection, where that is another one.
+
+struct tp_stream_listen {
+	struct tp_addr relay[2]; // private form; family none where there is none
+};
+
+struct tp_stream_listened {
+	int32_t error; // errno, 0: it listens
+	uint32_t pad;
+};
+
+enum tp_stream_far_state {
+	TP_STREAM_FAR_CONNECTING = 1,
+	TP_STREAM_FAR_UNJUDGED = 2, // it came, control has said nothing to it
+	TP_STREAM_FAR_WAITING = 3,  // for its ConnectionBind
+	TP_STREAM_FAR_BOUND = 4,
+};
+
+// Every note has all of it that its sender knows; `id` always.
+struct tp_stream_far {
+	uint32_t id;
+	int32_t error;                 // CONNECTED: errno, 0: it is connected
+	struct tp_stream_client owner; // the allocation's control connection
+	struct tp_addr relay;          // private form
+	struct tp_addr peer;
+	uint8_t transaction_id[12]; // of the Connect; zero: the peer came
+	uint8_t state;              // enum tp_stream_far_state
+	uint8_t pad[3];
+	uint64_t up_bytes, down_bytes; // client to peer, peer to client
+	uint64_t rate_bytes_per_s;     // of each direction; 0: unlimited
+};
+
+// Between stream and control, both directions, by their socket, with the connection's socket as its
+// only descriptor: handed over.
+struct tp_stream_far_socket {
+	struct tp_message_header header; // TP_MSG_STREAM_FAR
+	struct tp_stream_far far;
+};
+
+static_assert(sizeof(struct tp_stream_listen) == 48);
+static_assert(sizeof(struct tp_stream_far) == 104);
 static_assert(sizeof(struct tp_stream_client) == 8);
 static_assert(sizeof(struct tp_stream_hello) == sizeof(struct tp_hello) + 8);
 static_assert(sizeof(struct tp_stream_slot) == 80);
