@@ -154,6 +154,8 @@ enum ctl_adopt_reason ctl_adopt_check_alloc(
 			(ctl_adopt_addr_sane(&r->relay[1]) &&
 				r->relay[1].ip.family != r->relay[0].ip.family)))
 		return CTL_ADOPT_RELAY;
+	if (ctl_over_tcp(r) && (r->transport == CTL_TRANSPORT_UDP || r->ticket || r->reservation))
+		return CTL_ADOPT_RELAY;
 	if (!realm_known(s, r->realm_tag))
 		return CTL_ADOPT_REALM;
 	if (!mobility_sane(r))

@@ -146,7 +146,7 @@ static void write_record(struct ctl_store *s, uint32_t index, uint32_t name,
 	r->snapshot_wall_ns = now.wall_ns;
 	r->realm = q->realm;
 	r->realm_tag = ctl_tag_of(s, q->realm);
-	r->closed_families = 0;
+	r->closed_families = q->over_tcp ? TP_RECORD_OVER_TCP : 0;
 	ctl_write_mac_key(r, q->mac_key, q->mac_key_length);
 	memset(r->family_deadline_ns, 0, sizeof(r->family_deadline_ns));
 	ctl_family_settle(r);

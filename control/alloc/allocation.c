@@ -161,6 +161,8 @@ void ctl_alloc_end(struct ctl_store *s, uint32_t index, enum tp_end_reason reaso
 	struct ctl_time now, uint64_t rest_until_ns)
 {
 	struct tp_alloc_record *r = &s->allocs[index];
+	if (ctl_over_tcp(r) && s->ended)
+		s->ended(s->ended_context, r, TP_FAMILY_NONE);
 	while (r->first_peer != TP_INDEX_NONE)
 		ctl_peer_remove(s, r->first_peer);
 	if (r->user_more != TP_INDEX_NONE)
@@ -201,6 +203,19 @@ void ctl_alloc_free(struct ctl_store *s, uint32_t index)
 	r->state = TP_RECORD_FREE;
 	ctl_write_end(&r->sequence);
 	ctl_free_list_put(&s->free_allocs, index);
+}
+
+void ctl_allocation_relayed(struct ctl_store *s, struct tp_alloc_ref ref, uint64_t up_bytes,
+	uint64_t down_bytes, struct ctl_time now)
+{
+	struct tp_alloc_record *r = ctl_live(s, ref);
+	if (!r || (up_bytes == 0 && down_bytes == 0))
+		return;
+	ctl_record_begin(s, r);
+	r->snapshot.up_bytes += up_bytes;
+	r->snapshot.down_bytes += down_bytes;
+	r->snapshot_wall_ns = now.wall_ns;
+	ctl_record_end(s, r);
 }
 
 uint64_t ctl_allocation_poll_counters(struct ctl_store *s, struct tp_alloc_ref ref)

@@ -41,10 +41,18 @@ struct ctl_allocation_request {
 	// none.
 	const uint8_t *mac_key;
 	uint8_t mac_key_length;
-	bool mobile; // the client asked for a ticket (RFC 8016)
+	bool mobile;   // the client asked for a ticket (RFC 8016)
+	bool over_tcp; // its relayed transport addresses are of TCP (RFC 6062)
 };
 #define CTL_FAMILY_BIT_IPV4 1
 #define CTL_FAMILY_BIT_IPV6 2
+
+// Whether the kernel's TCP relays for it, not the dataplane: no command is ever sent for such a
+// one, so its changes are good at once. A permission lets peers connect.
+static inline bool ctl_over_tcp(const struct tp_alloc_record *record)
+{
+	return (record->closed_families & TP_RECORD_OVER_TCP) != 0;
+}
 
 // Creates the record, takes relay ports, sends ALLOC_SET and fills `change`. When a reservation was
 // asked for, its token is written to `token_out`. 0, or with nothing changed:
@@ -103,6 +111,11 @@ uint8_t ctl_allocation_families(const struct tp_alloc_record *record, struct ctl
 // Asks the dataplane for the allocation's counters; the acknowledgement updates the snapshot.
 // Returns the sequence, or 0 when it is gone or there is no room.
 uint64_t ctl_allocation_poll_counters(struct ctl_store *store, struct tp_alloc_ref ref);
+
+// Bytes that were relayed for an allocation of TCP, and were not told before. Nothing when it is
+// gone.
+void ctl_allocation_relayed(struct ctl_store *store, struct tp_alloc_ref ref, uint64_t up_bytes,
+	uint64_t down_bytes, struct ctl_time now);
 
 // Whether any relay address of this family is configured.
 bool ctl_store_has_family(const struct ctl_store *store, uint8_t family);

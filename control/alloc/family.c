@@ -157,6 +157,8 @@ int ctl_allocation_close_family(struct ctl_store *s, struct tp_alloc_ref ref, ui
 		return -EBUSY;
 	if (ctl_room(s) < 1)
 		return -ENOBUFS;
+	if (ctl_over_tcp(r) && s->ended)
+		s->ended(s->ended_context, r, family);
 	for (uint32_t i = r->first_peer, next; i != TP_INDEX_NONE; i = next) {
 		next = s->peers[i].next;
 		if (s->peers[i].peer.ip.family == family)

@@ -159,6 +159,14 @@ static uint32_t find_permission(
 	return TP_INDEX_NONE;
 }
 
+bool ctl_permission_allows(const struct ctl_store *s, struct tp_alloc_ref ref,
+	const struct tp_ip *peer, struct ctl_time now)
+{
+	const struct tp_alloc_record *r = ctl_allocation_get(s, ref);
+	uint32_t found = r ? find_permission(s, r, peer) : TP_INDEX_NONE;
+	return found != TP_INDEX_NONE && s->peers[found].deadline_ns > now.now_ns;
+}
+
 // A bucket of one second's worth in one word, the time at which it is full: a new peer costs its
 // share of a second. What is taken for a request that fails is not given back, or asking for too
 // much would be free.

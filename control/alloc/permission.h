@@ -10,6 +10,10 @@
 int ctl_permission_set(struct ctl_store *store, struct tp_alloc_ref ref, const struct tp_ip *peer,
 	struct ctl_time now, struct ctl_change *change);
 
+// Whether a peer with this address may reach the client now.
+bool ctl_permission_allows(const struct ctl_store *store, struct tp_alloc_ref ref,
+	const struct tp_ip *peer, struct ctl_time now);
+
 // Whether the binding would do, RFC 8656 section 12.2: 0; -ENOENT; -EINVAL number out of
 // 0x4000-0x4FFF or port 0; -EEXIST the number is bound to another peer, or the peer to another
 // number.

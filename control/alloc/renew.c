@@ -29,7 +29,8 @@ bool ctl_store_renew_step(struct ctl_store *s, struct ctl_time now, uint32_t max
 		if (r->state != TP_RECORD_LIVE || r->deadline_ns <= now.now_ns)
 			continue;
 		ctl_send_alloc_set(s, r, &change);
-		s->renew_sequence = change.last_sequence;
+		if (change.last_sequence) // not of one over TCP
+			s->renew_sequence = change.last_sequence;
 	}
 	return s->renew_next < s->alloc_capacity;
 }

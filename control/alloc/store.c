@@ -147,8 +147,17 @@ const struct ctl_store_policy *ctl_store_policy(const struct ctl_store *s)
 	return &s->policy;
 }
 
+void ctl_store_on_end(struct ctl_store *s, ctl_store_ended_fn ended, void *context)
+{
+	s->ended = ended;
+	s->ended_context = context;
+}
+
 void ctl_send(struct ctl_store *s, const struct tp_cmd *cmd, struct ctl_change *change)
 {
+	const struct tp_alloc_record *of = ctl_live(s, cmd->alloc);
+	if (of && ctl_over_tcp(of))
+		return;
 	uint64_t sequence = s->commands.send(s->commands.context, cmd);
 	if (!change)
 		return;

@@ -52,6 +52,12 @@ struct ctl_store_options {
 	struct ctl_random random;              // copied
 };
 
+// Called when an allocation of TCP ends, or its relayed address of one family (TP_FAMILY_NONE: all
+// of it), while its record still says what it was: somebody has connections of it
+// (control/turn/far.h). May not change the store.
+typedef void (*ctl_store_ended_fn)(
+	void *context, const struct tp_alloc_record *record, uint8_t family);
+
 struct ctl_store;
 
 // Writes the header of an empty region (what the dataplane does when it creates one; also for
@@ -68,6 +74,7 @@ int ctl_region_format(void *region, size_t region_bytes, uint32_t allocs, uint32
 // ctl_store_destroy; the region stays the caller's.
 int ctl_store_create(const struct ctl_store_options *options, struct ctl_store **out);
 void ctl_store_destroy(struct ctl_store *store);
+void ctl_store_on_end(struct ctl_store *store, ctl_store_ended_fn ended, void *context);
 
 struct ctl_store_status {
 	uint64_t allocations, permissions, channels;

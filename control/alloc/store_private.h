@@ -44,6 +44,8 @@ struct ctl_store {
 	struct ctl_store_policy policy;
 	uint32_t rest_first, rest_last; // oldest and youngest resting record
 	struct ctl_commands commands;
+	ctl_store_ended_fn ended; // may be NULL
+	void *ended_context;
 	struct ctl_draw draw;
 
 	struct tp_region_header *header;
