@@ -136,8 +136,10 @@ static bool outlives_expiry(struct ctl_transaction *t, const struct ctl_user_ans
 		t->method == CTL_METHOD_ALLOCATE)
 		return false;
 	struct tp_addr client = ctl_request_key(&t->request);
-	const struct tp_alloc_record *r = ctl_allocation_find(
-		turn->store, t->request.transport, &client, &t->request.listener, turn->now);
+	const struct tp_alloc_record *r = ctl_connection_bind_allocation(t);
+	if (!r)
+		r = ctl_allocation_find(turn->store, t->request.transport, &client,
+			&t->request.listener, turn->now);
 	return r &&
 	       ctl_allocation_is_of(turn->store, r, t->realm, answer->user, answer->user_length);
 }

@@ -3,16 +3,33 @@
 #include <errno.h>
 
 #include "control/alloc/acl.h"
-#include "control/turn/turn_private.h"
+#include "control/turn/far.h"
 
+#define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17
 
-// 3. REQUESTED-TRANSPORT must be there and be UDP.
-static enum stun_err check_transport(struct ctl_transaction *t)
+// RFC 6062 section 5.1: by a TCP or TLS connection only, and none of what is UDP's.
+static enum stun_err check_tcp(struct ctl_transaction *t)
+{
+	struct stun_attr any;
+	if ((t->request.transport != CTL_TRANSPORT_TCP &&
+		    t->request.transport != CTL_TRANSPORT_TLS) ||
+		stun_find(&t->message, STUN_ATTR_DONT_FRAGMENT, &any) ||
+		stun_find(&t->message, STUN_ATTR_EVEN_PORT, &any) ||
+		stun_find(&t->message, STUN_ATTR_RESERVATION_TOKEN, &any))
+		return STUN_ERR_BAD_REQUEST;
+	return STUN_OK;
+}
+
+// 3. REQUESTED-TRANSPORT must be there and be UDP or TCP.
+static enum stun_err check_transport(struct ctl_transaction *t, bool *over_tcp)
 {
 	struct stun_attr a;
 	if (!stun_find(&t->message, STUN_ATTR_REQUESTED_TRANSPORT, &a) || !stun_attr_length_ok(&a))
 		return STUN_ERR_BAD_REQUEST;
+	*over_tcp = a.value[0] == PROTOCOL_TCP;
+	if (*over_tcp)
+		return check_tcp(t);
 	return a.value[0] == PROTOCOL_UDP ? STUN_OK : STUN_ERR_UNSUPPORTED_TRANSPORT;
 }
 
@@ -150,11 +167,14 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t)
 	// RFC 8656 section 21.4: a loop of tunnels must not begin here.
 	if (ctl_acl_tunnelled(&q.client.ip))
 		return STUN_ERR_FORBIDDEN;
-	enum stun_err code = check_transport(t);
+	enum stun_err code = check_transport(t, &q.over_tcp);
 	if (code != STUN_OK)
 		return code;
 	// 4. DONT-FRAGMENT is supported.
 	code = ctl_mobility_asked(t, &q.mobile);
+	// A TCP allocation stays with its control connection (RFC 6062 section 4.2).
+	if (code == STUN_OK && q.mobile && q.over_tcp)
+		code = STUN_ERR_MOBILITY_FORBIDDEN;
 	if (code == STUN_OK)
 		code = read_wishes(t, &q);
 	if (code == STUN_OK)
@@ -173,6 +193,10 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t)
 	int rc = ctl_allocation_create(turn->store, &q, turn->now, &t->change, token);
 	if (rc)
 		return ctl_alternate_when(t, &q, rc) ? STUN_ERR_TRY_ALTERNATE : ctl_error_of(rc);
-	return respond(t, ctl_allocation_get(turn->store, t->change.alloc), dual,
-		q.even_port == CTL_PORT_RESERVE ? token : NULL);
+	r = ctl_allocation_get(turn->store, t->change.alloc);
+	if (q.over_tcp)
+		code = ctl_over_tcp_listen(t, r);
+	if (code != STUN_OK)
+		return code;
+	return respond(t, r, dual, q.even_port == CTL_PORT_RESERVE ? token : NULL);
 }

@@ -26,6 +26,9 @@ enum stun_err ctl_method_channel_bind(struct ctl_transaction *t)
 	struct tp_addr peer;
 	uint16_t channel;
 	enum stun_err code = ctl_require_allocation(t, &r);
+	// Channels are of UDP.
+	if (code == STUN_OK && ctl_over_tcp(r))
+		code = STUN_ERR_FORBIDDEN;
 	// 1. CHANNEL-NUMBER and XOR-PEER-ADDRESS are there.
 	if (code == STUN_OK)
 		code = read_binding(t, &channel, &peer);

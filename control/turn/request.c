@@ -25,6 +25,8 @@ static const struct method methods[] = {
 	{STUN_REFRESH, CTL_METHOD_REFRESH, ctl_method_refresh},
 	{STUN_CREATE_PERMISSION, CTL_METHOD_CREATE_PERMISSION, ctl_method_create_permission},
 	{STUN_CHANNEL_BIND, CTL_METHOD_CHANNEL_BIND, ctl_method_channel_bind},
+	{STUN_CONNECT, CTL_METHOD_CONNECT, ctl_method_connect},
+	{STUN_CONNECTION_BIND, CTL_METHOD_CONNECTION_BIND, ctl_method_connection_bind},
 };
 
 static const struct method *find_method(uint16_t stun)
@@ -73,6 +75,13 @@ static void handle(struct ctl_transaction *t)
 		ctl_allocation_hold(t->turn->store, t->change.alloc);
 		ctl_transaction_hold(t, CTL_TRANSACTION_WAITING);
 		append_waiting(t);
+		return;
+	} else if (t->listens) {
+		ctl_transaction_hold(t, CTL_TRANSACTION_LISTENING);
+		t->turn->listening++;
+		return;
+	} else if (t->apart) {
+		ctl_transaction_part(t);
 		return;
 	}
 	ctl_transaction_end(t);
@@ -162,9 +171,10 @@ void ctl_turn_request(struct ctl_turn *turn, const struct ctl_request *q, struct
 void ctl_turn_closed(struct ctl_turn *turn, const struct ctl_request *q)
 {
 	struct ctl_transaction *t = ctl_transaction_busy(turn, q);
-	if (!t)
+	if (t)
+		ctl_transaction_drop_deferred(t);
+	if (ctl_over_tcp_closed(turn, t, q) || !t)
 		return;
-	ctl_transaction_drop_deferred(t);
 	t->forgotten = true;
 }
 
@@ -223,6 +233,7 @@ void ctl_turn_detach(struct ctl_turn *turn, struct ctl_time now)
 void ctl_turn_tick(struct ctl_turn *turn, struct ctl_time now)
 {
 	turn->now = now;
+	ctl_over_tcp_tick(turn);
 	ctl_replay_expire(&turn->replay, now.now_ns);
 	ctl_nonce_rotate(ctl_store_nonce_keys(turn->store), now.wall_ns, turn->nonce_lifetime_s,
 		&turn->random);

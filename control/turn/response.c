@@ -57,10 +57,15 @@ void ctl_response_begin(struct ctl_transaction *t)
 	begin(t, STUN_SUCCESS);
 }
 
+void ctl_response_build(struct ctl_transaction *t)
+{
+	finish(t);
+}
+
 void ctl_response_success(struct ctl_transaction *t)
 {
 	finish(t);
-	if (t->change.first_sequence == 0)
+	if (t->change.first_sequence == 0 && !t->listens)
 		ctl_response_release(t);
 }
 

@@ -97,8 +97,10 @@ static bool authenticate_by_allocation(struct ctl_transaction *t, const struct s
 	if (t->method == CTL_METHOD_ALLOCATE || t->method == CTL_METHOD_REFRESH)
 		return false;
 	struct tp_addr client = ctl_request_key(&t->request);
-	const struct tp_alloc_record *r = ctl_allocation_find(
-		turn->store, t->request.transport, &client, &t->request.listener, turn->now);
+	const struct tp_alloc_record *r = ctl_connection_bind_allocation(t);
+	if (!r)
+		r = ctl_allocation_find(turn->store, t->request.transport, &client,
+			&t->request.listener, turn->now);
 	if (!r || r->mac_key_length == 0)
 		return false;
 	struct ctl_key key = key_of(r);

@@ -159,6 +159,18 @@ static void run_deferred(
 	}
 }
 
+void ctl_transaction_part(struct ctl_transaction *t)
+{
+	struct ctl_transaction *queue = t->deferred, *last = t->deferred_last;
+	uint32_t count = t->n_deferred;
+	if (t->state != CTL_TRANSACTION_RUNNING)
+		release(t);
+	t->state = CTL_TRANSACTION_APART;
+	t->deferred = NULL;
+	t->n_deferred = 0;
+	run_deferred(queue, last, count);
+}
+
 void ctl_transaction_end(struct ctl_transaction *t)
 {
 	struct ctl_transaction *queue = t->deferred, *last = t->deferred_last;

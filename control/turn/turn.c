@@ -47,6 +47,9 @@ static int fill(struct ctl_turn *turn, const struct ctl_turn_options *o)
 	turn->acl = o->acl;
 	turn->send = o->send;
 	turn->send_context = o->send_context;
+	turn->tell = o->tell;
+	turn->tell_context = o->tell_context;
+	ctl_store_on_end(turn->store, ctl_over_tcp_ended, turn);
 	turn->random = o->random;
 	turn->classic = conf->compatibility.stun == CONF_STUN_RFC3489;
 	memcpy(turn->discovery, conf->nat_discovery.families, sizeof(turn->discovery));
@@ -90,6 +93,9 @@ void ctl_turn_destroy(struct ctl_turn *turn)
 			ctl_transaction_drop_deferred(t);
 			ctl_transaction_free(t);
 		}
+	if (turn->store)
+		ctl_store_on_end(turn->store, NULL, NULL);
+	ctl_fars_destroy(turn);
 	for (struct ctl_transaction *t = turn->spare, *next; t; t = next) {
 		next = t->next;
 		free(t);
@@ -136,6 +142,8 @@ const char *ctl_turn_method_label(unsigned int method)
 		[CTL_METHOD_REFRESH] = "refresh",
 		[CTL_METHOD_CREATE_PERMISSION] = "create_permission",
 		[CTL_METHOD_CHANNEL_BIND] = "channel_bind",
+		[CTL_METHOD_CONNECT] = "connect",
+		[CTL_METHOD_CONNECTION_BIND] = "connection_bind",
 		[CTL_METHOD_OTHER] = "other",
 	};
 	return method < CTL_METHODS ? label[method] : NULL;

@@ -37,6 +37,11 @@ typedef void (*ctl_turn_send_fn)(void *context, const struct ctl_reply_to *reply
 	const struct tp_addr *source, const struct tp_addr *destination, const uint8_t *bytes,
 	size_t length);
 
+// Tells the stream process of `to` something about its connection, or (connection 0) about none:
+// common/abi/stream.h. False: it is away, or does not keep up.
+typedef bool (*ctl_turn_tell_fn)(void *context, enum tp_stream_note_kind kind,
+	struct tp_stream_client to, const void *payload, size_t length);
+
 struct ctl_turn_options {
 	const struct conf *conf;      // realms, software, lifetimes, third-party keys: copied
 	struct ctl_store *store;      // adopted; outlives the turn object
@@ -44,6 +49,8 @@ struct ctl_turn_options {
 	const struct ctl_acl *acl;    // outlives it
 	ctl_turn_send_fn send;
 	void *send_context;
+	ctl_turn_tell_fn tell; // NULL: no TCP allocations
+	void *tell_context;
 	struct ctl_random random;
 	uint32_t max_pending;  // requests that wait for the dataplane or a user store; 0: 4096
 	uint32_t replay_slots; // remembered responses; 0: 65536
@@ -63,6 +70,36 @@ void ctl_turn_request(
 // The connection that `request` names is gone: whatever still waits of it is never answered and
 // makes nothing any more. Its allocation is the caller's to end (control/alloc/connection.h).
 void ctl_turn_closed(struct ctl_turn *turn, const struct ctl_request *request);
+
+// ---- TCP allocations (RFC 6062), which stream processes carry.
+
+struct ctl_far_note {
+	uint16_t kind;                    // TP_STREAM_LISTENED, TP_STREAM_FAR_*
+	uint32_t stream;                  // whose note it is
+	const struct ctl_request *client; // the announced connection that it names, or NULL
+	const void *payload;
+	size_t length;
+};
+// What a process tells. False: it contradicts itself.
+bool ctl_turn_far_note(struct ctl_turn *turn, const struct ctl_far_note *note, struct ctl_time now);
+// A connection was announced; it may be that of an allocation that a control before us made.
+void ctl_turn_opened(struct ctl_turn *turn, const struct ctl_request *opened, struct ctl_time now);
+// This process is gone, or will tell all that it has anew.
+void ctl_turn_stream_gone(struct ctl_turn *turn, uint32_t stream, struct ctl_time now);
+// `stream` has handed over the socket of connection `id`. Returns the process that it is to be
+// given to, with *out, and then ctl_turn_far_delivered is due; 0: it is to be closed.
+uint32_t ctl_turn_far_handed(struct ctl_turn *turn, uint32_t stream, uint32_t id,
+	struct tp_stream_far *out, struct ctl_time now);
+void ctl_turn_far_delivered(struct ctl_turn *turn, uint32_t id, bool sent, struct ctl_time now);
+
+// For the operator: connection number `i` of an allocation; false beyond the last.
+struct ctl_far_view {
+	uint32_t id; // CONNECTION-ID
+	struct tp_addr peer;
+	const char *state; // "connecting", "waiting", "bound"
+};
+bool ctl_turn_far_view(const struct ctl_turn *turn, struct tp_alloc_ref alloc, uint32_t i,
+	struct ctl_far_view *out);
 
 // Feeds one acknowledgement of the dataplane, of whatever command, in order.
 void ctl_turn_ack(struct ctl_turn *turn, const struct tp_ack *ack, struct ctl_time now);
@@ -92,6 +129,8 @@ enum ctl_turn_method_index {
 	CTL_METHOD_REFRESH,
 	CTL_METHOD_CREATE_PERMISSION,
 	CTL_METHOD_CHANNEL_BIND,
+	CTL_METHOD_CONNECT,
+	CTL_METHOD_CONNECTION_BIND,
 	CTL_METHOD_OTHER,
 	CTL_METHODS,
 };
@@ -116,6 +155,7 @@ struct ctl_turn_counters {
 	uint64_t overload; // dropped: too many pending, or one of another five-tuple under way
 	uint64_t oauth[CTL_OAUTH_RESULTS]; // access tokens
 	uint64_t pending;                  // now
+	uint64_t connections;              // now, with peers, of TCP allocations
 };
 const struct ctl_turn_counters *ctl_turn_counters(const struct ctl_turn *turn);
 

@@ -5,7 +5,9 @@
 // parsed form, what it changed, and the response that waits. States:
 //   LOOKUP    the user store has not answered yet
 //   WAITING   commands are under way; answered when the last one is acknowledged
+//   LISTENING its stream process has not said yet that it listens (RFC 6062)
 //   DEFERRED  an earlier request of the same five-tuple is in one of the states above
+//   APART     waits for a connection with a peer, while others of the five-tuple go on (far.h)
 #pragma once
 
 #include "control/alloc/mobility.h"
@@ -23,6 +25,8 @@ enum ctl_transaction_state {
 	CTL_TRANSACTION_LOOKUP,
 	CTL_TRANSACTION_WAITING,
 	CTL_TRANSACTION_DEFERRED,
+	CTL_TRANSACTION_LISTENING,
+	CTL_TRANSACTION_APART,
 };
 
 struct ctl_transaction {
@@ -49,9 +53,12 @@ struct ctl_transaction {
 	bool refused; // whatever the user store says, because of `refusal`
 	enum ctl_auth_failure refusal;
 	bool authenticated;
-	bool challenge; // the response is a 401 or 438
-	bool not_now;   // dropped without an answer: ctl_not_now
-	bool forgotten; // the dataplane that brought it is gone: never answered
+	bool challenge;      // the response is a 401 or 438
+	bool not_now;        // dropped without an answer: ctl_not_now
+	bool listens;        // goes on as LISTENING
+	bool apart;          // goes on as APART
+	uint64_t give_up_ns; // of these two
+	bool forgotten;      // the dataplane that brought it is gone: never answered
 	struct ctl_key key;
 	bool sha256;                  // the answer carries MESSAGE-INTEGRITY-SHA256
 	struct ctl_key mac_key;       // of third-party authorization; length 0: a user
@@ -110,6 +117,11 @@ struct ctl_turn {
 	struct ctl_transaction *waiting, *waiting_last;
 	struct ctl_transaction *spare;
 	uint32_t n_spare;
+	struct ctl_fars *fars; // far.c; NULL before there is one
+	uint32_t listening;    // transactions in that state
+	uint32_t binds;        // that wait for a connection to be handed over
+	ctl_turn_tell_fn tell;
+	void *tell_context;
 	struct ctl_replay replay;
 	struct ctl_turn_counters counters;
 };
@@ -140,6 +152,8 @@ void ctl_transaction_hold(struct ctl_transaction *t, enum ctl_transaction_state 
 void ctl_transaction_drop_deferred(struct ctl_transaction *t);
 // The dataplane is gone: drops all that is deferred, and marks all that hold a five-tuple.
 void ctl_transaction_forget_all(struct ctl_turn *turn);
+// Gives the five-tuple of t free for what was deferred behind it; t is the caller's.
+void ctl_transaction_part(struct ctl_transaction *t);
 // Ends t and runs what was deferred behind it.
 void ctl_transaction_end(struct ctl_transaction *t);
 
@@ -149,6 +163,8 @@ void ctl_response_begin(struct ctl_transaction *t);
 // Finishes the success response; it is sent when the change's last command is acknowledged, or at
 // once when there is none.
 void ctl_response_success(struct ctl_transaction *t);
+// Only finishes it, for who sends it in another way.
+void ctl_response_build(struct ctl_transaction *t);
 // Sends what ctl_response_success finished.
 void ctl_response_release(struct ctl_transaction *t);
 // Sends an error response at once.
@@ -194,6 +210,19 @@ enum stun_err ctl_method_allocate(struct ctl_transaction *t);
 enum stun_err ctl_method_refresh(struct ctl_transaction *t);
 enum stun_err ctl_method_create_permission(struct ctl_transaction *t);
 enum stun_err ctl_method_channel_bind(struct ctl_transaction *t);
+enum stun_err ctl_method_connect(struct ctl_transaction *t);
+enum stun_err ctl_method_connection_bind(struct ctl_transaction *t);
+// The allocation of the connection that a ConnectionBind names; NULL for all else.
+const struct tp_alloc_record *ctl_connection_bind_allocation(const struct ctl_transaction *t);
+
+// ---- over_tcp.c, far.c: TCP allocations (RFC 6062); the rest of them is in far.h.
+// The allocation ends, or its relayed address of one family (ctl_store_ended_fn).
+void ctl_over_tcp_ended(void *turn, const struct tp_alloc_record *record, uint8_t family);
+// The connection is gone, with `t` under way on it, if any. True: t was ended.
+bool ctl_over_tcp_closed(
+	struct ctl_turn *turn, struct ctl_transaction *t, const struct ctl_request *gone);
+void ctl_over_tcp_tick(struct ctl_turn *turn);
+void ctl_fars_destroy(struct ctl_turn *turn);
 
 // ---- discovery.c: NAT behaviour discovery (RFC 5780), for Binding requests.
 // Whether an attribute of discovery is understood at the request's listener.

@@ -20,6 +20,15 @@ struct sent {
 	struct stun_message message;
 };
 
+// What a stream process was told.
+struct told {
+	uint16_t kind;
+	struct tp_stream_client to;
+	uint8_t payload[TP_STREAM_NOTE_PAYLOAD];
+	size_t length;
+};
+#define MAX_TOLD 64
+
 struct relay {
 	struct world w;
 	struct conf conf;
@@ -31,6 +40,9 @@ struct relay {
 	struct sent sent[MAX_SENT];
 	uint32_t n_sent;
 	bool hold_acks; // acknowledge only when told to
+	struct told told[MAX_TOLD];
+	uint32_t n_told;
+	bool deaf; // stream processes take nothing
 
 	// The client.
 	struct tp_addr client, listener;
@@ -62,6 +74,36 @@ static inline void relay_sent(void *context, const struct ctl_reply_to *reply_to
 	s->length = length;
 	if (tp_rd32(bytes + 4) == STUN_MAGIC_COOKIE) // else to a client of RFC 3489
 		assert_int_equal(stun_read(s->bytes, length, &s->message), STUN_READ_OK);
+}
+
+static inline bool relay_told(void *context, enum tp_stream_note_kind kind,
+	struct tp_stream_client to, const void *payload, size_t length)
+{
+	struct relay *r = context;
+	if (r->deaf)
+		return false;
+	assert_true(r->n_told < MAX_TOLD);
+	struct told *t = &r->told[r->n_told++];
+	t->kind = (uint16_t)kind;
+	t->to = to;
+	t->length = length;
+	if (length > 0)
+		memcpy(t->payload, payload, length);
+	return true;
+}
+
+static inline void relay_create_turn(struct relay *r)
+{
+	struct ctl_turn_options o = {.conf = &r->conf,
+		.store = r->w.store,
+		.users = r->user_store,
+		.acl = r->acl,
+		.send = relay_sent,
+		.send_context = r,
+		.tell = relay_told,
+		.tell_context = r,
+		.random = {.bytes = world_random, .context = &r->w}};
+	assert_int_equal(ctl_turn_create(&o, &r->turn), 0);
 }
 
 static inline void relay_open(struct relay *r)
@@ -108,14 +150,7 @@ static inline void relay_open(struct relay *r)
 	assert_int_equal(ctl_policy_acl(c, NULL, 0, &r->acl), 0);
 	assert_int_equal(ctl_policy_users(c, &r->user_store), 0);
 	assert_int_equal(ctl_crypto_create(&r->crypto), 0);
-	struct ctl_turn_options o = {.conf = c,
-		.store = r->w.store,
-		.users = r->user_store,
-		.acl = r->acl,
-		.send = relay_sent,
-		.send_context = r,
-		.random = {.bytes = world_random, .context = &r->w}};
-	assert_int_equal(ctl_turn_create(&o, &r->turn), 0);
+	relay_create_turn(r);
 	r->client = addr("198.18.1.1", 4000);
 	r->listener = addr("198.18.0.2", 3478);
 	r->user = "alice";

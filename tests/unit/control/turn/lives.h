@@ -201,7 +201,7 @@ static inline void bad_requests(struct leak *l)
 	request_begin(&l->r, STUN_ALLOCATE);
 	assert_int_equal(ask(l), 400);
 	request_begin(&l->r, STUN_ALLOCATE);
-	stun_write_u32(w, STUN_ATTR_REQUESTED_TRANSPORT, 6u << 24);
+	stun_write_u32(w, STUN_ATTR_REQUESTED_TRANSPORT, 132u << 24);
 	assert_int_equal(ask(l), 442);
 	assert_int_equal(allocate(l, (struct wish){.even = -1, .family = 4, .additional = 6}), 400);
 	assert_int_equal(allocate(l, (struct wish){.even = 0x80, .additional = 6}), 400);
