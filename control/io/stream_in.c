@@ -39,6 +39,25 @@ static bool serves(const struct conf *conf, const struct tp_stream_opened *o)
 	return false;
 }
 
+static struct ctl_request request_of(const struct ctl_stream *s, const struct ctl_stream_client *c)
+{
+	struct tp_stream_client client = {.stream = s->number, .connection = c->connection};
+
+	return (struct ctl_request){.client = c->client,
+		.listener = c->listener,
+		.transport = c->transport,
+		.stream = client,
+		.reply_to.stream = client};
+}
+
+static void tell_opened(struct ctl_stream_in *in, struct ctl_stream *s, uint32_t connection)
+{
+	struct ctl_request request =
+		request_of(s, ctl_stream_clients_find(&s->clients, connection));
+
+	in->opened(in->context, &request);
+}
+
 // Who is not taken is told to go: nobody else would answer it.
 static void take_opened(
 	struct ctl_stream_in *in, struct ctl_stream *s, const struct tp_stream_note *n)
@@ -57,6 +76,7 @@ static void take_opened(
 	}
 	switch (ctl_stream_clients_add(&s->clients, n->connection, &opened)) {
 	case 0:
+		tell_opened(in, s, n->connection);
 		return;
 	case -EEXIST:
 		in->counters.malformed++;
@@ -67,15 +87,20 @@ static void take_opened(
 	}
 }
 
-static struct ctl_request request_of(const struct ctl_stream *s, const struct ctl_stream_client *c)
+// Of TCP allocations; about a client or not.
+static void take_far(struct ctl_stream_in *in, struct ctl_stream *s, const struct tp_stream_note *n)
 {
-	struct tp_stream_client client = {.stream = s->number, .connection = c->connection};
+	const struct ctl_stream_client *c = ctl_stream_clients_find(&s->clients, n->connection);
+	struct ctl_request client;
+	struct ctl_far_note note = {
+		.kind = n->kind, .stream = s->number, .payload = n->payload, .length = n->length};
 
-	return (struct ctl_request){.client = c->client,
-		.listener = c->listener,
-		.transport = c->transport,
-		.stream = client,
-		.reply_to.stream = client};
+	if (c) {
+		client = request_of(s, c);
+		note.client = &client;
+	}
+	if (!in->far(in->context, &note))
+		in->counters.malformed++;
 }
 
 static void take_about_client(
@@ -140,6 +165,14 @@ static void take_note(
 	case TP_STREAM_COUNTERS:
 		take_counters(in, s, n);
 		return;
+	case TP_STREAM_LISTENED:
+	case TP_STREAM_FAR_CAME:
+	case TP_STREAM_FAR_CONNECTED:
+	case TP_STREAM_FAR_IS:
+	case TP_STREAM_FAR_BYTES:
+	case TP_STREAM_FAR_GONE:
+		take_far(in, s, n);
+		return;
 	default:
 		in->counters.malformed++;
 	}
@@ -178,6 +211,19 @@ bool ctl_stream_tell(struct ctl_stream *s, enum tp_stream_note_kind kind, uint32
 {
 	if (!reserve(s, kind, connection, 0))
 		return false;
+	tp_ring_commit(&s->response);
+	return true;
+}
+
+bool ctl_stream_put(struct ctl_stream *s, enum tp_stream_note_kind kind, uint32_t connection,
+	const void *payload, size_t length)
+{
+	struct tp_stream_note *n = reserve(s, kind, connection, length);
+
+	if (!n)
+		return false;
+	if (length > 0)
+		memcpy(n->payload, payload, length);
 	tp_ring_commit(&s->response);
 	return true;
 }

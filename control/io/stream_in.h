@@ -37,12 +37,16 @@ struct ctl_stream {
 struct ctl_stream_in {
 	const struct conf *conf; // its listeners are served
 	void (*request)(void *context, const struct ctl_request *request);
+	// The connection was announced.
+	void (*opened)(void *context, const struct ctl_request *opened);
 	// The connection is not announced any more; `gone` names it, without bytes.
 	void (*closed)(void *context, const struct ctl_request *gone);
 	void (*ready)(void *context, struct ctl_stream *stream);
 	// What it counts of an announced connection, which ASK asked for.
 	void (*counted)(void *context, struct tp_stream_client client,
 		const struct tp_stream_counters *counters);
+	// Of TCP allocations. False: malformed.
+	bool (*far)(void *context, const struct ctl_far_note *note);
 	void *context;
 	struct ctl_stream_counters counters;
 };
@@ -57,3 +61,6 @@ void ctl_stream_send(struct ctl_stream_in *in, struct ctl_stream *stream, uint32
 
 // Tells the stream something about a connection, 0: about none. False when its ring is full.
 bool ctl_stream_tell(struct ctl_stream *stream, enum tp_stream_note_kind kind, uint32_t connection);
+// The same with a payload of at most TP_STREAM_NOTE_PAYLOAD bytes.
+bool ctl_stream_put(struct ctl_stream *stream, enum tp_stream_note_kind kind, uint32_t connection,
+	const void *payload, size_t length);

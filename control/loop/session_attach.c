@@ -63,6 +63,14 @@ static void send_response(void *context, const struct ctl_reply_to *reply_to,
 			&s->punt_in, &s->attachment, reply_to, source, destination, bytes, length);
 }
 
+static bool tell_stream(void *context, enum tp_stream_note_kind kind, struct tp_stream_client to,
+	const void *payload, size_t length)
+{
+	struct ctl_session *s = context;
+
+	return ctl_streams_tell(s->ctl->streams, kind, to, payload, length);
+}
+
 static int create_turn(struct ctl_session *s)
 {
 	struct ctl_turn_options options = {.conf = s->ctl->conf,
@@ -71,6 +79,8 @@ static int create_turn(struct ctl_session *s)
 		.acl = s->acl,
 		.send = send_response,
 		.send_context = s,
+		.tell = tell_stream,
+		.tell_context = s,
 		.random = ctl_random_system()};
 
 	return ctl_turn_create(&options, &s->turn);

@@ -48,7 +48,15 @@ uint64_t ctl_session_counters_deadline(const struct ctl_session *s)
 void ctl_session_counters(
 	struct ctl_session *s, struct tp_alloc_ref ref, ctl_session_counters_fn done, void *context)
 {
-	struct counters_waiter *w = s->attached ? calloc(1, sizeof(*w)) : NULL;
+	const struct tp_alloc_record *r = s->attached ? ctl_allocation_get(s->store, ref) : NULL;
+	struct counters_waiter *w;
+
+	// Stream processes tell by themselves.
+	if (r && ctl_over_tcp(r)) {
+		done(context, true);
+		return;
+	}
+	w = s->attached ? calloc(1, sizeof(*w)) : NULL;
 
 	if (w)
 		w->sequence = ctl_allocation_poll_counters(s->store, ref);

@@ -285,6 +285,7 @@ int ctl_streams_create(struct ctl *ctl, int listener, struct ctl_streams **out)
 		.ready = take_ready,
 		.counted = take_counters,
 		.context = s};
+	ctl_streams_far_callbacks(&s->in);
 	snprintf(path, sizeof(path), "%s/streams.sock", ctl->conf->run_directory);
 	s->path = strdup(path);
 	rc = s->path ? ctl_stream_budget_create(&s->budget) : -ENOMEM;

@@ -31,6 +31,10 @@ uint64_t ctl_streams_deadline(const struct ctl_streams *s);
 void ctl_streams_send(struct ctl_streams *s, const struct ctl_reply_to *reply_to,
 	const uint8_t *bytes, size_t length);
 
+// Tells the process of `to` something (ctl_turn_tell_fn).
+bool ctl_streams_tell(struct ctl_streams *s, enum tp_stream_note_kind kind,
+	struct tp_stream_client to, const void *payload, size_t length);
+
 // The configuration was read again: the processes are told to do the same.
 void ctl_streams_reload(struct ctl_streams *s, const struct conf *conf);
 // Control ends for good: the processes that it started, or would start, end too (SIGTERM).

@@ -47,6 +47,7 @@ static void lose(struct ctl_streams_member *m)
 
 	tp_notice("stream %08x (pid %d) is gone, with %u clients", m->stream.number, m->pid,
 		m->stream.clients.count);
+	ctl_streams_far_gone(s, m->stream.number);
 	// Only its number is kept.
 	lost = calloc(1, sizeof(*lost));
 	if (lost) {
@@ -156,13 +157,18 @@ static void take_greeting(struct ctl_streams_member *m, const void *message, siz
 static void on_message(evutil_socket_t fd, short events, void *arg)
 {
 	struct ctl_streams_member *m = arg;
-	uint8_t message[sizeof(struct tp_stream_hello) + 1];
-	size_t n_fds;
-	ssize_t n = tp_message_receive(fd, message, sizeof(message), NULL, 0, &n_fds);
+	uint8_t message[sizeof(struct tp_stream_hello) + sizeof(struct tp_stream_far_socket)];
+	int fds[1];
+	size_t n_fds = 0;
+	ssize_t n = tp_message_receive(fd, message, sizeof(message), fds, 1, &n_fds);
+	bool far =
+		n > 0 && m->attached && ctl_streams_far_message(m, message, (size_t)n, fds, n_fds);
 
-	if (n == -EAGAIN || n == -EINTR)
+	for (size_t i = 0; i < n_fds; i++)
+		close(fds[i]);
+	if (far || n == -EAGAIN || n == -EINTR)
 		return;
-	if (m->attached) // nothing is said by this way any more
+	if (m->attached) // nothing else is said by this way
 		lose(m);
 	else if (n > 0)
 		take_greeting(m, message, (size_t)n);

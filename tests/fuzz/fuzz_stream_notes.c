@@ -59,6 +59,23 @@ static void on_counted(
 	FUZZ_CHECK(ctl_stream_clients_find(&s->stream.clients, client.connection));
 }
 
+static void on_opened(void *context, const struct ctl_request *opened)
+{
+	struct scene *s = context;
+
+	FUZZ_CHECK(ctl_stream_clients_find(&s->stream.clients, opened->stream.connection));
+}
+
+static bool on_far(void *context, const struct ctl_far_note *n)
+{
+	struct scene *s = context;
+
+	FUZZ_CHECK(n->stream == s->stream.number && n->length <= TP_STREAM_NOTE_PAYLOAD);
+	FUZZ_CHECK(!n->client ||
+		   ctl_stream_clients_find(&s->stream.clients, n->client->stream.connection));
+	return n->length % 2 == 0;
+}
+
 // As a stream gets it; its ends are over the same memory.
 static void open_scene(struct scene *s)
 {
@@ -86,6 +103,8 @@ static void open_scene(struct scene *s)
 		.closed = on_closed,
 		.ready = on_ready,
 		.counted = on_counted,
+		.opened = on_opened,
+		.far = on_far,
 		.context = s};
 }
 

@@ -24,9 +24,11 @@ struct world {
 	struct conf conf;
 	struct ctl_request last, gone;
 	uint8_t bytes[TP_PACKET_SLOT_BYTES];
-	unsigned int requests, closed, ready;
 	uint32_t counted;
 	struct tp_stream_counters counters;
+	struct ctl_far_note far;
+	struct ctl_request far_client;
+	unsigned int requests, closed, ready, opened, fars;
 };
 
 static void on_request(void *context, const struct ctl_request *request)
@@ -64,6 +66,24 @@ static void on_counted(
 	w->counters = *counters;
 }
 
+static void on_opened(void *context, const struct ctl_request *opened)
+{
+	struct world *w = context;
+
+	w->last = *opened;
+	w->opened++;
+}
+
+static bool on_far(void *context, const struct ctl_far_note *note)
+{
+	struct world *w = context;
+
+	w->far = *note;
+	w->far_client = note->client ? *note->client : (struct ctl_request){0};
+	w->fars++;
+	return note->length > 0;
+}
+
 static int setup(void **state)
 {
 	static const struct tp_siphash_key key = {.bytes = {1}};
@@ -99,6 +119,8 @@ static int setup(void **state)
 		.closed = on_closed,
 		.ready = on_ready,
 		.counted = on_counted,
+		.opened = on_opened,
+		.far = on_far,
 		.context = w};
 	*state = w;
 	return 0;
