@@ -13,6 +13,7 @@
 
 #define SAID_A_SECOND 20
 #define FINISH_NS     (5 * TP_NS_PER_S)
+#define BIND_NS       (40 * TP_NS_PER_S) // its client gives up then
 
 // ---- deadlines and events
 
@@ -29,14 +30,22 @@ void stream_connection_watch(struct stream *s, struct stream_connection *c)
 
 	if (c->state == STREAM_IS_GONE)
 		return;
-	if (!stream_linked(&c->waiting))
+	if (!stream_linked(&c->waiting) && !c->binds &&
+		!(c->relay && (c->relay->up.bytes || c->relay->up.ended)))
 		e.events |= EPOLLIN;
 	if (c->blocked)
 		e.events |= EPOLLOUT;
 	if (e.events == c->events)
 		return;
 	c->events = e.events;
-	epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, c->fd, &e);
+	// One at its end would wake us without end while its peer takes what is left.
+	bool unwatch = c->relay && e.events == 0;
+	epoll_ctl(s->epoll_fd,
+		unwatch        ? EPOLL_CTL_DEL
+		: c->unwatched ? EPOLL_CTL_ADD
+			       : EPOLL_CTL_MOD,
+		c->fd, &e);
+	c->unwatched = unwatch;
 }
 
 // ---- its life
@@ -60,6 +69,11 @@ void stream_connection_end(struct stream *s, struct stream_connection *c)
 
 	if (c->state == STREAM_IS_GONE)
 		return;
+	stream_relayed_free(s, c);
+	if (c->relay) {
+		stream_relay_cut(s, c->relay); // which comes back
+		return;
+	}
 	if (c->ssl && c->state != STREAM_SHAKES) {
 		stream_tls_forget();
 		SSL_shutdown(c->ssl); // a word of farewell, if there is room for it
@@ -165,7 +179,9 @@ void stream_connection_event(struct stream *s, struct stream_connection *c, uint
 		c->blocked = false;
 		stream_list_add(&s->dirty, &c->dirty);
 	}
-	if (c->state == STREAM_FINISHES)
+	if (c->relay)
+		stream_relay_pump(s, c->relay);
+	else if (c->state == STREAM_FINISHES)
 		stream_connection_linger(s, c);
 	else if (events & (EPOLLIN | EPOLLHUP | EPOLLOUT))
 		stream_connection_read(s, c);
@@ -188,6 +204,8 @@ uint64_t stream_connections_expire(struct stream *s)
 			STREAM_COUNT_late_first, "says nothing"},
 		[STREAM_TIMER_MESSAGE] = {s->conf->streams.message_s * TP_NS_PER_S,
 			STREAM_COUNT_late_message, "message takes too long"},
+		[STREAM_TIMER_BIND] = {BIND_NS, STREAM_COUNT_late_bind,
+			"its ConnectionBind is not answered"},
 		[STREAM_TIMER_FINISH] = {FINISH_NS, STREAM_COUNTERS, "does not close"},
 	};
 	uint64_t next = UINT64_MAX;

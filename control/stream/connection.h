@@ -20,6 +20,7 @@ enum stream_state {
 	STREAM_SNIFFS,   // nothing came yet
 	STREAM_SHAKES,   // TLS handshake
 	STREAM_IS_OPEN,  // control knows of it, or will
+	STREAM_IS_BOUND, // to a peer: its bytes are no messages any more (relay.h)
 	STREAM_FINISHES, // closed when all is sent
 	STREAM_LINGERS,  // all is sent; what still comes is not read
 	STREAM_IS_GONE,
@@ -39,6 +40,8 @@ struct stream_connection {
 	bool told;         // control knows it
 	bool opened_due, closed_due, counters_due;
 	bool blocked;    // the socket takes no more
+	bool binds;      // its ConnectionBind is not answered: what follows is not read before
+	bool unwatched;  // epoll does not have it
 	uint32_t events; // that epoll watches
 
 	struct stream_assembly in;
@@ -49,6 +52,8 @@ struct stream_connection {
 	uint32_t record_length;
 	struct stream_pending requests; // that control did not take yet
 	struct stream_pending asked;    // that it took and did not answer yet, the newest ones
+	struct stream_relayed *relayed; // of its TCP allocation, or NULL
+	struct stream_relay *relay;     // that it is bound to
 
 	uint64_t since_ns;        // of the deadline that it is under
 	struct stream_link timer; // in one of stream.timers

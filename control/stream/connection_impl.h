@@ -30,5 +30,18 @@ void stream_connection_tls_failed(struct stream *s, struct stream_connection *c)
 
 // ---- connection_read.c
 
+// One read into stream.input: its bytes, 0: none now, or why there will be none. The connection is
+// not ended.
+enum {
+	STREAM_TOOK_END = -1,
+	STREAM_TOOK_FAILED = -2,
+};
+int stream_connection_take(struct stream *s, struct stream_connection *c);
 // Throws away what still comes; ends it with the client's end.
 void stream_connection_linger(struct stream *s, struct stream_connection *c);
+
+// ---- connection_write.c
+
+// One record of TLS. False: the connection keeps it until there is room for it, or has ended.
+bool stream_connection_write_record(
+	struct stream *s, struct stream_connection *c, const uint8_t *bytes, size_t length);

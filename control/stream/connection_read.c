@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/base/bytes.h"
+#include "common/wire/stun.h"
 #include "control/stream/connection_impl.h"
 #include "control/stream/stream.h"
 #include "control/stream/tls.h"
@@ -49,20 +51,28 @@ static int deliver(
 	return stream_media_up(s, c, message->bytes, message->frame.length);
 }
 
-// Keeps what comes behind a message that cannot go on.
-static void wait_with(struct stream *s, struct stream_connection *c, const struct stream_input *in)
+// Keeps what is left of the input. False: the connection is ended.
+static bool keep_rest(struct stream *s, struct stream_connection *c, const struct stream_input *in)
 {
 	uint8_t *stash = in->left > 0 ? malloc(in->left) : NULL;
 
 	if (in->left > 0 && !stash) {
 		stream_connection_end_for(s, c, STREAM_COUNT_protocol_errors, "no memory");
-		return;
+		return false;
 	}
 	if (stash)
 		memcpy(stash, in->at, in->left);
 	free(c->stash);
 	c->stash = stash;
 	c->stash_length = (uint32_t)in->left;
+	return true;
+}
+
+// Keeps what comes behind a message that cannot go on.
+static void wait_with(struct stream *s, struct stream_connection *c, const struct stream_input *in)
+{
+	if (!keep_rest(s, c, in))
+		return;
 	stream_list_remove(&c->timer); // it is not the client who is slow
 	stream_list_add(&s->waiting, &c->waiting);
 	stream_count(s, STREAM_COUNT_up_waits, 1);
@@ -76,6 +86,20 @@ static void time_message(struct stream *s, struct stream_connection *c, bool beg
 		stream_list_remove(&c->timer);
 	else if (!began || !stream_linked(&c->timer))
 		stream_connection_time(s, c, STREAM_TIMER_MESSAGE);
+}
+
+// What follows a ConnectionBind is data if it succeeds, and messages if not.
+static void wait_bound(struct stream *s, struct stream_connection *c, const struct stream_input *in)
+{
+	c->binds = true;
+	if (keep_rest(s, c, in))
+		stream_connection_time(s, c, STREAM_TIMER_BIND);
+}
+
+static bool is_connection_bind(const struct stream_message *message)
+{
+	return message->frame.kind == STREAM_FRAME_REQUEST &&
+	       tp_rd16(message->bytes) == stun_type(STUN_REQUEST, STUN_CONNECTION_BIND);
 }
 
 // All messages of what came. False: nothing more is to be read now.
@@ -99,7 +123,12 @@ static bool consume(struct stream *s, struct stream_connection *c, struct stream
 			break;
 		c->heard = true;
 		began = false;
+		bool binds = is_connection_bind(&message);
 		stream_assembly_take(&c->in, &in, &message);
+		if (binds) {
+			wait_bound(s, c, &in);
+			return false;
+		}
 	}
 	if (rc != STREAM_FRAME_MORE) {
 		stream_connection_end_for(
@@ -127,7 +156,6 @@ static bool consume_stash(struct stream *s, struct stream_connection *c)
 	return goes_on;
 }
 
-// Bytes of one read; 0: none now; -1: the connection ended, and is ended.
 static int read_plain(struct stream *s, struct stream_connection *c)
 {
 	ssize_t n = recv(c->fd, s->input, sizeof(s->input), 0);
@@ -136,8 +164,7 @@ static int read_plain(struct stream *s, struct stream_connection *c)
 		return (int)n;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	stream_connection_end(s, c);
-	return -1;
+	return n == 0 ? STREAM_TOOK_END : STREAM_TOOK_FAILED;
 }
 
 static int read_tls(struct stream *s, struct stream_connection *c)
@@ -155,12 +182,15 @@ static int read_tls(struct stream *s, struct stream_connection *c)
 	case STREAM_TLS_WANT_READ:
 		return 0;
 	case STREAM_TLS_END:
-		stream_connection_end(s, c);
-		return -1;
+		return STREAM_TOOK_END;
 	default:
-		stream_connection_tls_failed(s, c);
-		return -1;
+		return STREAM_TOOK_FAILED;
 	}
+}
+
+int stream_connection_take(struct stream *s, struct stream_connection *c)
+{
+	return c->ssl ? read_tls(s, c) : read_plain(s, c);
 }
 
 void stream_connection_read(struct stream *s, struct stream_connection *c)
@@ -169,12 +199,18 @@ void stream_connection_read(struct stream *s, struct stream_connection *c)
 
 	stream_list_remove(&c->waiting);
 	stream_list_remove(&c->again);
-	if (c->state != STREAM_IS_OPEN)
+	if (c->relay)
+		stream_relay_pump(s, c->relay);
+	if (c->state != STREAM_IS_OPEN || c->binds)
 		return;
 	goes_on = consume_stash(s, c);
 	for (int i = 0; goes_on && i < READS_IN_A_TURN; i++) {
-		int n = c->ssl ? read_tls(s, c) : read_plain(s, c);
+		int n = stream_connection_take(s, c);
 
+		if (n == STREAM_TOOK_FAILED && c->ssl)
+			stream_connection_tls_failed(s, c);
+		else if (n < 0)
+			stream_connection_end(s, c);
 		if (n <= 0) {
 			stream_connection_watch(s, c);
 			return;

@@ -84,7 +84,7 @@ static bool flush_plain(struct stream *s, struct stream_connection *c)
 }
 
 // One record. OpenSSL sends all of it or keeps it; then it wants to be asked for the same again.
-static bool write_record(
+bool stream_connection_write_record(
 	struct stream *s, struct stream_connection *c, const uint8_t *bytes, size_t length)
 {
 	int n;
@@ -116,7 +116,7 @@ static bool write_record(
 static bool flush_tls(struct stream *s, struct stream_connection *c)
 {
 	if (c->record) {
-		if (!write_record(s, c, c->record, c->record_length))
+		if (!stream_connection_write_record(s, c, c->record, c->record_length))
 			return false;
 		free(c->record);
 		c->record = NULL;
@@ -125,7 +125,7 @@ static bool flush_tls(struct stream *s, struct stream_connection *c)
 	while (!stream_queue_empty(&c->out)) {
 		size_t n = stream_queue_gather(&c->out, s->record, sizeof(s->record));
 
-		if (!write_record(s, c, s->record, n))
+		if (!stream_connection_write_record(s, c, s->record, n))
 			return false;
 	}
 	return true;
@@ -135,7 +135,8 @@ void stream_connection_flush(struct stream *s, struct stream_connection *c)
 {
 
 	stream_list_remove(&c->dirty);
-	if (c->state != STREAM_IS_OPEN && c->state != STREAM_FINISHES)
+	if (c->state != STREAM_IS_OPEN && c->state != STREAM_FINISHES &&
+		c->state != STREAM_IS_BOUND)
 		return;
 	trim(s, c);
 	c->blocked = !(c->ssl ? flush_tls : flush_plain)(s, c);
@@ -145,7 +146,10 @@ void stream_connection_flush(struct stream *s, struct stream_connection *c)
 		shutdown(c->fd, SHUT_WR);
 		c->state = STREAM_LINGERS;
 	}
-	stream_connection_watch(s, c);
+	if (c->relay)
+		stream_relay_pump(s, c->relay);
+	else
+		stream_connection_watch(s, c);
 }
 
 void stream_connection_finish(struct stream *s, struct stream_connection *c)

@@ -86,7 +86,7 @@ int stream_listen(struct stream *s)
 
 // Out of descriptors: a client that cannot be taken would stay in front of all others, and wake us
 // without end.
-static void turn_away(struct stream *s, int listener_fd)
+void stream_turn_away(struct stream *s, int listener_fd)
 {
 	int fd;
 
@@ -142,7 +142,7 @@ void stream_accept(struct stream *s, uint32_t i)
 			SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0 && (errno == EMFILE || errno == ENFILE))
-			turn_away(s, s->listeners[i].fd);
+			stream_turn_away(s, s->listeners[i].fd);
 		if (fd < 0 && errno == EAGAIN)
 			return;
 		if (fd < 0) // of a client that is gone already, or turned away

@@ -140,6 +140,13 @@ static void on_event(struct stream *s, uint64_t data, uint32_t events)
 	case STREAM_EVENT_SIGNAL:
 		on_signal(s);
 		break;
+	case STREAM_EVENT_RELAY:
+		stream_relay_event(s, n, events);
+		break;
+	case STREAM_EVENT_RELAYED_FIRST:
+	case STREAM_EVENT_RELAYED_SECOND:
+		stream_relay_accept(s, n, data >> 32 == STREAM_EVENT_RELAYED_SECOND);
+		break;
 	}
 }
 
@@ -242,7 +249,8 @@ static int turn(struct stream *s, bool *more)
 {
 	struct epoll_event events[EVENTS];
 	uint64_t due[] = {stream_connections_expire(s), stream_peers_retry(s),
-		stream_certificates_expire(s), expire_drain(s)};
+		stream_certificates_expire(s), expire_drain(s),
+		stream_relays_expire(s)};
 	int timeout, n;
 
 	flush_all(s); // what expiry ended

@@ -69,6 +69,7 @@ static int prepare(struct stream *s)
 	stream_list_init(&s->waiting);
 	stream_list_init(&s->talk);
 	stream_list_init(&s->gone);
+	stream_relays_init(s);
 	for (int i = 0; i < STREAM_TIMERS; i++)
 		stream_list_init(&s->timers[i]);
 	s->now_ns = tp_now_ns();
@@ -105,6 +106,7 @@ static void end(struct stream *s)
 {
 	stream_peers_close(s);
 	stream_certificates_close(s);
+	stream_relays_close(s);
 	for (uint32_t i = 0; i < s->table.capacity; i++) {
 		struct stream_connection *c = s->table.at[i];
 

@@ -207,6 +207,15 @@ static void take_message(struct stream *s, enum stream_peer_name name, const voi
 			lost(s, name, why);
 		return;
 	}
+	if (name == STREAM_CONTROL && s->peers[name].state == STREAM_PEER_ATTACHED && n_fds == 1 &&
+		header.magic == TP_ABI_MAGIC && header.type == TP_MSG_STREAM_FAR &&
+		length == sizeof(struct tp_stream_far_socket)) {
+		struct tp_stream_far_socket handed;
+
+		memcpy(&handed, message, sizeof(handed));
+		stream_relay_handed(s, &handed.far, fds[0]);
+		return;
+	}
 	for (size_t i = 0; i < n_fds; i++)
 		close(fds[i]);
 	if (header.magic == TP_ABI_MAGIC && header.type == TP_MSG_REFUSED &&

@@ -30,7 +30,8 @@ static uint64_t needed(const struct conf *conf)
 // Root may raise the hard limit too, so this comes before it is nobody any more.
 static void raise_descriptors(struct conf *conf)
 {
-	rlim_t wanted = conf->streams.connections + OTHER_FDS;
+	// Each client may be bound to a peer, or have an allocation that listens.
+	rlim_t wanted = 2 * (rlim_t)conf->streams.connections + OTHER_FDS;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
@@ -42,6 +43,8 @@ static void raise_descriptors(struct conf *conf)
 	more = (struct rlimit){.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
 	if (setrlimit(RLIMIT_NOFILE, &more) == 0)
 		limit = more;
+	if (limit.rlim_cur >= conf->streams.connections + OTHER_FDS)
+		return; // enough but for TCP allocations, which are refused then
 	tp_warning("the limit of open files (%llu) holds no %u clients: fewer will be taken",
 		(unsigned long long)limit.rlim_cur, conf->streams.connections);
 	if (limit.rlim_cur > 2 * OTHER_FDS)

@@ -6,7 +6,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "common/base/bytes.h"
 #include "common/base/log.h"
+#include "common/wire/stun.h"
 #include "control/stream/stream.h"
 
 #define PENDING_MESSAGES 16 // of one connection
@@ -125,6 +127,16 @@ static void keep(struct stream *s, struct stream_connection *c, struct stream_re
 	s->asked_total++;
 }
 
+static bool put_listened(struct stream *s, struct stream_connection *c)
+{
+	const struct tp_stream_listened listened = {.error = c->relayed->listened_error};
+
+	if (!put(s, c, TP_STREAM_LISTENED, &listened, sizeof(listened)))
+		return false;
+	c->relayed->listened_due = false;
+	return true;
+}
+
 static bool put_requests(struct stream *s, struct stream_connection *c)
 {
 	struct stream_request *r;
@@ -169,6 +181,8 @@ static bool talk(struct stream *s, struct stream_connection *c)
 {
 	if (c->opened_due && !put_opened(s, c))
 		return false;
+	if (c->relayed && c->relayed->listened_due && !put_listened(s, c))
+		return false;
 	if (!put_requests(s, c))
 		return false;
 	if (c->counters_due && !put_counters(s, c))
@@ -200,7 +214,7 @@ void stream_requests_flush(struct stream *s)
 	if (!s->has_control)
 		return;
 	control_moves(s);
-	if (!s->greets || greet(s)) {
+	if ((!s->greets || greet(s)) && stream_relays_talk(s)) {
 		while ((link = stream_list_first(&s->talk))) {
 			if (!talk(s, STREAM_OF(link, struct stream_connection, talk)))
 				break;
@@ -222,7 +236,12 @@ void stream_control_attached(struct stream *s, struct stream_requests_rings *rin
 
 		if (c && c->transport && c->state != STREAM_IS_GONE)
 			c->opened_due = true;
+		if (c && c->relayed) {
+			c->relayed->listened_due = true;
+			stream_list_add(&s->talk, &c->talk);
+		}
 	}
+	stream_relays_attached(s);
 	if (stream_watch(s, s->control.response.event_fd, EPOLLIN, STREAM_EVENT_RESPONSE, 0) < 0)
 		tp_error("control's ring cannot be watched");
 }
@@ -243,12 +262,31 @@ static void ask_again(struct stream *s, struct stream_connection *c)
 	stream_list_add(&s->talk, &c->talk);
 }
 
+// Bytes of TCP allocations that it did not take are told to the next one.
+static void take_back_bytes(struct stream *s)
+{
+	struct tp_ring *ring = &s->control.request;
+	struct tp_stream_far said;
+	struct stream_note note;
+
+	tp_ring_update_tail(ring);
+	while (ring->own != ring->other) {
+		ring->own--;
+		memcpy(&note, tp_ring_slot(ring), sizeof(note));
+		if (note.kind != TP_STREAM_FAR_BYTES)
+			continue;
+		memcpy(&said, note.payload, sizeof(said));
+		stream_relay_take_back(s, &said);
+	}
+}
+
 void stream_control_detached(struct stream *s)
 {
 	// What it could still say, and no more.
 	for (int i = 0; i < TP_STREAM_RESPONSE_SLOTS / RESPONSES_BUDGET && stream_responses(s); i++)
 		;
 	s->has_control = false;
+	take_back_bytes(s);
 	for (uint32_t i = 0; i < s->table.capacity; i++) {
 		struct stream_connection *c = s->table.at[i];
 
@@ -267,6 +305,20 @@ void stream_control_detached(struct stream *s)
 
 // ---- from control
 
+// The answer to its ConnectionBind is an error: it may ask again.
+static void not_bound(struct stream *s, struct stream_connection *c)
+{
+	c->binds = false;
+	stream_list_remove(&c->timer);
+	stream_list_add(&s->again, &c->again);
+}
+
+void stream_request_answered(struct stream *s, struct stream_connection *c, const uint8_t *response)
+{
+	if (stream_pending_answered(&c->asked, response + 8))
+		s->asked_total--;
+}
+
 static void answer(struct stream *s, const struct stream_note *note)
 {
 	struct stream_connection *c = stream_table_find(&s->table, note->connection);
@@ -278,9 +330,10 @@ static void answer(struct stream *s, const struct stream_note *note)
 	switch (note->kind) {
 	case TP_STREAM_RESPONSE:
 		stream_count(s, STREAM_COUNT_responses, 1);
-		if (stream_pending_answered(&c->asked, note->payload + 8))
-			s->asked_total--;
+		stream_request_answered(s, c, note->payload);
 		stream_connection_send(s, c, note->payload, note->length, false);
+		if (c->binds && stun_type_method(tp_rd16(note->payload)) == STUN_CONNECTION_BIND)
+			not_bound(s, c);
 		break;
 	case TP_STREAM_CLOSE:
 		stream_connection_finish(s, c);
@@ -308,6 +361,9 @@ bool stream_responses(struct stream *s)
 				stream_drain(s);
 			else if (note.kind == TP_STREAM_RELOAD)
 				stream_reload(s);
+			else if (note.kind >= TP_STREAM_LISTEN && note.kind <= TP_STREAM_FAR_CLOSE)
+				stream_relay_note(
+					s, note.kind, note.connection, note.payload, note.length);
 			else
 				answer(s, &note);
 			break;

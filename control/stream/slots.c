@@ -105,6 +105,20 @@ static bool is_right(const struct stream_note *note)
 	case TP_STREAM_DRAIN:
 	case TP_STREAM_RELOAD:
 		return true;
+	case TP_STREAM_LISTEN:
+		return note->length == sizeof(struct tp_stream_listen);
+	case TP_STREAM_UNLISTEN:
+		return note->length == 0;
+	case TP_STREAM_FAR_BIND:
+		return note->length > sizeof(struct tp_stream_far) && note->length % 4 == 0 &&
+		       note->payload[sizeof(struct tp_stream_far)] < 0x40 &&
+		       stream_frame_is_message(note->payload + sizeof(struct tp_stream_far),
+			       note->length - sizeof(struct tp_stream_far));
+	case TP_STREAM_FAR_CONNECT:
+	case TP_STREAM_FAR_ADMIT:
+	case TP_STREAM_FAR_HAND_OVER:
+	case TP_STREAM_FAR_CLOSE:
+		return note->length == sizeof(struct tp_stream_far);
 	default:
 		return false;
 	}

@@ -12,6 +12,7 @@
 #include "control/stream/limit.h"
 #include "control/stream/list.h"
 #include "control/stream/peer.h"
+#include "control/stream/relay.h"
 #include "control/stream/slots.h"
 #include "control/stream/table.h"
 
@@ -30,6 +31,9 @@ enum stream_event {
 	STREAM_EVENT_DIRECTORY,
 	STREAM_EVENT_CERTIFICATES,
 	STREAM_EVENT_SIGNAL,
+	STREAM_EVENT_RELAY,         // a peer's socket, by CONNECTION-ID
+	STREAM_EVENT_RELAYED_FIRST, // listener of an allocation, by its control connection
+	STREAM_EVENT_RELAYED_SECOND,
 };
 
 // Deadlines of connections; each list is in the order of its deadlines, which all are as long.
@@ -39,6 +43,7 @@ enum stream_timer {
 	STREAM_TIMER_FIRST,
 	STREAM_TIMER_MESSAGE,
 	STREAM_TIMER_FINISH,
+	STREAM_TIMER_BIND,
 	STREAM_TIMERS,
 };
 
@@ -90,6 +95,8 @@ struct stream {
 	struct stream_list talk;    // have something for control
 	struct stream_list gone;    // places to free
 
+	struct stream_relays relays; // TCP allocations
+
 	uint8_t input[STREAM_INPUT_BYTES];
 	uint8_t record[STREAM_RECORD_BYTES];
 	struct stream_slots_message down;
@@ -109,6 +116,8 @@ int stream_watch(struct stream *s, int fd, uint32_t events, enum stream_event wh
 int stream_listen(struct stream *s); // 0 or -errno, logged
 void stream_accept(struct stream *s, uint32_t listener);
 void stream_unlisten(struct stream *s);
+// Takes and closes one, when there are no descriptors left to take it with.
+void stream_turn_away(struct stream *s, int listener_fd);
 
 // ---- connection_proxy.c
 // Whether a proxy at this address may say who its clients are.
@@ -133,6 +142,8 @@ int stream_request(
 	struct stream *s, struct stream_connection *c, const uint8_t *bytes, size_t length);
 // Tells control of openings, requests and ends, as long as there is room.
 void stream_requests_flush(struct stream *s);
+// An answer (a STUN message) of control that came for it: what it answers is not asked again.
+void stream_request_answered(struct stream *s, struct stream_connection *c, const uint8_t *response);
 // Takes what control sent, within a budget. True: there may be more.
 bool stream_responses(struct stream *s);
 // Drops what waits of a connection.
