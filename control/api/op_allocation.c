@@ -12,6 +12,7 @@
 #include "control/api/text.h"
 #include "control/loop/session.h"
 #include "control/loop/streams.h"
+#include "control/turn/turn.h"
 
 #define LIST_LIMIT 100
 
@@ -86,6 +87,7 @@ static json_t *summary_json(
 	json_object_set_new(o, "listener", ctl_json_addr(&record->listener));
 	json_object_set_new(o, "transport", json_string(ctl_transport_name(record->transport)));
 	json_object_set_new(o, "proxied", proxied_json(ctl, record));
+	json_object_set_new(o, "relays", json_string(ctl_over_tcp(record) ? "tcp" : "udp"));
 	json_object_set_new(o, "mobile", json_boolean(ctl_allocation_mobile(record)));
 	json_object_set_new(o, "moves", number(ctl_allocation_moves(record)));
 	set_moving(o, store, record);
@@ -136,6 +138,19 @@ static void set_unread(json_t *o, const struct tp_stream_counters *c)
 	json_object_set_new(o, "unread_queued_bytes", c ? number(c->queued_bytes) : json_null());
 }
 
+// With peers, of one that relays TCP.
+static json_t *connections_json(struct ctl *ctl, const struct tp_alloc_record *record)
+{
+	json_t *list = json_array();
+	struct ctl_far_view v;
+
+	for (uint32_t i = 0; ctl_turn_far_view(ctl_session_turn(ctl->session), record->self, i, &v);
+		i++)
+		json_array_append_new(list, json_pack("{s:o, s:o, s:s}", "id", number(v.id), "peer",
+						    ctl_json_addr(&v.peer), "state", v.state));
+	return list;
+}
+
 static json_t *detail_json(struct ctl *ctl, const struct ctl_store *store,
 	const struct tp_alloc_record *record, bool fresh)
 {
@@ -148,6 +163,8 @@ static json_t *detail_json(struct ctl *ctl, const struct ctl_store *store,
 	json_object_set_new(o, "counters_live", json_boolean(fresh));
 	json_object_set_new(o, "counters_read", ctl_json_wall_time(record->snapshot_wall_ns));
 	set_peers(o, store, record);
+	if (ctl_over_tcp(record))
+		json_object_set_new(o, "connections", connections_json(ctl, record));
 	return o;
 }
 

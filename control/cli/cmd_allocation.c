@@ -144,6 +144,21 @@ static void add_unread(struct cli_table *t, const json_t *a)
 	cli_table_row(t, "it does not read", line);
 }
 
+static void print_connections(const json_t *allocation)
+{
+	char id[24];
+	struct cli_table t;
+	json_t *c;
+	size_t i;
+
+	cli_table_init(&t, "llll");
+	json_array_foreach(json_object_get(allocation, "connections"), i, c) {
+		snprintf(id, sizeof(id), "%08llx", (unsigned long long)cli_integer(c, "id"));
+		cli_table_row(&t, "connection", id, cli_text(c, "peer"), cli_text(c, "state"));
+	}
+	cli_table_print(&t, stdout, "");
+}
+
 static void print_allocation(const json_t *a)
 {
 	char relayed[160], packets[CLI_NUMBER_BYTES], bytes[CLI_NUMBER_BYTES], line[120];
@@ -169,6 +184,7 @@ static void print_allocation(const json_t *a)
 		cli_table_row(&t, "by listener", cli_text(a, "moving_to_listener"));
 	}
 	cli_table_row(&t, "relayed", relayed);
+	cli_table_row(&t, "relays", cli_text(a, "relays"));
 	cli_table_row(&t, "started", cli_text(a, "started"));
 	snprintf(line, sizeof(line), "%.0f s",
 		json_number_value(json_object_get(a, "expires_in_s")));
@@ -187,6 +203,7 @@ static void print_allocation(const json_t *a)
 	cli_table_print(&t, stdout, "");
 	print_peers(a, "permissions");
 	print_peers(a, "channels");
+	print_connections(a);
 }
 
 enum cli_exit cli_allocation_show(const struct cli_args *args)
