@@ -310,7 +310,7 @@ def test_allocate():
         # RFC 8656 section 7.2, step 3.
         assert allocate_code() == 400
         assert allocate_code((turn.REQUESTED_TRANSPORT, b"\x11")) == 400
-        for protocol in (0, 1, 6, 58, 255):
+        for protocol in (0, 1, 58, 132, 255):
             assert allocate_code((turn.REQUESTED_TRANSPORT, bytes((protocol, 0, 0, 0)))) == 442
         # Section 18.8: the other bytes are ignored.
         assert allocate_code((turn.REQUESTED_TRANSPORT, b"\x11\xff\xff\xff")) == 0

@@ -245,7 +245,7 @@ def test_pieces_and_bundles():
 def test_errors():
     with relay():
         c = connect("tcp")
-        for attributes, code in (([(turn.REQUESTED_TRANSPORT, bytes((6, 0, 0, 0)))], 442), ([], 400)):
+        for attributes, code in (([(turn.REQUESTED_TRANSPORT, bytes((132, 0, 0, 0)))], 442), ([], 400)):
             try:
                 c.request(turn.ALLOCATE, attributes)
                 raise AssertionError("taken")
