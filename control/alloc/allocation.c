@@ -82,6 +82,18 @@ struct tp_addr ctl_allocation_public_relay(
 	return ctl_relays_public(&s->relays, &r->relay[which]);
 }
 
+struct tp_addr ctl_peer_public(const struct ctl_store *s, const struct tp_addr *peer)
+{
+	struct tp_addr form = ctl_relays_public(&s->relays, peer);
+	return form.ip.family != TP_FAMILY_NONE ? form : *peer;
+}
+
+struct tp_addr ctl_peer_private(const struct ctl_store *s, const struct tp_addr *peer)
+{
+	struct tp_addr form = ctl_relays_private(&s->relays, peer);
+	return form.ip.family != TP_FAMILY_NONE ? form : *peer;
+}
+
 // ---- Changing and ending.
 
 void ctl_send_alloc_set(

@@ -137,6 +137,10 @@ struct tp_addr ctl_allocation_public_relay(
 
 // What stands at an index, live or not; ctl_allocation_get tells.
 struct tp_alloc_ref ctl_allocation_ref(const struct ctl_store *store, uint32_t index);
+// The two forms of a peer that is one of our relay addresses: as clients know it, and as the kernel
+// here does. Any other address as it is.
+struct tp_addr ctl_peer_public(const struct ctl_store *store, const struct tp_addr *peer);
+struct tp_addr ctl_peer_private(const struct ctl_store *store, const struct tp_addr *peer);
 
 // Walks live allocations by index: start with *index = 0; NULL at the end.
 const struct tp_alloc_record *ctl_allocation_next(const struct ctl_store *store, uint32_t *index);

@@ -419,3 +419,16 @@ struct tp_addr ctl_relays_public(const struct ctl_relays *r, const struct tp_add
 		return (struct tp_addr){};
 	return (struct tp_addr){.ip = r->address[a].public_address, .port = relay->port};
 }
+
+struct tp_addr ctl_relays_private(const struct ctl_relays *r, const struct tp_addr *relay)
+{
+	for (uint32_t i = 0; i < r->places; i++) {
+		const struct ctl_relay_place *p = &r->place[i];
+		if (relay->ip.family != p->public_address.family ||
+			!tp_ip_in_prefix(&relay->ip, &p->public_address, p->prefix_bits))
+			continue;
+		uint32_t a = p->first + (low_bits(&relay->ip) - low_bits(&p->public_address));
+		return (struct tp_addr){.ip = r->address[a].address, .port = relay->port};
+	}
+	return (struct tp_addr){};
+}

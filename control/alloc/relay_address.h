@@ -102,3 +102,5 @@ struct tp_addr ctl_relays_address(const struct ctl_relays *r, struct ctl_relay_p
 
 // The form that clients are told; family none for an address that is not ours.
 struct tp_addr ctl_relays_public(const struct ctl_relays *r, const struct tp_addr *relay);
+// From that form to ours; family none for an address that is not ours. Looks at every place.
+struct tp_addr ctl_relays_private(const struct ctl_relays *r, const struct tp_addr *relay);

@@ -14,7 +14,8 @@ struct ctl_far {
 	uint32_t stream; // the process that has the peer's socket
 	struct tp_alloc_ref alloc;
 	struct tp_stream_client owner; // control connection
-	struct tp_addr relay, peer;
+	struct tp_addr relay; // private form, as processes know addresses
+	struct tp_addr peer;  // public form, as clients do
 	uint8_t transaction_id[12];      // of the Connect; zero: the peer came
 	uint8_t state;                   // enum tp_stream_far_state
 	struct ctl_transaction *connect; // is answered when it is connected

@@ -77,6 +77,7 @@ enum stun_err ctl_method_connect(struct ctl_transaction *t)
 	if (code != STUN_OK)
 		return code;
 	// A connection with that peer is there or on its way: 446.
+	peer = ctl_peer_public(t->turn->store, &peer);
 	far = ctl_far_of_peer(t->turn, r->self, &peer);
 	if (far)
 		return is_repeated(t, far) ? answer_again(t, far)

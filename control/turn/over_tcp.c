@@ -30,7 +30,7 @@ static struct tp_stream_far said_of(const struct ctl_turn *turn, const struct ct
 	struct tp_stream_far said = {.id = far->id,
 		.owner = far->owner,
 		.relay = far->relay,
-		.peer = far->peer,
+		.peer = ctl_peer_private(turn->store, &far->peer),
 		.state = far->state,
 		.rate_bytes_per_s = ctl_store_policy(turn->store)->rate_bytes_per_s};
 
@@ -220,15 +220,16 @@ static void indicate(
 			bytes, (size_t)length);
 }
 
-static struct ctl_far far_of(uint32_t stream, struct tp_stream_client owner,
-	const struct tp_alloc_record *r, const struct tp_stream_far *said)
+static struct ctl_far far_of(const struct ctl_turn *turn, uint32_t stream,
+	struct tp_stream_client owner, const struct tp_alloc_record *r,
+	const struct tp_stream_far *said)
 {
 	struct ctl_far far = {.id = said->id,
 		.stream = stream,
 		.alloc = r->self,
 		.owner = owner,
 		.relay = said->relay,
-		.peer = said->peer,
+		.peer = ctl_peer_public(turn->store, &said->peer),
 		.state = said->state};
 
 	memcpy(far.transaction_id, said->transaction_id, sizeof(far.transaction_id));
@@ -245,6 +246,16 @@ static bool relays_by(
 	       (tp_addr_equal(relay, &r->relay[0]) || tp_addr_equal(relay, &r->relay[1]));
 }
 
+// A client may name a relay address of ours by either form.
+static bool permitted(
+	const struct ctl_turn *turn, const struct tp_alloc_record *r, const struct tp_addr *peer)
+{
+	struct tp_addr form = ctl_peer_public(turn->store, peer);
+
+	return ctl_permission_allows(turn->store, r->self, &peer->ip, turn->now) ||
+	       ctl_permission_allows(turn->store, r->self, &form.ip, turn->now);
+}
+
 // A peer came to the relayed address; without a permission it goes at once.
 static void take_came(
 	struct ctl_turn *turn, const struct ctl_request *owner, const struct tp_stream_far *said)
@@ -255,12 +266,12 @@ static void take_came(
 	if (!r)
 		tell(turn, TP_STREAM_UNLISTEN, owner->stream, NULL, 0);
 	if (!r || ctl_far_find(turn, said->id) || !relays_by(turn, r, &said->relay) ||
-		!ctl_permission_allows(turn->store, r->self, &said->peer.ip, turn->now) ||
+		!permitted(turn, r, &said->peer) ||
 		ctl_far_count(turn, r->self) >= CTL_FARS_PER_ALLOCATION) {
 		refuse(turn, owner->stream.stream, said->id);
 		return;
 	}
-	far = far_of(owner->stream.stream, owner->stream, r, said);
+	far = far_of(turn, owner->stream.stream, owner->stream, r, said);
 	far.state = TP_STREAM_FAR_WAITING;
 	added = ctl_far_add(turn, &far);
 	if (!added || !ctl_far_tell(turn, TP_STREAM_FAR_ADMIT, far.stream, added)) {
@@ -287,7 +298,7 @@ static void take_is(
 	if (r && said->state != TP_STREAM_FAR_UNJUDGED && !ctl_far_find(turn, said->id) &&
 		relays_by(turn, r, &said->relay) &&
 		(said->state == TP_STREAM_FAR_BOUND || said->owner.stream == n->stream)) {
-		far = far_of(n->stream, said->owner, r, said);
+		far = far_of(turn, n->stream, said->owner, r, said);
 		if (ctl_far_add(turn, &far))
 			return;
 	}

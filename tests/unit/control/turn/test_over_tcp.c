@@ -426,6 +426,28 @@ static void a_peer_needs_a_permission(void **state)
 	assert_int_equal(ctl_turn_counters(r->turn)->connections, 1);
 }
 
+// The relay's own address is 198.18.0.2, 203.0.113.5 for clients: both are one peer.
+static void a_relay_address_has_two_forms(void **state)
+{
+	struct relay *r = *state;
+	struct tp_stream_far far;
+	struct tp_addr public = addr("203.0.113.5", 50050), private = addr("198.18.0.2", 50050);
+
+	allocate(r);
+	assert_int_equal(request_connect(r, "203.0.113.5", 50050), -1);
+	far = far_told(r, TP_STREAM_FAR_CONNECT);
+	assert_true(tp_addr_equal(&far.peer, &private));
+	assert_int_equal(request_connect(r, "198.18.0.2", 50050), 446);
+	assert_true(say(r, TP_STREAM_FAR_GONE, 7, far));
+	assert_int_equal(relay_permit(r, "203.0.113.5"), 0);
+	far = comes(r, 0x77);
+	far.peer = private;
+	assert_true(say(r, TP_STREAM_FAR_CAME, 7, far));
+	assert_int_equal(r->n_sent, 1);
+	struct tp_addr peer = sent_address(last_sent(r), STUN_ATTR_XOR_PEER_ADDRESS);
+	assert_true(tp_addr_equal(&peer, &public));
+}
+
 // ---- ConnectionBind
 
 static void a_bind_in_the_same_process(void **state)
@@ -648,6 +670,7 @@ int main(void)
 		T(of_an_allocation_of_udp_nothing_is_connected),
 		T(connections_are_bounded),
 		T(a_peer_needs_a_permission),
+		T(a_relay_address_has_two_forms),
 		T(a_bind_in_the_same_process),
 		T(a_bind_in_another_process),
 		T(a_hand_over_that_fails),
