@@ -25,6 +25,7 @@ def make(seeds):
     turn_seeds()
     adopt_seeds()
     stream_notes_seeds()
+    over_tcp_seeds()
     conf_seeds()
     stream_seeds()
 
@@ -834,6 +835,56 @@ def stream_notes_seeds():
     save("stream_notes", "opened-none", opened(0) + drain)
     for at, less in ((255, 0), (0, 0), (4, 0), (6, 0), (8, 0), (12, 0), (16, 0), (64, 0), (88, 0), (89, 0), (255, 1), (255, 8), (255, 100)):
         save("stream_notes", "hello-%d-%d" % (at, less), bytes((5, at, less)) + (b"\0" if at < 96 else b""))
+
+
+def over_tcp_seeds():
+    """See fuzz_over_tcp.c: an operation, a client, what the operation takes."""
+    def allocate(client, how=0):
+        return bytes((0, client, how))
+
+    def listened(client, error=0):
+        return bytes((1, client, error))
+
+    def connect(client, peer=0, port=7):
+        return bytes((2, client, peer, port))
+
+    def note(client, how, at=200, number=0, value=None):
+        return bytes((3, client, how, at, number)) + (b"" if value is None else bytes((value,)))
+
+    def bind(client, number=0, how=0):
+        return bytes((4, client, number, how))
+
+    def handed(process=0, number=0, fails=0):
+        return bytes((5, 0, process | fails << 1, number))
+
+    came, connected, standing, counted, gone = range(5)
+    def closed(client):
+        return bytes((6, client))
+
+    def permit(client, peer=0):
+        return bytes((9, client, peer, 0))
+
+    def refresh(client, seconds=0, family=0):
+        return bytes((10, client, seconds, family))
+
+    there = allocate(0) + listened(0)
+    lost, late = b"\7\0\0", b"\x08\0\xff"
+    # how: 16 times the state less one, note's kind from `came` on; 8: of the other process, of no client
+    waits = there + connect(0) + note(0, connected)
+    for name, script in {
+            "bind": waits + bind(2) + note(0, counted + 48) + note(0, gone), "hand-over": waits + bind(1) + handed() + note(1, counted), "refused": there + connect(0) + note(0, connected, 4, 0, 110),
+            "not-handed": waits + bind(1) + handed(fails=1), "not-there": waits + bind(1) + note(0, gone) + handed(), "impatient": waits + bind(1) + closed(1) + handed(), "hangs": waits + bind(1) + bytes((8, 0, 4)),
+            "lost": waits + bind(1) + lost, "came": there + permit(0) + note(0, came + 16) + bind(2, 0), "stranger": there + note(0, came + 16), "twice": waits + connect(0) + connect(0, 1) + bind(2) + bind(4),
+            "others": waits + bind(5), "own": waits + bind(0), "none": bind(2) + bind(2, 0, 255) + connect(0), "udp": allocate(0, 1) + connect(0), "dual": allocate(0, 2) + listened(0) + connect(0) + refresh(0, 0, 1) + late,
+            "not-listening": allocate(0) + listened(0, 98), "impatient-allocate": allocate(0) + closed(0), "silent": allocate(0) + late, "fragment": allocate(0, 4), "refresh-0": waits + refresh(0), "late": waits + late,
+            "late-bound": waits + bind(2) + late, "deaf": bytes((11, 0, 1)) + allocate(0) + bytes((11, 0, 0)) + waits + bytes((11, 0, 1)) + bind(2) + connect(0, 1), "opened": there + bytes((12, 0)) + bytes((12, 2)),
+            "told-anew": waits + lost + note(0, standing + 32) + note(0, standing + 48, number=1) + note(2, standing + 48, number=2) + note(0, standing + 16, number=3) + note(0, standing, number=4) + bind(2),
+            "told-by-another": waits + lost + note(0, standing + 8 + 48) + note(0, standing + 8 + 32, number=1), "listens-for-nobody": listened(2) + listened(2, 1) + listened(0, 255) + listened(0, 254),
+            "no-port-left": there + listened(0, 98), "detach": allocate(0) + bytes((13, 0)) + listened(0) + connect(0) + bytes((13, 0)) + note(0, connected), "denied": there + connect(0, 2) + connect(0, 4) + connect(0, 0, 0) + connect(0, 0, 255),
+            "relay-as-peer": there + connect(0, 3, 60) + permit(0, 3), "short": note(0, came, 255), "many": there + b"".join(connect(0, n & 1, 1 + n) for n in range(70)) + refresh(0)}.items():
+        save("over_tcp", name, script)
+    for at in (0, 8, 12, 16, 32, 36, 40, 56, 60, 64, 76):
+        save("over_tcp", "said-%d" % at, there + permit(0) + note(0, standing + 32, at, 0, 9) + note(0, came + 16, at, 1, 9))
 
 
 def conf_seeds():

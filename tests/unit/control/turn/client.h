@@ -10,7 +10,7 @@
 #include "control/turn/turn.h"
 
 #define RELAY_REALM "example.org"
-#define MAX_SENT    64
+#define MAX_SENT    160
 
 struct sent {
 	struct ctl_reply_to reply_to;
@@ -27,7 +27,7 @@ struct told {
 	uint8_t payload[TP_STREAM_NOTE_PAYLOAD];
 	size_t length;
 };
-#define MAX_TOLD 64
+#define MAX_TOLD 160
 
 struct relay {
 	struct world w;
