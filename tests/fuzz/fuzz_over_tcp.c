@@ -3,6 +3,7 @@
 // the input is a script of requests, notes, hand-overs and ends. Whatever was said, nobody is bound
 // to a connection of another user's allocation, no connection is in two places, and when all
 // connections are closed nothing is left.
+#define WORLD_COMMANDS 2048 // one for each peer of an allocation, and more
 #include "tests/unit/control/turn/client.h"
 // After cmocka's headers.
 #include "control/alloc/connection.h"
@@ -48,7 +49,7 @@ static uint8_t be(struct scene *s, struct fuzz_script *script)
 	uint8_t n = fuzz_u8(script) % CONNECTIONS;
 	struct relay *r = s->r;
 
-	r->transport = CTL_TRANSPORT_TCP;
+	r->transport = n == 4 ? CTL_TRANSPORT_TLS : CTL_TRANSPORT_TCP;
 	r->stream = client_of(n);
 	r->client = addr("198.18.1.1", (uint16_t)(4000 + n));
 	r->user = n < CONNECTIONS - 1 ? "alice" : "bob";
@@ -124,8 +125,6 @@ static void allocate(struct relay *r, struct fuzz_script *script)
 		stun_write_u32(&r->writer, STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, 2u << 24);
 	if (how & 4)
 		stun_write_attr(&r->writer, STUN_ATTR_DONT_FRAGMENT, NULL, 0);
-	if (how & 8)
-		r->transport = CTL_TRANSPORT_TLS;
 	send_signed(r);
 }
 
@@ -323,6 +322,7 @@ void fuzz_one(const uint8_t *data, size_t size)
 	struct scene s = {.r = calloc(1, sizeof(*s.r)), .end = data + size};
 
 	FUZZ_CHECK(s.r);
+	s.r->replay_slots = 64;
 	relay_open(s.r);
 	s.ports = world_status(&s.r->w).ports_free[0];
 	for (uint32_t i = 0; i < IDS; i++)

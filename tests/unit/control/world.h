@@ -20,7 +20,9 @@
 #include "control/alloc/expiry.h"
 #include "control/alloc/permission.h"
 
+#ifndef WORLD_COMMANDS
 #define WORLD_COMMANDS 65536
+#endif
 #define WORLD_WALL_NS  (UINT64_C(1700000000) * TP_NS_PER_S)
 
 struct world {

@@ -42,7 +42,8 @@ struct relay {
 	bool hold_acks; // acknowledge only when told to
 	struct told told[MAX_TOLD];
 	uint32_t n_told;
-	bool deaf; // stream processes take nothing
+	bool deaf;             // stream processes take nothing
+	uint32_t replay_slots; // 0: as many as a relay has
 
 	// The client.
 	struct tp_addr client, listener;
@@ -102,7 +103,8 @@ static inline void relay_create_turn(struct relay *r)
 		.send_context = r,
 		.tell = relay_told,
 		.tell_context = r,
-		.random = {.bytes = world_random, .context = &r->w}};
+		.random = {.bytes = world_random, .context = &r->w},
+		.replay_slots = r->replay_slots};
 	assert_int_equal(ctl_turn_create(&o, &r->turn), 0);
 }
 
