@@ -14,6 +14,7 @@ import time
 
 import harness as h
 import turn
+from test_clients import LEGACY
 from test_stream import KINDS, attached, connect, end, listed, processes, relay
 from test_upgrade import upgrade
 
@@ -594,3 +595,14 @@ def test_nobody_binds_for_30_seconds():
         assert code_of(with_peer, c, CONNECT, ("198.18.0.99", 80), timeout=50) == 447  # no such host
         end(c, l, out, back)
         assert r.control.process.poll() is None
+
+
+@h.long_test
+def test_turnutils_uclient():
+    """Its clients are each other's peers (-y), and wait for 30 seconds before they begin. Not by TLS:
+    it tries versions at random, and a client whose data connection fails so stays without."""
+    with relay(**LEGACY):
+        done = h.run_in("client", "turnutils_uclient", "-u", "u", "-w", "p", "-n", 20, "-m", 4, "-l", 172,
+                        "-y", "-c", "-T", h.RELAY4, check=False, timeout=120)
+        text = done.stdout + done.stderr
+        assert "tot_send_msgs=80, tot_recv_msgs=80" in text, text[-3000:]
