@@ -57,8 +57,10 @@ struct dp_control_link {
 // What a stream process and a worker share during one attachment: published and freed as the above.
 struct dp_stream_link {
 	uint32_t stream;
-	struct tp_ring up;   // consumer: the worker
-	struct tp_ring down; // producer: the worker
+	_Atomic uint32_t flags; // TP_STREAM_*; w: manager r: the worker, relaxed
+	uint64_t attached;      // greater than those of streams that came before; never 0
+	struct tp_ring up;      // consumer: the worker
+	struct tp_ring down;    // producer: the worker
 };
 
 struct dp {
@@ -89,7 +91,7 @@ struct dp {
 
 	struct dp_locals *locals;
 	struct dp_flow_table *flows;
-	struct dp_flow *probe_flow; // path/probe.h; NULL: none, probes fail
+	struct dp_flow *probe_flow;    // path/probe.h; NULL: none, probes fail
 	struct dp_next_hop *next_hops; // DP_NEXT_HOP_MAX entries
 	struct dp_net *net;
 	struct dp_steer *steer;
@@ -97,5 +99,5 @@ struct dp {
 	struct dp_manage *manage;
 	struct dp_xdp_seen xdp_seen[TP_MAX_PORTS]; // before privileges went; by place in the config
 	int kept_region_fd; // of the run before, 0: none; dp_manage_create takes it
-	int lock_fd; // flock on RUN_DIRECTORY/dataplane.lock
+	int lock_fd;        // flock on RUN_DIRECTORY/dataplane.lock
 };

@@ -77,11 +77,12 @@ enum tp_stream_kind {
 	// behind
 	// its length), to it (down; no padding of ChannelData).
 	TP_STREAM_MESSAGE = 1,
-	// A datagram with DTLS records, from a client (down) or to one (up).
+	// A datagram with DTLS records, from a client (down; the worker answered every ClientHello
+	// without our cookie) or to one (up; one slot).
 	TP_STREAM_DATAGRAM = 2,
-	// Up only: a datagram that came down and is of no client of this stream. The worker gives
-	// it to
-	// the next stream that takes DTLS, from draining ones to the newest, or drops it.
+	// Up only: a datagram that came down and is of no client of this stream, one slot. The
+	// worker gives it to the next stream that takes DTLS, from draining ones to the newest, or
+	// drops it.
 	TP_STREAM_NOT_MINE = 3,
 	// The payload of the slot before goes on.
 	TP_STREAM_REST = 4,

@@ -243,7 +243,7 @@ static void handle_message(
 		 dp_manage_probe(m, client, bytes, length, tp_now_ns()))
 		return;
 	else if (header.type == TP_MSG_STREAM_STATE &&
-		 dp_manage_stream_state(client, bytes, length))
+		 dp_manage_stream_state(m, client, bytes, length))
 		return;
 	else if (client->state != MANAGE_CLIENT_GREETING || header.type != TP_MSG_HELLO)
 		refuse(m, client, TP_REFUSED_ROLE, 0);

@@ -86,6 +86,7 @@ struct dp_manage {
 	struct manage_attachment *attached;
 	struct manage_attachment *retired; // wait for the workers
 	struct manage_stream *retired_streams;
+	uint64_t streams_attached; // so far
 	uint64_t control_since_ns;
 	uint64_t ticks, messages;
 	uint64_t commands, commands_refused;
@@ -163,7 +164,8 @@ void dp_manage_stream_detach(struct dp_manage *m, struct manage_client *client);
 // Who has the place of this stream, NULL: nobody.
 struct manage_client *dp_manage_stream_at(struct dp_manage *m, uint32_t stream);
 // Takes a TP_MSG_STREAM_STATE. False: it is none, or of no stream.
-bool dp_manage_stream_state(const struct manage_client *client, const void *bytes, size_t length);
+bool dp_manage_stream_state(
+	const struct dp_manage *m, struct manage_client *client, const void *bytes, size_t length);
 // As dp_manage_reclaim.
 void dp_manage_streams_reclaim(struct dp_manage *m, bool workers_stopped);
 

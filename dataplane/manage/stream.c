@@ -75,6 +75,8 @@ static int init_rings(const struct dp_manage *m, struct manage_stream *s,
 			rc = tp_ring_producer_init(&link->down, memory, bytes, place->slots,
 				place->slot_bytes, s->event_fd);
 		link->stream = s->stream;
+		link->attached = m->streams_attached;
+		atomic_store_explicit(&link->flags, s->flags, memory_order_relaxed);
 	}
 	return rc;
 }
@@ -130,6 +132,7 @@ int dp_manage_stream_attach(
 	struct tp_stream_attached message;
 	struct manage_stream *s;
 
+	m->streams_attached++;
 	describe(m, &message);
 	int rc = stream_create(m, hello, &message, &s);
 	if (rc < 0)
@@ -170,7 +173,8 @@ struct manage_client *dp_manage_stream_at(struct dp_manage *m, uint32_t stream)
 	return NULL;
 }
 
-bool dp_manage_stream_state(const struct manage_client *client, const void *bytes, size_t length)
+bool dp_manage_stream_state(
+	const struct dp_manage *m, struct manage_client *client, const void *bytes, size_t length)
 {
 	struct tp_stream_state message;
 
@@ -181,6 +185,9 @@ bool dp_manage_stream_state(const struct manage_client *client, const void *byte
 		tp_notice("stream %08x, pid %u, takes no new clients", client->stream->stream,
 			client->pid);
 	client->stream->flags = message.flags;
+	for (uint16_t w = 0; w < m->dp->n_workers; w++)
+		atomic_store_explicit(
+			&client->stream->link[w].flags, message.flags, memory_order_relaxed);
 	return true;
 }
 

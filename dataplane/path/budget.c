@@ -38,6 +38,7 @@ void dp_budget_destroy(struct dp_budget *budget)
 enum budget_of {
 	OF_REQUESTS,
 	OF_PUNTS,
+	OF_DTLS,
 };
 
 bool dp_budget_source(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t now_ns)
@@ -46,16 +47,33 @@ bool dp_budget_source(struct dp_budget *budget, uint8_t family, const uint8_t *i
 		budget->cost_ns, now_ns);
 }
 
-bool dp_budget_punt(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t now_ns)
+// Out of a budget of all, of which an address and a network have shares.
+static bool take_share(struct dp_budget *budget, enum budget_of what, uint64_t *whole_ns,
+	uint8_t family, const uint8_t *ip, uint64_t now_ns)
 {
 	uint64_t cost_ns = budget->punt_cost_ns, share_cost_ns[2];
 
 	if (cost_ns == 0)
 		return true;
 	tp_budget_shares(cost_ns, share_cost_ns);
-	return tp_budget_source(budget->set, DP_BUDGET_SETS, &budget->key, OF_PUNTS, family, ip,
-		       share_cost_ns, now_ns) &&
-	       tp_budget_take(&budget->punt_whole_ns, cost_ns, now_ns);
+	return tp_budget_source(budget->set, DP_BUDGET_SETS, &budget->key, (uint8_t)what, family,
+		       ip, share_cost_ns, now_ns) &&
+	       tp_budget_take(whole_ns, cost_ns, now_ns);
+}
+
+bool dp_budget_punt(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t now_ns)
+{
+	return take_share(budget, OF_PUNTS, &budget->punt_whole_ns, family, ip, now_ns);
+}
+
+bool dp_budget_dtls(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t now_ns)
+{
+	return take_share(budget, OF_DTLS, &budget->dtls_whole_ns, family, ip, now_ns);
+}
+
+bool dp_budget_dtls_unproven(struct dp_budget *budget, uint64_t now_ns)
+{
+	return tp_budget_take(&budget->dtls_unproven_whole_ns, budget->unproven_cost_ns, now_ns);
 }
 
 bool dp_budget_unproven(struct dp_budget *budget, uint64_t now_ns)

@@ -26,6 +26,7 @@ struct dp_budget {
 	uint64_t cost_ns[2]; // of one request to its address, to its network; 0: no limit
 	uint64_t punt_cost_ns, unproven_cost_ns;
 	uint64_t punt_whole_ns, unproven_whole_ns;
+	uint64_t dtls_whole_ns, dtls_unproven_whole_ns;
 	struct tp_budget_set set[DP_BUDGET_SETS];
 };
 
@@ -43,3 +44,7 @@ bool dp_budget_source(struct dp_budget *budget, uint8_t family, const uint8_t *i
 bool dp_budget_punt(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t now_ns);
 // Takes one out of the budget of all unknown sources that did not.
 bool dp_budget_unproven(struct dp_budget *budget, uint64_t now_ns);
+// The same two for stream processes, as large and apart from those of control: of DTLS,
+// ClientHellos with our cookie, and what is of no session that is known.
+bool dp_budget_dtls(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t now_ns);
+bool dp_budget_dtls_unproven(struct dp_budget *budget, uint64_t now_ns);

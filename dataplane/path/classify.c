@@ -38,6 +38,35 @@ static void classify_channel(const struct dp_worker *w, struct dp_batch *b, stru
 	dp_packet_next(b, p, DP_VERDICT_CHANNEL);
 }
 
+static bool of_stream(const struct dp_packet *p)
+{
+	return p->in.family == TP_FAMILY_STREAM;
+}
+
+// Of ChannelData nobody need ask whether the listener takes it by UDP: without an allocation, which
+// begins with STUN, there is no channel.
+static void classify_stun(const struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
+{
+	if (!of_stream(p) && !dp_listener_serves(w->locals, p->listener, CONF_TRANSPORT_UDP)) {
+		dp_packet_drop(b, p, TP_DROP_bad_first_byte);
+	} else if (p->payload_length >= STUN_HEADER_BYTES) {
+		key_client(p, 0);
+		dp_packet_next(b, p, DP_VERDICT_STUN);
+	} else {
+		dp_packet_drop(b, p, TP_DROP_bad_stun);
+	}
+}
+
+static void classify_dtls(const struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
+{
+	if (of_stream(p))
+		dp_packet_drop(b, p, TP_DROP_bad_first_byte);
+	else if (dp_listener_serves(w->locals, p->listener, CONF_TRANSPORT_DTLS))
+		dp_packet_next(b, p, DP_VERDICT_DTLS);
+	else
+		dp_packet_drop(b, p, TP_DROP_dtls_unserved);
+}
+
 static void classify_listener(const struct dp_worker *w, struct dp_batch *b, struct dp_packet *p)
 {
 	if (p->payload_length == 0 || p->m->data_len <= p->payload || p->in.src_port == 0) {
@@ -47,13 +76,10 @@ static void classify_listener(const struct dp_worker *w, struct dp_batch *b, str
 	uint8_t first = *dp_packet_at(p, p->payload);
 	if (first >= 0x40 && first <= w->channel_max >> 8) {
 		classify_channel(w, b, p);
-	} else if (first < 4 && p->payload_length >= STUN_HEADER_BYTES) {
-		key_client(p, 0);
-		dp_packet_next(b, p, DP_VERDICT_STUN);
 	} else if (first < 4) {
-		dp_packet_drop(b, p, TP_DROP_bad_stun);
+		classify_stun(w, b, p);
 	} else if (first >= 20 && first <= 63) {
-		dp_packet_drop(b, p, TP_DROP_dtls_unserved);
+		classify_dtls(w, b, p);
 	} else {
 		dp_packet_drop(b, p, TP_DROP_bad_first_byte);
 	}

@@ -4,6 +4,7 @@
 #include "dataplane/net/net.h"
 #include "dataplane/path/checksum.h"
 #include "dataplane/path/count.h"
+#include "dataplane/path/inject.h"
 #include "dataplane/path/steps.h"
 
 #define INJECT_MOST_BYTES (TP_PACKET_SLOT_BYTES - sizeof(struct tp_inject))
@@ -75,23 +76,28 @@ static void build(
 	reply_path(w, p, &in->path);
 }
 
+bool dp_inject_append(
+	struct dp_worker *w, struct dp_batch *b, const struct tp_inject *in, const uint8_t *payload)
+{
+	if (!sane(w, in))
+		return false;
+	struct rte_mbuf *m = make_frame(w, payload, in->length);
+	if (m == NULL)
+		return false;
+	struct dp_packet *p = &b->packet[b->n++];
+	build(w, p, m, in);
+	dp_packet_next(b, p, DP_VERDICT_FORWARD);
+	return true;
+}
+
 // One slot; false when the datagram cannot be sent.
 static bool take(struct dp_worker *w, struct dp_batch *b, const struct tp_inject *slot)
 {
-	const uint8_t *payload = (const uint8_t *)slot + sizeof(*slot);
 	struct tp_inject in;
 
 	// The producer may still scribble: what is checked is the copy. The payload is only bytes.
 	memcpy(&in, slot, sizeof(in));
-	if (!sane(w, &in))
-		return false;
-	struct rte_mbuf *m = make_frame(w, payload, in.length);
-	if (m == NULL)
-		return false;
-	struct dp_packet *p = &b->packet[b->n++];
-	build(w, p, m, &in);
-	dp_packet_next(b, p, DP_VERDICT_FORWARD);
-	return true;
+	return dp_inject_append(w, b, &in, (const uint8_t *)slot + sizeof(*slot));
 }
 
 uint32_t dp_step_inject(struct dp_worker *w, struct dp_batch *b)

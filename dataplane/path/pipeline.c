@@ -40,6 +40,7 @@ static void run_classified(struct dp_worker *w, struct dp_batch *b)
 	}
 	dp_step_binding(w, b);
 	dp_step_challenge(w, b);
+	dp_step_dtls(w, b);
 	dp_step_stream_down(w, b);
 	dp_step_next_hop(w, b);
 	dp_step_tell_sender(w, b);

@@ -43,6 +43,7 @@ struct dp_whole {
 	uint32_t frames;
 };
 
+struct dp_dtls;       // dtls.h
 struct dp_reassembly; // reassemble.c
 
 struct dp_worker {
@@ -69,6 +70,7 @@ struct dp_worker {
 	struct dp_budget *budget;        // of five-tuples without an allocation
 	struct dp_nonce_sign nonce_keys; // as read last
 	uint32_t settings_seen;          // generation of dp.settings
+	struct dp_dtls *dtls;            // NULL: no listener serves it
 	struct dp_reassembly *reassembly;
 	struct dp_whole whole[DP_BURST];
 	uint16_t n_whole;

@@ -8,7 +8,8 @@
 // Ethernet, one 802.1Q tag, IP, UDP -> LISTENER, PEER, ICMP, FRAGMENT or a drop. Expects m,
 // stands_for and flags of every packet.
 void dp_step_parse(struct dp_worker *w, struct dp_batch *b);
-// LISTENER -> CHANNEL, STUN or a drop; PEER from port 0 -> DATA; keys of all these and of PEER.
+// LISTENER -> CHANNEL, STUN, DTLS or a drop; PEER from port 0 -> DATA; keys of all these and of
+// PEER.
 void dp_step_classify(struct dp_worker *w, struct dp_batch *b);
 // Looks the keys of all packets up whose verdict is in `verdicts` (DP_VERDICT_BIT).
 void dp_step_lookup(struct dp_worker *w, struct dp_batch *b, uint32_t verdicts);
@@ -33,6 +34,9 @@ void dp_step_icmp_relay(struct dp_worker *w, struct dp_batch *b);
 void dp_step_binding(struct dp_worker *w, struct dp_batch *b);
 // CHALLENGE -> FORWARD, or PUNT when there is no nonce key (RFC 8489 section 9.2.4).
 void dp_step_challenge(struct dp_worker *w, struct dp_batch *b);
+// DTLS -> HELD: into a stream's ring; FORWARD: a HelloVerifyRequest; or a drop (RFC 6347
+// section 4.2.1).
+void dp_step_dtls(struct dp_worker *w, struct dp_batch *b);
 // FRAGMENT -> HELD; completed datagrams go to w->whole.
 void dp_step_reassemble(struct dp_worker *w, struct dp_batch *b);
 // FORWARD -> ENCAP, OVERSIZE, TELL_SENDER.
@@ -49,8 +53,8 @@ void dp_step_punt(struct dp_worker *w, struct dp_batch *b);
 void dp_step_settle(struct dp_worker *w, struct dp_batch *b);
 // STREAM -> HELD: into the stream's ring; or a drop (RFC 8656 section 16).
 void dp_step_stream_down(struct dp_worker *w, struct dp_batch *b);
-// Appends what a stream process sent to an empty batch as LISTENER, at most a burst of messages;
-// returns how many slots it took.
+// Appends what a stream process sent to an empty batch, at most a burst: messages as LISTENER,
+// datagrams for DTLS clients as FORWARD. Returns how many slots it took.
 uint32_t dp_step_stream_up(struct dp_worker *w, struct dp_batch *b, struct dp_stream_link *link);
 // Appends what control injected to an empty batch as FORWARD; returns how many slots it took.
 uint32_t dp_step_inject(struct dp_worker *w, struct dp_batch *b);

@@ -5,6 +5,7 @@
 #include "dataplane/path/count.h"
 #include "dataplane/path/prefix.h"
 #include "dataplane/path/steps.h"
+#include "dataplane/path/stream_slots.h"
 #include "dataplane/path/streams.h"
 
 // TCP has no place for the sender's checksum, by which its receiver would see damage.
@@ -16,81 +17,20 @@ static bool intact(const struct dp_packet *p)
 	return rest == 0 || rest == UINT16_MAX;
 }
 
-static bool has_room(struct tp_ring *down, uint32_t slots)
-{
-	return down->size - (down->own - down->other) >= slots || tp_ring_free_slots(down) >= slots;
-}
-
-// Where a message goes on being written: bytes of the slot that is reserved.
-struct writer {
-	struct tp_ring *down;
-	struct tp_stream_slot *slot;
-	struct tp_stream_slot head; // of the next slot
-};
-
-// Header and length at once: nothing is read back out of memory that somebody else can write.
-static void end_slot(struct writer *to)
-{
-	memcpy(to->slot, &to->head, sizeof(to->head));
-	tp_ring_commit(to->down);
-	to->head.kind = TP_STREAM_REST;
-	to->head.more = 0;
-	to->head.length = 0;
-}
-
-static void append(struct writer *to, const void *bytes, uint32_t length)
-{
-	while (length > 0) {
-		if (to->head.length == TP_STREAM_SLOT_PAYLOAD) {
-			end_slot(to);
-			to->slot = tp_ring_reserve(to->down);
-		}
-		uint32_t part = RTE_MIN(length, (uint32_t)TP_STREAM_SLOT_PAYLOAD - to->head.length);
-		memcpy(to->slot->payload + to->head.length, bytes, part);
-		to->head.length = (uint16_t)(to->head.length + part);
-		bytes = (const uint8_t *)bytes + part;
-		length -= part;
-	}
-}
-
-static void append_payload(struct writer *to, const struct dp_packet *p)
-{
-	const struct rte_mbuf *m = p->m;
-	uint32_t offset = p->payload, left = p->payload_length;
-
-	while (m != NULL && offset >= m->data_len) {
-		offset -= m->data_len;
-		m = m->next;
-	}
-	for (; m != NULL && left > 0; m = m->next) {
-		uint32_t part = RTE_MIN(left, m->data_len - offset);
-		append(to, rte_pktmbuf_mtod_offset(m, const uint8_t *, offset), part);
-		left -= part;
-		offset = 0;
-	}
-}
-
 static void write_message(struct dp_worker *w, const struct dp_packet *p, struct tp_ring *down,
 	uint32_t slots, uint32_t connection)
 {
-	static const uint8_t zero[4];
 	uint32_t prefix = dp_prefix_bytes((enum dp_prefix)p->prefix, p->key.family);
 	uint8_t before[64];
-	struct writer to = {.down = down,
-		.slot = tp_ring_reserve(down),
-		.head = {.kind = TP_STREAM_MESSAGE,
-			.more = (uint16_t)(slots - 1),
-			.connection = connection}};
+	const struct tp_stream_slot head = {
+		.kind = TP_STREAM_MESSAGE, .more = (uint16_t)(slots - 1), .connection = connection};
 
 	static_assert(20 + 24 + 12 <= sizeof(before));
 	if (p->prefix == DP_PREFIX_CHANNEL)
 		dp_write_channel(p, before);
 	else
 		dp_write_indication(w, p, before, prefix);
-	append(&to, before, prefix);
-	append_payload(&to, p);
-	append(&to, zero, dp_prefix_padding(p));
-	end_slot(&to);
+	dp_stream_write(down, &head, before, prefix, p);
 }
 
 // Returns the ring that it went to, NULL: dropped.
@@ -106,8 +46,8 @@ static struct tp_ring *send_down(struct dp_worker *w, struct dp_batch *b, struct
 	}
 	uint32_t bytes = dp_prefix_bytes((enum dp_prefix)p->prefix, p->key.family) +
 			 p->payload_length + dp_prefix_padding(p);
-	uint32_t slots = (bytes + TP_STREAM_SLOT_PAYLOAD - 1) / (uint32_t)TP_STREAM_SLOT_PAYLOAD;
-	if (!has_room(&link->down, slots)) {
+	uint32_t slots = dp_stream_slots_of(bytes);
+	if (!dp_stream_has_room(&link->down, slots)) {
 		dp_packet_drop(b, p, TP_DROP_stream_full);
 		return NULL;
 	}

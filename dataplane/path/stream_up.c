@@ -4,6 +4,7 @@
 #include "common/abi/stream.h"
 #include "dataplane/path/checksum.h"
 #include "dataplane/path/count.h"
+#include "dataplane/path/dtls.h"
 #include "dataplane/path/steps.h"
 
 #define ECN_BITS 0x03
@@ -56,6 +57,13 @@ static bool is_message(const struct tp_stream_slot *head)
 {
 	return head->kind == TP_STREAM_MESSAGE && head->length <= TP_STREAM_SLOT_PAYLOAD &&
 	       head->more < TP_STREAM_MOST_SLOTS && head->connection != 0;
+}
+
+// What follows a datagram that says it has more is looked at for itself.
+static bool is_datagram(const struct tp_stream_slot *head)
+{
+	return (head->kind == TP_STREAM_DATAGRAM || head->kind == TP_STREAM_NOT_MINE) &&
+	       head->length <= TP_STREAM_SLOT_PAYLOAD;
 }
 
 // The slots behind the first one; one that is none of them stays where it is. Returns how many.
@@ -116,6 +124,11 @@ static uint32_t take(struct dp_worker *w, struct dp_batch *b, struct dp_stream_l
 	if (slot == NULL)
 		return 0;
 	memcpy(&g.head, slot, sizeof(g.head));
+	if (is_datagram(&g.head)) {
+		dp_dtls_up(w, b, link, &g.head, slot->payload);
+		tp_ring_pop(&link->up);
+		return 1;
+	}
 	bool message = is_message(&g.head);
 	if (message)
 		keep(w, &g, slot->payload, g.head.length);
@@ -128,19 +141,19 @@ static uint32_t take(struct dp_worker *w, struct dp_batch *b, struct dp_stream_l
 		dp_count_drop(w, g.reason, 1);
 	else
 		begin_packet(b, &g, link->stream);
+	dp_count(w, TP_COUNTER_stream_up, 1);
 	return taken;
 }
 
 uint32_t dp_step_stream_up(struct dp_worker *w, struct dp_batch *b, struct dp_stream_link *link)
 {
-	uint32_t taken = 0, messages = 0;
+	uint32_t taken = 0;
 
-	for (; taken < DP_BURST; messages++) {
+	while (taken < DP_BURST) {
 		uint32_t slots = take(w, b, link);
 		if (slots == 0)
 			break;
 		taken += slots;
 	}
-	dp_count(w, TP_COUNTER_stream_up, messages);
 	return taken;
 }

@@ -17,6 +17,17 @@ static inline struct dp_stream_link *dp_stream_find(const struct dp_worker *w, u
 	return link != NULL && link->stream == stream ? link : NULL;
 }
 
+static inline uint32_t dp_stream_flags(const struct dp_stream_link *link)
+{
+	return atomic_load_explicit(&link->flags, memory_order_relaxed);
+}
+
+// Whether new DTLS clients may be sent to it.
+static inline bool dp_stream_takes_new(const struct dp_stream_link *link)
+{
+	return (dp_stream_flags(link) & (TP_STREAM_DTLS | TP_STREAM_DRAINING)) == TP_STREAM_DTLS;
+}
+
 // A bit for each place that is taken.
 static inline uint64_t dp_streams_attached(const struct dp_worker *w)
 {

@@ -4,10 +4,10 @@
 // section 11.2).
 #include "common/wire/stun_classic.h"
 #include "common/wire/stun_read.h"
-#include "dataplane/net/net.h"
 #include "dataplane/path/checksum.h"
 #include "dataplane/path/count.h"
 #include "dataplane/path/proof.h"
+#include "dataplane/path/source.h"
 #include "dataplane/path/steps.h"
 #include "dataplane/path/stun_scan.h"
 
@@ -114,31 +114,6 @@ static void begin_send(struct dp_worker *w, struct dp_batch *b, struct dp_packet
 	dp_packet_next(b, p, DP_VERDICT_SEND);
 }
 
-// An answer to an address that no client can have would be traffic that somebody forged:
-// unspecified, loopback, multicast, broadcast (RFC 1122 section 3.2.1.3, RFC 4291 section 2.7),
-// ours, of this machine, or all of a network's that it is in. Nor has a sender an Ethernet address
-// of a group: that is where the answer would go while there is no route.
-static bool source_possible(const struct dp_worker *w, const struct dp_packet *p)
-{
-	static const uint8_t zero[15];
-	const uint8_t *ip = p->key.ip;
-
-	if (p->in.family == TP_FAMILY_IPV4 && (ip[0] == 0 || ip[0] == 127 || ip[0] >= 224))
-		return false;
-	if (p->in.family == TP_FAMILY_IPV6 &&
-		(ip[0] == 0xff || (memcmp(ip, zero, sizeof(zero)) == 0 && ip[15] <= 1)))
-		return false;
-	if (*dp_packet_at(p, 6) & RTE_ETHER_GROUP_ADDR)
-		return false;
-	if (dp_local_find(w->locals, p->in.family, ip) != DP_LOCAL_NONE)
-		return false;
-	if (w->dp->net == NULL)
-		return true;
-	struct tp_ip source = {.family = p->in.family};
-	memcpy(source.bytes, ip, sizeof(source.bytes));
-	return dp_net_source_possible(w->dp->net, &source);
-}
-
 // Whoever has an allocation takes from nobody else's budget and keeps nobody else from control: its
 // own requests are bounded. Anybody who knows the five-tuple can forge it, so those that show a
 // nonce of ours (proof.h) have a bucket of their own.
@@ -185,7 +160,7 @@ static void classic(
 	if (!w->classic || p->in.family != TP_FAMILY_IPV4 ||
 		!stun_classic_read(bytes, p->payload_length, &request))
 		dp_packet_drop(b, p, TP_DROP_bad_stun);
-	else if (!source_possible(w, p))
+	else if (!dp_source_possible(w, p))
 		dp_packet_drop(b, p, TP_DROP_bad_source);
 	else if (!dp_budget_source(w->budget, p->in.family, p->key.ip, b->now_ns))
 		dp_packet_drop(b, p, TP_DROP_budget_punt);
@@ -220,7 +195,7 @@ static void classify(struct dp_worker *w, struct dp_batch *b, struct dp_packet *
 		begin_send(w, b, p, bytes, &s);
 	else if (class != STUN_REQUEST || p->in.family == TP_FAMILY_STREAM)
 		dp_packet_drop(b, p, TP_DROP_stun_unexpected);
-	else if (!source_possible(w, p))
+	else if (!dp_source_possible(w, p))
 		dp_packet_drop(b, p, TP_DROP_bad_source);
 	else
 		request(w, b, p, bytes, &s);

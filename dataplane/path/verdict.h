@@ -9,6 +9,7 @@ enum dp_verdict {
 	DP_VERDICT_SEND,        // Send indication: permission flow
 	DP_VERDICT_BINDING,     // Binding request that the worker answers
 	DP_VERDICT_CHALLENGE,   // Allocate without integrity that the worker answers
+	DP_VERDICT_DTLS,        // DTLS of a client, for a stream process
 	DP_VERDICT_PEER,        // UDP to a relayed address: channel flow
 	DP_VERDICT_DATA,        // the same without a live channel: permission flow
 	DP_VERDICT_ICMP,        // ICMP error about a relayed address: permission flow

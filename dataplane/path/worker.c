@@ -15,6 +15,7 @@
 #include "common/base/hash.h"
 #include "common/wire/chandata.h"
 #include "dataplane/path/count.h"
+#include "dataplane/path/dtls.h"
 #include "dataplane/path/handoff.h"
 #include "dataplane/path/idle.h"
 #include "dataplane/path/pipeline.h"
@@ -101,6 +102,9 @@ int dp_worker_create(struct dp *dp, uint16_t index, unsigned int lcore, struct d
 		socket);
 	if (w->budget == NULL)
 		goto fail;
+	ret = dp_dtls_create(w);
+	if (ret < 0)
+		goto fail;
 	ret = dp_reassembly_create(w);
 	if (ret < 0)
 		goto fail;
@@ -126,6 +130,7 @@ void dp_worker_destroy(struct dp_worker *w)
 	dp_handoff_fini(w);
 	dp_reassembly_destroy(w);
 	explicit_bzero(&w->nonce_keys, sizeof(w->nonce_keys));
+	dp_dtls_destroy(w);
 	dp_budget_destroy(w->budget);
 	rte_free(w->scratch);
 	if (w->event_fd >= 0)
@@ -146,6 +151,7 @@ void dp_worker_memory(const struct dp_worker *w, struct tp_memory *out)
 	block_memory(out, w);
 	block_memory(out, w->scratch);
 	block_memory(out, w->budget);
+	block_memory(out, w->dtls);
 	block_memory(out, w->reassembly);
 	for (uint16_t i = 0; i < TP_MAX_WORKERS; i++)
 		block_memory(out, w->handoff[i]);

@@ -40,6 +40,7 @@ struct dp_locals {
 	struct listener_slot listener_slots[LISTENER_SLOTS];
 	struct tp_addr listener[TP_MAX_LISTENERS];
 	uint16_t listener_local[TP_MAX_LISTENERS];
+	uint32_t listener_transports[TP_MAX_LISTENERS];
 	struct dp_discovery listener_discovery[TP_MAX_LISTENERS];
 	const char *listener_realm[TP_MAX_LISTENERS];
 };
@@ -127,6 +128,11 @@ uint16_t dp_listener_find(const struct dp_locals *l, uint16_t local, rte_be16_t 
 uint16_t dp_listener_count(const struct dp_locals *l)
 {
 	return l->n_listeners;
+}
+
+bool dp_listener_serves(const struct dp_locals *l, uint16_t listener, uint32_t transports)
+{
+	return (l->listener_transports[listener] & transports) != 0;
 }
 
 const struct dp_discovery *dp_listener_discovery(const struct dp_locals *l, uint16_t listener)
@@ -253,18 +259,21 @@ static int add_listeners(struct dp_locals *l, uint32_t capacity, const struct co
 		if (local == NULL)
 			return -E2BIG;
 		local->listener = 1;
-		if (!(listener->transports & CONF_TRANSPORT_UDP))
+		if (!(listener->transports & (CONF_TRANSPORT_UDP | CONF_TRANSPORT_DTLS)))
 			continue;
 		uint16_t index = (uint16_t)(local - l->locals);
 		rte_be16_t port = rte_cpu_to_be_16(listener->port);
 		struct listener_slot *slot = listener_slot(l, index, port);
-		if (slot->listener != DP_LISTENER_NONE)
+		if (slot->listener != DP_LISTENER_NONE) {
+			l->listener_transports[slot->listener] |= listener->transports;
 			continue;
+		}
 		*slot = (struct listener_slot){
 			.local = index, .port = port, .listener = l->n_listeners};
 		l->listener[l->n_listeners] =
 			(struct tp_addr){.ip = listener->address, .port = listener->port};
 		l->listener_local[l->n_listeners] = index;
+		l->listener_transports[l->n_listeners] = listener->transports;
 		l->listener_realm[l->n_listeners] =
 			conf->n_realms > 0 ? conf->realms[listener->realm_index] : "";
 		add_discovery(

@@ -31,7 +31,7 @@ struct dp_discovery {
 struct dp_locals;
 
 // NULL and rte_errno E2BIG when the prefixes expand beyond TP_MAX_LOCALS, ENOMEM without memory.
-// Listener indices follow the order of the config, those without "udp" left out.
+// Listener indices follow the order of the config, those with neither "udp" nor "dtls" left out.
 struct dp_locals *dp_locals_create(const struct conf *conf, int socket);
 void dp_locals_destroy(struct dp_locals *l);
 
@@ -43,9 +43,12 @@ const struct dp_local *dp_local_at(const struct dp_locals *l, uint16_t index);
 uint16_t dp_local_find(const struct dp_locals *l, uint8_t family, const uint8_t *ip);
 // The same by the public form of a relay address (falls back to the private form).
 uint16_t dp_local_find_public(const struct dp_locals *l, const struct tp_ip *ip);
-// UDP listener at this address and port, DP_LISTENER_NONE when none. Port in network order.
+// Listener for datagrams at this address and port, DP_LISTENER_NONE when none. Port in network
+// order.
 uint16_t dp_listener_find(const struct dp_locals *l, uint16_t local, rte_be16_t port);
 uint16_t dp_listener_count(const struct dp_locals *l);
+// Whether it has one of these transports, enum conf_transport bits.
+bool dp_listener_serves(const struct dp_locals *l, uint16_t listener, uint32_t transports);
 // Address and port of a listener, and its local index.
 const struct tp_addr *dp_listener_at(const struct dp_locals *l, uint16_t listener, uint16_t *local);
 // The realm of a listener, the configuration's string.

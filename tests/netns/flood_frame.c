@@ -14,7 +14,8 @@
 #define RELAY_PORTS   16384
 #define MEDIA_BYTES   160
 #define NOISE_BYTES   64
-#define HELLO_BYTES   120
+#define RANDOM_BYTES  32
+#define HELLO_BYTES   54
 #define PIECE_BYTES   64 // of a fragment
 #define UDP_BYTES     8
 #define STRANGER_PORT 9
@@ -89,16 +90,21 @@ static size_t garbage(uint64_t n, uint8_t *at)
 	return STUN_HEADER_BYTES + NOISE_BYTES;
 }
 
-// RFC 6347 sections 4.1 and 4.2.2: a record of epoch 0 with a ClientHello.
+// RFC 6347 sections 4.1 and 4.2.2: a record of epoch 0 with a ClientHello without a cookie, one
+// cipher suite, no compression and no extension.
 static size_t client_hello(uint64_t n, uint8_t *at)
 {
 	static const uint8_t record[] = {22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, HELLO_BYTES},
 			     hello[] = {1, 0, 0, HELLO_BYTES - 12, 0, 0, 0, 0, 0, 0, 0,
-				     HELLO_BYTES - 12, 0xfe, 0xfd};
+				     HELLO_BYTES - 12, 0xfe, 0xfd},
+			     rest[] = {0, 0, 0, 2, 0xc0, 0x2b, 1, 0};
 
+	static_assert(HELLO_BYTES == sizeof(hello) + RANDOM_BYTES + sizeof(rest));
 	memcpy(at, record, sizeof(record));
-	memcpy(at + sizeof(record), hello, sizeof(hello));
-	noise(at + sizeof(record) + sizeof(hello), HELLO_BYTES - sizeof(hello), n);
+	at += sizeof(record);
+	memcpy(at, hello, sizeof(hello));
+	noise(at + sizeof(hello), RANDOM_BYTES, n);
+	memcpy(at + sizeof(hello) + RANDOM_BYTES, rest, sizeof(rest));
 	return sizeof(record) + HELLO_BYTES;
 }
 

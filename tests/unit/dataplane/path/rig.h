@@ -79,6 +79,14 @@ static inline void rig_config(struct conf *conf)
 		.address = rig_addr("fd00:198:18::2", 0).ip, .port = 3478, .transports = 1};
 	conf->listeners[1].realm_index = 1;
 	conf->n_listeners = 2;
+#ifdef RIG_DTLS // defined before: DTLS beside UDP, and alone on another port
+	conf->listeners[0].transports |= CONF_TRANSPORT_DTLS;
+	conf->listeners[1].transports |= CONF_TRANSPORT_DTLS;
+	conf->listeners[2] = conf->listeners[0];
+	conf->listeners[2].port = 5349;
+	conf->listeners[2].transports = CONF_TRANSPORT_DTLS;
+	conf->n_listeners = 3;
+#endif
 	conf->workers.n_cores = 1;
 	conf->limits.allocations = 64;
 	conf->limits.flows = 1024;

@@ -46,6 +46,7 @@ static struct dp_locals *example(void)
 	add_relay(&conf, "198.18.7.0", "198.18.7.0", 26);
 	add_relay(&conf, "fd00:198:18::fc", "2001:db8::fc", 126);
 	add_listener(&conf, "198.18.0.2", 5349, CONF_TRANSPORT_TLS | CONF_TRANSPORT_DTLS);
+	add_listener(&conf, "198.18.0.2", 443, CONF_TRANSPORT_TLS);
 	add_listener(&conf, "198.18.0.2", 3478, CONF_TRANSPORT_UDP | CONF_TRANSPORT_TCP);
 	add_listener(&conf, "198.18.0.9", 3478, CONF_TRANSPORT_UDP);
 	add_listener(&conf, "fd00:198:18::2", 3478, CONF_TRANSPORT_UDP);
@@ -127,19 +128,25 @@ static void test_256_entries(void **state)
 	dp_locals_destroy(l);
 }
 
-static void test_listeners_that_speak_udp(void **state)
+static void test_listeners_for_datagrams(void **state)
 {
 	struct dp_locals *l = example();
 	uint16_t local;
 
-	assert_int_equal(dp_listener_count(l), 3);
+	assert_int_equal(dp_listener_count(l), 4);
 	uint16_t listener = dp_listener_find(l, find(l, "198.18.0.2"), rte_cpu_to_be_16(3478));
-	assert_int_equal(listener, 0);
+	assert_int_equal(listener, 1);
+	assert_true(dp_listener_serves(l, listener, CONF_TRANSPORT_UDP));
+	assert_false(dp_listener_serves(l, listener, CONF_TRANSPORT_DTLS));
 	const struct tp_addr *address = dp_listener_at(l, listener, &local);
 	assert_int_equal(address->port, 3478);
 	assert_int_equal(local, find(l, "198.18.0.2"));
-	assert_int_equal(dp_listener_find(l, local, rte_cpu_to_be_16(5349)), DP_LISTENER_NONE);
-	assert_int_equal(dp_listener_find(l, find(l, "fd00:198:18::2"), rte_cpu_to_be_16(3478)), 2);
+	listener = dp_listener_find(l, local, rte_cpu_to_be_16(5349));
+	assert_int_equal(listener, 0);
+	assert_false(dp_listener_serves(l, listener, CONF_TRANSPORT_UDP));
+	assert_true(dp_listener_serves(l, listener, CONF_TRANSPORT_DTLS));
+	assert_int_equal(dp_listener_find(l, local, rte_cpu_to_be_16(443)), DP_LISTENER_NONE);
+	assert_int_equal(dp_listener_find(l, find(l, "fd00:198:18::2"), rte_cpu_to_be_16(3478)), 3);
 	assert_int_equal(dp_listener_find(l, find(l, "198.18.7.9"), rte_cpu_to_be_16(3478)),
 		DP_LISTENER_NONE);
 	dp_locals_destroy(l);
@@ -223,7 +230,7 @@ int main(void)
 		cmocka_unit_test(test_addresses_of_the_config_are_found),
 		cmocka_unit_test(test_public_form),
 		cmocka_unit_test(test_256_entries),
-		cmocka_unit_test(test_listeners_that_speak_udp),
+		cmocka_unit_test(test_listeners_for_datagrams),
 		cmocka_unit_test(test_relay_range),
 		cmocka_unit_test(test_source_sum),
 		cmocka_unit_test(test_discovery),
