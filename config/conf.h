@@ -244,6 +244,7 @@ struct conf {
 		uint32_t processes;
 		uint32_t connections, connections_per_address; // of each process
 		uint32_t handshake_s, first_request_s, message_s;
+		uint32_t dtls_mtu, dtls_idle_s;
 		uint32_t buffer_bytes, buffer_ms; // media for a client that does not read
 		uint32_t drain_s;                 // 0: no end
 		struct conf_prefix *proxy_sources;

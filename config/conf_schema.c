@@ -49,7 +49,9 @@ static const char *const log_levels[] = {"error", "warning", "notice", "info", "
 static const char *const seccomp_modes[] = {
 	[CONF_SECCOMP_KILL] = "kill", [CONF_SECCOMP_LOG] = "log", [CONF_SECCOMP_OFF] = "off", NULL};
 static const char *const holders[] = {[CONF_HOLDER_NONE] = "none",
-	[CONF_HOLDER_KEEPER] = "keeper", [CONF_HOLDER_SYSTEMD] = "systemd", NULL};
+	[CONF_HOLDER_KEEPER] = "keeper",
+	[CONF_HOLDER_SYSTEMD] = "systemd",
+	NULL};
 static const char *const oauth_algorithms[] = {"A256GCM", "A128GCM", NULL};
 static const char *const tls_versions[] = {[CONF_TLS_1_2] = "1.2", [CONF_TLS_1_3] = "1.3", NULL};
 static const char *const relay_forms[] = {"address", "prefix", NULL};
@@ -179,11 +181,15 @@ static const struct conf_option schema[] = {
 {"streams.connections_per_address", CONF_INTEGER, STREAMS, .min = 1, .max = 1048576, TOP(streams.connections_per_address), .default_json = "1024",
 	.help = "Clients at a time from one IPv4 address or IPv6 /64."},
 {"streams.handshake_s", CONF_INTEGER, STREAMS, .min = 1, .max = 3600, TOP(streams.handshake_s), .default_json = "10", .unit = "seconds",
-	.help = "How long a TLS handshake may take, or the header of a proxy."},
+	.help = "How long a handshake of TLS or DTLS may take, or the header of a proxy."},
 {"streams.first_request_s", CONF_INTEGER, STREAMS, .min = 1, .max = 3600, TOP(streams.first_request_s), .default_json = "30", .unit = "seconds",
 	.help = "How long a client may say nothing before its first message is complete."},
 {"streams.message_s", CONF_INTEGER, STREAMS, .min = 1, .max = 3600, TOP(streams.message_s), .default_json = "30", .unit = "seconds",
 	.help = "How long a message may take from its first byte to its last."},
+{"streams.dtls_mtu", CONF_INTEGER, STREAMS, .min = 576, .max = 1900, TOP(streams.dtls_mtu), .default_json = "1500", .unit = "bytes",
+	.help = "The largest IP packet that is sent to a DTLS client. A datagram of a peer that does not fit is dropped: there are no fragments of records. Handshakes keep to 1280."},
+{"streams.dtls_idle_s", CONF_INTEGER, STREAMS, .min = 30, .max = 86400, TOP(streams.dtls_idle_s), .default_json = "900", .unit = "seconds",
+	.help = "How long a DTLS client may say nothing before it is taken for gone. By then its channels and permissions are, unless their lifetimes are longer."},
 {"streams.buffer_bytes", CONF_INTEGER, STREAMS, .min = 2048, .max = 16777216, TOP(streams.buffer_bytes), .default_json = "65536", .unit = "bytes",
 	.help = "Media kept for a client that does not read fast enough; what is oldest is dropped first. Answers of control are kept apart from it: a client that leaves as many of them is closed."},
 {"streams.buffer_ms", CONF_INTEGER, STREAMS, .min = 1, .max = 60000, TOP(streams.buffer_ms), .default_json = "200", .unit = "milliseconds",

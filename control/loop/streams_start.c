@@ -20,7 +20,7 @@
 uint32_t ctl_streams_wanted(const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->n_listeners; i++)
-		if (conf->listeners[i].transports & (CONF_TRANSPORT_TCP | CONF_TRANSPORT_TLS))
+		if (conf->listeners[i].transports & ~(uint32_t)CONF_TRANSPORT_UDP)
 			return conf->streams.processes < CTL_STREAMS_MOST
 				       ? (uint32_t)conf->streams.processes
 				       : CTL_STREAMS_MOST;

@@ -132,20 +132,37 @@ void stream_certificates_event(struct stream *s)
 
 // ---- reading them again
 
+// Listeners are those of the start, and so are their transports.
+int stream_certificates_read(struct stream *s, const struct conf *conf, struct stream_tls **tls,
+	struct stream_tls **dtls)
+{
+	uint64_t now_s = tp_wall_ns() / TP_NS_PER_S;
+	int rc = conf->tls.certificate ? 0 : -EINVAL;
+
+	if (rc == 0 && s->tls)
+		rc = stream_tls_create(conf, now_s, false, stderr, tls);
+	if (rc == 0 && s->dtls)
+		rc = stream_tls_create(conf, now_s, true, stderr, dtls);
+	return rc;
+}
+
 static void read_again(struct stream *s)
 {
-	struct stream_tls *fresh;
+	struct stream_tls *tls = NULL, *dtls = NULL;
 
 	if (look(s->conf) == s->certificates.seen)
 		return;
 	stream_certificates_watch(s, s->conf);
-	if (stream_tls_create(s->conf, tp_wall_ns() / TP_NS_PER_S, stderr, &fresh) < 0) {
+	if (stream_certificates_read(s, s->conf, &tls, &dtls) < 0) {
+		stream_tls_destroy(tls);
 		tp_error("files of certificates changed, but are of no use: the old ones stay");
 		stream_count(s, STREAM_COUNT_certificates_refused, 1);
 		return;
 	}
 	stream_tls_destroy(s->tls);
-	s->tls = fresh;
+	s->tls = tls;
+	stream_tls_destroy(s->dtls);
+	s->dtls = dtls;
 	stream_count(s, STREAM_COUNT_certificates_read, 1);
 	tp_notice("files of certificates changed, and were read again");
 }

@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "control/stream/connection_impl.h"
+#include "control/stream/dtls.h"
 #include "control/stream/stream.h"
 #include "control/stream/tls.h"
 
@@ -28,7 +29,7 @@ void stream_connection_watch(struct stream *s, struct stream_connection *c)
 {
 	struct epoll_event e = {.data.u64 = (uint64_t)STREAM_EVENT_CONNECTION << 32 | c->number};
 
-	if (c->state == STREAM_IS_GONE)
+	if (c->state == STREAM_IS_GONE || c->fd < 0)
 		return;
 	if (!stream_linked(&c->waiting) && !c->binds &&
 		!(c->relay && (c->relay->up.bytes || c->relay->up.ended)))
@@ -54,6 +55,8 @@ static void free_buffers(struct stream *s, struct stream_connection *c)
 {
 	SSL_free(c->ssl);
 	c->ssl = NULL;
+	if (c->dtls)
+		stream_dtls_end(s, c);
 	stream_assembly_free(&c->in);
 	stream_queue_free(&c->out);
 	stream_pending_free(s, c);
@@ -80,7 +83,8 @@ void stream_connection_end(struct stream *s, struct stream_connection *c)
 		stream_tls_forget();
 	}
 	c->state = STREAM_IS_GONE;
-	close(c->fd);
+	if (c->fd >= 0)
+		close(c->fd);
 	c->fd = -1;
 	free_buffers(s, c);
 	if (limited)
@@ -123,10 +127,10 @@ void stream_connection_end_for(
 	stream_connection_end(s, c);
 }
 
-void stream_connection_accept(
+struct stream_connection *stream_connection_new(
 	struct stream *s, int fd, uint8_t listener, const struct tp_addr *client)
 {
-	const bool proxied = s->listeners[listener].proxied;
+	const bool proxied = fd >= 0 && s->listeners[listener].proxied;
 	struct stream_connection *c = calloc(1, sizeof(*c));
 
 	if (!c || (c->number = stream_table_add(&s->table, c)) == 0)
@@ -136,19 +140,30 @@ void stream_connection_accept(
 	c->listener = listener;
 	c->state = proxied ? STREAM_PROXIES : STREAM_SNIFFS;
 	c->events = EPOLLIN;
-	if (stream_watch(s, fd, EPOLLIN, STREAM_EVENT_CONNECTION, c->number) < 0) {
+	if (fd >= 0 && stream_watch(s, fd, EPOLLIN, STREAM_EVENT_CONNECTION, c->number) < 0) {
 		stream_table_remove(&s->table, c->number);
 		goto fail;
 	}
 	stream_count(s, STREAM_COUNT_accepted, 1);
-	stream_connection_time(s, c, proxied ? STREAM_TIMER_PROXY : STREAM_TIMER_FIRST);
-	return;
+	return c;
 fail:
 	stream_count(s, STREAM_COUNT_refused_memory, 1);
 	if (!proxied)
 		stream_limit_give(&s->limit, &client->ip);
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	free(c);
+	return NULL;
+}
+
+void stream_connection_accept(
+	struct stream *s, int fd, uint8_t listener, const struct tp_addr *client)
+{
+	struct stream_connection *c = stream_connection_new(s, fd, listener, client);
+
+	if (c)
+		stream_connection_time(
+			s, c, c->state == STREAM_PROXIES ? STREAM_TIMER_PROXY : STREAM_TIMER_FIRST);
 }
 
 // ---- what happened
@@ -206,6 +221,8 @@ uint64_t stream_connections_expire(struct stream *s)
 			STREAM_COUNT_late_message, "message takes too long"},
 		[STREAM_TIMER_BIND] = {BIND_NS, STREAM_COUNT_late_bind,
 			"its ConnectionBind is not answered"},
+		[STREAM_TIMER_IDLE] = {s->conf->streams.dtls_idle_s * TP_NS_PER_S,
+			STREAM_COUNT_idle, "says nothing any more"},
 		[STREAM_TIMER_FINISH] = {FINISH_NS, STREAM_COUNTERS, "does not close"},
 	};
 	uint64_t next = UINT64_MAX;

@@ -18,7 +18,7 @@ struct stream;
 enum stream_state {
 	STREAM_PROXIES,  // the header of a proxy has to come
 	STREAM_SNIFFS,   // nothing came yet
-	STREAM_SHAKES,   // TLS handshake
+	STREAM_SHAKES,   // handshake of TLS or DTLS
 	STREAM_IS_OPEN,  // control knows of it, or will
 	STREAM_IS_BOUND, // to a peer: its bytes are no messages any more (relay.h)
 	STREAM_FINISHES, // closed when all is sent
@@ -29,8 +29,9 @@ enum stream_state {
 struct stream_connection {
 	uint32_t number;
 	int fd;
-	SSL *ssl;                // NULL: plain TCP
-	struct stream_wire wire; // of `ssl`
+	SSL *ssl;                 // NULL: plain TCP
+	struct stream_wire wire;  // of `ssl` over TCP
+	struct stream_dtls *dtls; // NULL: of TCP; else `fd` is -1
 	struct tp_addr client;
 	struct tp_addr proxy; // that it came by; family none: by none
 	uint8_t listener;
@@ -62,6 +63,10 @@ struct stream_connection {
 
 // A new client. Takes the descriptor.
 void stream_connection_accept(
+	struct stream *s, int fd, uint8_t listener, const struct tp_addr *client);
+// A place with a number, of a source that was counted in. Takes the descriptor, -1 for none; NULL
+// without memory: then both are given back.
+struct stream_connection *stream_connection_new(
 	struct stream *s, int fd, uint8_t listener, const struct tp_addr *client);
 // What epoll said of it.
 void stream_connection_event(struct stream *s, struct stream_connection *c, uint32_t events);

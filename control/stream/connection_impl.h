@@ -22,6 +22,8 @@ void stream_connection_proxy(struct stream *s, struct stream_connection *c);
 
 // ---- connection_open.c
 
+// From here on control knows of it.
+void stream_connection_opened(struct stream *s, struct stream_connection *c, uint8_t transport);
 // Looks at the first byte.
 void stream_connection_sniff(struct stream *s, struct stream_connection *c);
 void stream_connection_shake(struct stream *s, struct stream_connection *c);

@@ -12,8 +12,7 @@
 #define TLS_FIRST_BYTE 0x16 // a record of type handshake
 #define LOG_EVERY_NS   (60 * TP_NS_PER_S)
 
-// From here on control knows of it.
-static void open_it(struct stream *s, struct stream_connection *c, uint8_t transport)
+void stream_connection_opened(struct stream *s, struct stream_connection *c, uint8_t transport)
 {
 	c->state = STREAM_IS_OPEN;
 	c->transport = transport;
@@ -35,7 +34,7 @@ void stream_connection_shake(struct stream *s, struct stream_connection *c)
 		c->blocked = false;
 		stream_count(s, STREAM_COUNT_handshakes, 1);
 		stream_count(s, STREAM_COUNT_resumed, SSL_session_reused(c->ssl) ? 1 : 0);
-		open_it(s, c, TP_STREAM_TLS);
+		stream_connection_opened(s, c, TP_STREAM_TLS);
 		stream_connection_read(s, c);
 		break;
 	case STREAM_TLS_WANT_READ:
@@ -88,7 +87,7 @@ void stream_connection_sniff(struct stream *s, struct stream_connection *c)
 		stream_connection_time(s, c, STREAM_TIMER_HANDSHAKE);
 		stream_connection_shake(s, c);
 	} else if (transports & CONF_TRANSPORT_TCP) {
-		open_it(s, c, TP_STREAM_TCP);
+		stream_connection_opened(s, c, TP_STREAM_TCP);
 		stream_connection_read(s, c);
 	} else {
 		refuse_plain(s, c);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "control/stream/connection_impl.h"
+#include "control/stream/dtls.h"
 #include "control/stream/stream.h"
 #include "control/stream/tls.h"
 
@@ -39,6 +40,10 @@ void stream_connection_send(
 		stream_connection_flush(s, c);
 	if (c->state == STREAM_IS_GONE)
 		return;
+	if (c->dtls) {
+		stream_dtls_send(s, c, bytes, length);
+		return;
+	}
 	if (!media && c->out.answer_bytes > s->conf->streams.buffer_bytes) {
 		stream_connection_end_for(s, c, STREAM_COUNT_unread_answers, "reads no answers");
 		return;
@@ -156,6 +161,10 @@ void stream_connection_finish(struct stream *s, struct stream_connection *c)
 {
 	if (c->state != STREAM_IS_OPEN)
 		return;
+	if (c->dtls) { // nothing waits
+		stream_connection_end(s, c);
+		return;
+	}
 	c->state = STREAM_FINISHES;
 	stream_list_remove(&c->waiting);
 	stream_connection_time(s, c, STREAM_TIMER_FINISH);

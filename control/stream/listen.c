@@ -50,13 +50,26 @@ static int open_listener(struct stream *s, uint32_t i)
 	return stream_watch(s, l->fd, EPOLLIN, STREAM_EVENT_LISTENER, i);
 }
 
-int stream_listen(struct stream *s)
+static void say_listening(const struct stream_listener *l)
 {
-	const uint32_t ours = CONF_TRANSPORT_TCP | CONF_TRANSPORT_TLS;
 	char text[TP_ADDR_STRLEN];
 
-	for (size_t i = 0; i < s->conf->n_listeners; i++) {
-		const struct conf_listener *of = &s->conf->listeners[i];
+	tp_info("listening on %s:%s%s%s%s", tp_addr_format(&l->address, text),
+		l->transports & CONF_TRANSPORT_TCP ? " tcp" : "",
+		l->transports & CONF_TRANSPORT_TLS ? " tls" : "",
+		l->transports & CONF_TRANSPORT_DTLS ? " dtls" : "",
+		l->proxied ? ", by proxies" : "");
+}
+
+// Datagrams come by the workers.
+int stream_listen(struct stream *s)
+{
+	const uint32_t connected = CONF_TRANSPORT_TCP | CONF_TRANSPORT_TLS;
+	const uint32_t ours = connected | CONF_TRANSPORT_DTLS;
+	char text[TP_ADDR_STRLEN];
+
+	for (size_t n = 0; n < s->conf->n_listeners; n++) {
+		const struct conf_listener *of = &s->conf->listeners[n];
 		struct stream_listener *l = &s->listeners[s->n_listeners];
 
 		if (!(of->transports & ours))
@@ -65,20 +78,17 @@ int stream_listen(struct stream *s)
 			.address = {.ip = of->address, .port = of->port},
 			.transports = of->transports & ours,
 			.proxied = of->proxy_protocol};
-		int rc = open_listener(s, (uint32_t)s->n_listeners++);
+		uint32_t i = (uint32_t)s->n_listeners++;
+		int rc = l->transports & connected ? open_listener(s, i) : 0;
 		if (rc < 0) {
 			tp_error("cannot listen on %s: %s", tp_addr_format(&l->address, text),
 				strerror(-rc));
 			return rc;
 		}
-		tp_info("listening on %s (%s%s)", tp_addr_format(&l->address, text),
-			l->transports == ours                 ? "tcp, tls"
-			: l->transports == CONF_TRANSPORT_TCP ? "tcp"
-							      : "tls",
-			l->proxied ? ", by proxies" : "");
+		say_listening(l);
 	}
 	if (s->n_listeners == 0) {
-		tp_error("no listener has the transport tcp or tls: nothing to do");
+		tp_error("no listener has the transport tcp, tls or dtls: nothing to do");
 		return -EINVAL;
 	}
 	return 0;
@@ -100,6 +110,17 @@ void stream_turn_away(struct stream *s, int listener_fd)
 	stream_count(s, STREAM_COUNT_refused_memory, 1);
 }
 
+bool stream_may_take(struct stream *s, const struct tp_addr *client)
+{
+	bool room = s->table.used < s->conf->streams.connections;
+
+	if (room &&
+		stream_limit_take(&s->limit, &client->ip, s->conf->streams.connections_per_address))
+		return true;
+	stream_count(s, room ? STREAM_COUNT_refused_address : STREAM_COUNT_refused_total, 1);
+	return false;
+}
+
 // Who could say who it is would get around every limit.
 static void refuse_stranger(struct stream *s, uint32_t i, const struct tp_addr *from)
 {
@@ -114,22 +135,26 @@ static void refuse_stranger(struct stream *s, uint32_t i, const struct tp_addr *
 	l->stranger_logged_ns = s->now_ns;
 }
 
+// Of one that a proxy passes on the limits are looked at when it is known who it is.
+static bool may_take_proxied(struct stream *s, uint32_t i, const struct tp_addr *from)
+{
+	if (s->table.used >= s->conf->streams.connections)
+		stream_count(s, STREAM_COUNT_refused_total, 1);
+	else if (!stream_proxy_trusted(s->conf, &from->ip))
+		refuse_stranger(s, i, from);
+	else
+		return true;
+	return false;
+}
+
 static void take(struct stream *s, uint32_t i, int fd, const struct tp_addr *client)
 {
 	const bool proxied = s->listeners[i].proxied;
 
-	if (s->table.used >= s->conf->streams.connections)
-		stream_count(s, STREAM_COUNT_refused_total, 1);
-	else if (proxied && !stream_proxy_trusted(s->conf, &client->ip))
-		refuse_stranger(s, i, client);
-	else if (!proxied && !stream_limit_take(
-			 &s->limit, &client->ip, s->conf->streams.connections_per_address))
-		stream_count(s, STREAM_COUNT_refused_address, 1);
-	else {
+	if (proxied ? may_take_proxied(s, i, client) : stream_may_take(s, client))
 		stream_connection_accept(s, fd, (uint8_t)i, client);
-		return;
-	}
-	close(fd);
+	else
+		close(fd);
 }
 
 void stream_accept(struct stream *s, uint32_t i)

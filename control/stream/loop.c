@@ -56,24 +56,23 @@ static uint64_t expire_drain(struct stream *s)
 // What changes is for new clients. Listeners stay as they are.
 void stream_reload(struct stream *s)
 {
-	struct stream_tls *tls = NULL;
+	struct stream_tls *tls = NULL, *dtls = NULL;
 	struct conf *fresh;
 	int rc = conf_load_again(s->conf->path, &fresh, stderr);
 
 	if (rc == 0) {
 		conf_forget_credentials(fresh);
-		if (s->tls && !fresh->tls.certificate)
-			rc = -EINVAL;
-		else if (s->tls) {
+		if (s->tls || s->dtls) {
 			stream_certificates_watch(s, fresh);
-			rc = stream_tls_create(fresh, tp_wall_ns() / TP_NS_PER_S, stderr, &tls);
+			rc = stream_certificates_read(s, fresh, &tls, &dtls);
 		}
 		if (rc)
 			conf_free(fresh);
-		if (rc && s->tls)
+		if (rc && (s->tls || s->dtls))
 			stream_certificates_watch(s, s->conf);
 	}
 	if (rc) {
+		stream_tls_destroy(tls);
 		tp_error("%s: nothing of it is taken, the old configuration stays", s->conf->path);
 		return;
 	}
@@ -82,6 +81,8 @@ void stream_reload(struct stream *s)
 			s->table.capacity);
 	stream_tls_destroy(s->tls);
 	s->tls = tls;
+	stream_tls_destroy(s->dtls);
+	s->dtls = dtls;
 	conf_free(s->conf);
 	s->conf = fresh;
 	tp_log_limit((enum tp_log_level)fresh->log_level);
@@ -249,8 +250,8 @@ static int turn(struct stream *s, bool *more)
 {
 	struct epoll_event events[EVENTS];
 	uint64_t due[] = {stream_connections_expire(s), stream_peers_retry(s),
-		stream_certificates_expire(s), expire_drain(s),
-		stream_relays_expire(s)};
+		stream_certificates_expire(s), expire_drain(s), stream_relays_expire(s),
+		stream_dtls_repeat(s)};
 	int timeout, n;
 
 	flush_all(s); // what expiry ended

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// turnpike-stream: terminates TCP and TLS of clients; their media goes straight to and from the
-// dataplane, their requests to control. It holds no TURN secret.
+// turnpike-stream: terminates TCP, TLS and DTLS of clients; their media goes straight to and from
+// the dataplane, their requests to control. It holds no TURN secret.
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -17,23 +17,35 @@
 #include "control/stream/stream.h"
 #include "control/stream/tls.h"
 
-static bool speaks_tls(const struct conf *conf)
+static bool speaks(const struct conf *conf, uint32_t transport)
 {
 	for (size_t i = 0; i < conf->n_listeners; i++)
-		if (conf->listeners[i].transports & CONF_TRANSPORT_TLS)
+		if (conf->listeners[i].transports & transport)
 			return true;
 	return false;
+}
+
+static int create_tls(
+	const struct conf *conf, FILE *errors, struct stream_tls **tls, struct stream_tls **dtls)
+{
+	uint64_t now_s = tp_wall_ns() / TP_NS_PER_S;
+	int rc = 0;
+
+	if (speaks(conf, CONF_TRANSPORT_TLS))
+		rc = stream_tls_create(conf, now_s, false, errors, tls);
+	if (rc == 0 && speaks(conf, CONF_TRANSPORT_DTLS))
+		rc = stream_tls_create(conf, now_s, true, errors, dtls);
+	return rc;
 }
 
 // A certificate that is of no use is a problem of the document.
 static int check_tls(struct conf *conf, FILE *errors)
 {
-	struct stream_tls *tls = NULL;
-	int rc = speaks_tls(conf)
-			 ? stream_tls_create(conf, tp_wall_ns() / TP_NS_PER_S, errors, &tls)
-			 : 0;
+	struct stream_tls *tls = NULL, *dtls = NULL;
+	int rc = create_tls(conf, errors, &tls, &dtls);
 
 	stream_tls_destroy(tls);
+	stream_tls_destroy(dtls);
 	return rc;
 }
 
@@ -70,6 +82,7 @@ static int prepare(struct stream *s)
 	stream_list_init(&s->talk);
 	stream_list_init(&s->gone);
 	stream_relays_init(s);
+	stream_list_init(&s->shaking);
 	for (int i = 0; i < STREAM_TIMERS; i++)
 		stream_list_init(&s->timers[i]);
 	s->now_ns = tp_now_ns();
@@ -78,6 +91,8 @@ static int prepare(struct stream *s)
 	rc = s->epoll_fd < 0 ? -errno : stream_table_init(&s->table, s->conf->streams.connections);
 	if (rc == 0)
 		rc = stream_limit_init(&s->limit, s->conf->streams.connections);
+	if (rc == 0)
+		rc = stream_dtls_init(&s->dtls_table, s->conf->streams.connections);
 	if (rc == 0)
 		rc = watch_signals(s);
 	return explain("event loop", rc);
@@ -90,10 +105,9 @@ static int start(struct stream *s)
 	if (rc == 0)
 		rc = prepare(s);
 	// Keys are read as the user that has to read them again.
-	if (rc == 0 && speaks_tls(s->conf)) {
+	if (rc == 0 && speaks(s->conf, CONF_TRANSPORT_TLS | CONF_TRANSPORT_DTLS)) {
 		stream_certificates_watch(s, s->conf);
-		rc = explain("certificates",
-			stream_tls_create(s->conf, tp_wall_ns() / TP_NS_PER_S, stderr, &s->tls));
+		rc = explain("certificates", create_tls(s->conf, stderr, &s->tls, &s->dtls));
 	}
 	if (rc == 0)
 		rc = stream_listen(s);
@@ -119,13 +133,15 @@ static void end(struct stream *s)
 			close(s->listeners[i].fd);
 	stream_table_fini(&s->table);
 	stream_limit_fini(&s->limit);
+	stream_dtls_fini(&s->dtls_table);
 	stream_tls_destroy(s->tls);
+	stream_tls_destroy(s->dtls);
 }
 
 int main(int argc, char *argv[])
 {
 	const struct conf_main program = {.program = "turnpike-stream",
-		.summary = "TCP and TLS clients of the relay",
+		.summary = "TCP, TLS and DTLS clients of the relay",
 		.out = stdout,
 		.errors = stderr,
 		.prepare = check_tls};

@@ -51,6 +51,23 @@ void stream_media_flush(struct stream *s)
 		tp_ring_flush(&s->media.up[w]);
 }
 
+void stream_media_datagram(
+	struct stream *s, const struct stream_dtls *d, const uint8_t *bytes, size_t length)
+{
+	const struct stream_connection *c = d->connection;
+	const struct tp_stream_slot head = {.kind = TP_STREAM_DATAGRAM,
+		.connection = c->number,
+		.client = c->client,
+		.listener = s->listeners[c->listener].address,
+		.path = d->path};
+
+	// A dataplane that is new may have fewer workers.
+	if (!s->has_media || length > TP_STREAM_SLOT_PAYLOAD ||
+		!stream_slots_put_datagram(
+			&s->media.up[d->worker % s->media.workers], &head, bytes, length))
+		stream_count(s, STREAM_COUNT_datagrams_lost, 1);
+}
+
 static void deliver(struct stream *s)
 {
 	struct stream_connection *c = stream_table_find(&s->table, s->down.connection);
@@ -64,8 +81,10 @@ static void deliver(struct stream *s)
 	stream_connection_send(s, c, s->down.bytes, s->down.length, true);
 }
 
-static bool take_some(struct stream *s, struct tp_ring *down)
+static bool take_some(struct stream *s, uint16_t worker)
 {
+	struct tp_ring *down = &s->media.down[worker];
+
 	for (int n = 0; n < DOWN_BUDGET; n++) {
 		switch (stream_slots_take(down, &s->down)) {
 		case STREAM_TAKEN_NOTHING:
@@ -74,7 +93,10 @@ static bool take_some(struct stream *s, struct tp_ring *down)
 			stream_count(s, STREAM_COUNT_down_wrong, 1);
 			break;
 		case STREAM_TAKEN_MESSAGE:
-			deliver(s);
+			if (s->down.kind == TP_STREAM_DATAGRAM)
+				stream_dtls_take(s, worker, &s->down);
+			else
+				deliver(s);
 			break;
 		}
 	}
@@ -86,6 +108,6 @@ bool stream_media_down(struct stream *s)
 	bool more = false;
 
 	for (uint16_t w = 0; s->has_media && w < s->media.workers; w++)
-		more |= take_some(s, &s->media.down[w]);
+		more |= take_some(s, w);
 	return more;
 }

@@ -56,6 +56,11 @@ static void detach(struct stream *s, enum stream_peer_name name)
 		stream_control_detached(s);
 }
 
+static uint32_t flags(const struct stream *s)
+{
+	return (s->dtls ? TP_STREAM_DTLS : 0) | (s->draining ? TP_STREAM_DRAINING : 0);
+}
+
 static int dial(struct stream *s, enum stream_peer_name name)
 {
 	struct tp_stream_hello hello = {.hello.header = {.magic = TP_ABI_MAGIC,
@@ -66,7 +71,7 @@ static int dial(struct stream *s, enum stream_peer_name name)
 		.hello.role = TP_ROLE_STREAM,
 		.hello.pid = (uint32_t)getpid(),
 		.stream = s->number,
-		.flags = s->draining ? TP_STREAM_DRAINING : 0};
+		.flags = flags(s)};
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	struct stream_peer *p = &s->peers[name];
 	int n = snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/%s", s->conf->run_directory,
@@ -326,7 +331,7 @@ void stream_peers_draining(struct stream *s)
 						      .minor = TP_ABI_MINOR,
 						      .type = TP_MSG_STREAM_STATE,
 						      .length_bytes = sizeof(state)},
-		.flags = TP_STREAM_DRAINING};
+		.flags = flags(s)};
 
 	if (s->peers[STREAM_DATAPLANE].state == STREAM_PEER_ATTACHED)
 		tp_message_send(s->peers[STREAM_DATAPLANE].fd, &state, sizeof(state), NULL, 0);

@@ -39,9 +39,38 @@ void stream_slots_put(struct tp_ring *up, uint32_t connection, const uint8_t *by
 	}
 }
 
+bool stream_slots_put_datagram(
+	struct tp_ring *up, const struct tp_stream_slot *head, const void *bytes, size_t length)
+{
+	uint8_t *slot = tp_ring_reserve(up);
+	struct tp_stream_slot whole = *head;
+
+	if (!slot)
+		return false;
+	whole.length = (uint16_t)length;
+	memcpy(slot, &whole, sizeof(whole));
+	memcpy(slot + sizeof(whole), bytes, length);
+	tp_ring_commit(up);
+	return true;
+}
+
+static bool begins(uint16_t kind)
+{
+	return kind == TP_STREAM_MESSAGE || kind == TP_STREAM_DATAGRAM;
+}
+
+static void take_head(const struct tp_stream_slot *head, struct stream_slots_message *out)
+{
+	out->kind = head->kind;
+	out->connection = head->connection;
+	out->client = head->client;
+	out->listener = head->listener;
+	out->path = head->path;
+}
+
 // One slot of a message, appended to `out`. Its head is copied before it is looked at.
 static bool take_slot(
-	struct tp_ring *down, uint16_t kind, uint16_t *more, struct stream_slots_message *out)
+	struct tp_ring *down, bool first, uint16_t *more, struct stream_slots_message *out)
 {
 	const uint8_t *slot = tp_ring_front(down);
 	struct tp_stream_slot head;
@@ -49,19 +78,29 @@ static bool take_slot(
 	if (!slot)
 		return false;
 	memcpy(&head, slot, sizeof(head));
-	bool good = head.kind == kind && head.length <= TP_STREAM_SLOT_PAYLOAD &&
+	bool good = (first ? begins(head.kind) : head.kind == TP_STREAM_REST) &&
+		    head.length <= TP_STREAM_SLOT_PAYLOAD &&
 		    head.length <= sizeof(out->bytes) - out->length;
 	if (good) {
 		memcpy(out->bytes + out->length, slot + sizeof(head), head.length);
 		out->length += head.length;
-		if (kind == TP_STREAM_MESSAGE)
-			out->connection = head.connection;
+		if (first)
+			take_head(&head, out);
 		*more = head.more;
 	}
 	// What is no rest of this message may be the next one.
-	if (good || kind == TP_STREAM_MESSAGE)
+	if (good || first)
 		tp_ring_pop(down);
 	return good;
+}
+
+// Comparable to others of its kind.
+static bool is_address(const struct tp_addr *a)
+{
+	struct tp_addr clean = {.ip.family = a->ip.family, .port = a->port};
+
+	memcpy(clean.ip.bytes, a->ip.bytes, tp_ip_length(&a->ip));
+	return tp_ip_length(&a->ip) > 0 && a->port != 0 && tp_addr_equal(&clean, a);
 }
 
 enum stream_taken stream_slots_take(struct tp_ring *down, struct stream_slots_message *out)
@@ -71,13 +110,15 @@ enum stream_taken stream_slots_take(struct tp_ring *down, struct stream_slots_me
 	if (!tp_ring_front(down))
 		return STREAM_TAKEN_NOTHING;
 	out->length = 0;
-	if (!take_slot(down, TP_STREAM_MESSAGE, &more, out))
+	if (!take_slot(down, true, &more, out))
 		return STREAM_TAKEN_WRONG;
 	for (; more > 0; more--)
-		if (!take_slot(down, TP_STREAM_REST, &ignored, out))
+		if (!take_slot(down, false, &ignored, out))
 			return STREAM_TAKEN_WRONG;
-	return stream_frame_is_message(out->bytes, out->length) ? STREAM_TAKEN_MESSAGE
-								: STREAM_TAKEN_WRONG;
+	bool right = out->kind == TP_STREAM_MESSAGE
+			     ? stream_frame_is_message(out->bytes, out->length)
+			     : is_address(&out->client) && is_address(&out->listener);
+	return right ? STREAM_TAKEN_MESSAGE : STREAM_TAKEN_WRONG;
 }
 
 bool stream_note_put(

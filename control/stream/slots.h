@@ -11,6 +11,11 @@ bool stream_slots_fit(struct tp_ring *up, size_t length);
 // Writes a client's message into an UP ring that has room for it; flush later.
 void stream_slots_put(struct tp_ring *up, uint32_t connection, const uint8_t *bytes, size_t length);
 
+// Writes a datagram to the client of `head`, or one that is not ours, into an UP ring: `length`
+// bytes, at most TP_STREAM_SLOT_PAYLOAD; flush later. False: no room.
+bool stream_slots_put_datagram(
+	struct tp_ring *up, const struct tp_stream_slot *head, const void *bytes, size_t length);
+
 enum stream_taken {
 	STREAM_TAKEN_NOTHING, // the ring is empty
 	STREAM_TAKEN_MESSAGE,
@@ -18,13 +23,16 @@ enum stream_taken {
 };
 
 struct stream_slots_message {
-	uint32_t connection;
+	uint16_t kind;                   // TP_STREAM_MESSAGE or TP_STREAM_DATAGRAM
+	uint32_t connection;             // MESSAGE
+	struct tp_addr client, listener; // DATAGRAM
+	struct tp_reply_path path;
 	uint32_t length;
 	uint8_t bytes[TP_STREAM_MESSAGE_MAX];
 };
 
 // The next message of a DOWN ring, whatever it holds: it lies in `out` alone, and is one message of
-// STUN or ChannelData.
+// STUN or ChannelData, or a datagram from one transport address to another.
 enum stream_taken stream_slots_take(struct tp_ring *down, struct stream_slots_message *out);
 
 // struct tp_stream_note with a place for any payload.

@@ -9,6 +9,7 @@
 #include "control/stream/certificates.h"
 #include "control/stream/connection.h"
 #include "control/stream/counters.h"
+#include "control/stream/dtls.h"
 #include "control/stream/limit.h"
 #include "control/stream/list.h"
 #include "control/stream/peer.h"
@@ -42,13 +43,14 @@ enum stream_timer {
 	STREAM_TIMER_HANDSHAKE,
 	STREAM_TIMER_FIRST,
 	STREAM_TIMER_MESSAGE,
+	STREAM_TIMER_IDLE, // of DTLS, where nothing else tells that a client is gone
 	STREAM_TIMER_FINISH,
 	STREAM_TIMER_BIND,
 	STREAM_TIMERS,
 };
 
 struct stream_listener {
-	int fd; // -1 when it takes nobody any more
+	int fd; // -1 when it takes nobody any more, or nobody over TCP
 	struct tp_addr address;
 	uint32_t transports; // enum conf_transport bits
 	bool proxied;        // every client comes by a proxy
@@ -69,8 +71,10 @@ struct stream {
 
 	struct stream_listener listeners[CONF_MAX_LISTENERS];
 	size_t n_listeners;
-	struct stream_tls *tls; // NULL: no listener speaks TLS
+	struct stream_tls *tls;  // NULL: no listener speaks TLS
+	struct stream_tls *dtls; // the same of DTLS
 	struct stream_certificates certificates;
+	struct stream_dtls_table dtls_table;
 	struct stream_limit limit;
 	struct stream_table table;
 
@@ -94,6 +98,7 @@ struct stream {
 	struct stream_list waiting; // cannot go on before a ring has room
 	struct stream_list talk;    // have something for control
 	struct stream_list gone;    // places to free
+	struct stream_list shaking; // DTLS handshakes, by when they were looked at
 
 	struct stream_relays relays; // TCP allocations
 
@@ -115,6 +120,8 @@ int stream_watch(struct stream *s, int fd, uint32_t events, enum stream_event wh
 // ---- listen.c
 int stream_listen(struct stream *s); // 0 or -errno, logged
 void stream_accept(struct stream *s, uint32_t listener);
+// Counts one client more of its source. False: that is too many.
+bool stream_may_take(struct stream *s, const struct tp_addr *client);
 void stream_unlisten(struct stream *s);
 // Takes and closes one, when there are no descriptors left to take it with.
 void stream_turn_away(struct stream *s, int listener_fd);
@@ -131,6 +138,9 @@ int stream_media_up(
 	struct stream *s, const struct stream_connection *c, const uint8_t *bytes, size_t length);
 // Takes what workers sent, within a budget. True: there may be more.
 bool stream_media_down(struct stream *s);
+// A datagram to a DTLS client. One that finds no room is lost.
+void stream_media_datagram(
+	struct stream *s, const struct stream_dtls *d, const uint8_t *bytes, size_t length);
 void stream_media_flush(struct stream *s);
 
 // ---- requests.c: everything between clients and control

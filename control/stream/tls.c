@@ -64,6 +64,7 @@ static int choose_certificate(SSL *ssl, int *alert, void *arg)
 
 struct maker {
 	const struct conf *conf;
+	bool datagrams;
 	uint64_t now_s;
 	FILE *errors;
 	unsigned int problems;
@@ -169,12 +170,36 @@ static void use_ciphers(struct maker *m, SSL_CTX *context)
 	ERR_clear_error();
 }
 
-static void settle(const struct conf *conf, struct stream_tls *tls, SSL_CTX *context)
+// The worker did: whoever comes here without our cookie was told so there.
+static int cookie_is_good(SSL *ssl, const unsigned char *cookie, unsigned int length)
+{
+	return 1;
+}
+
+static int no_cookie(SSL *ssl, unsigned char *cookie, unsigned int *length)
+{
+	return 0;
+}
+
+static void settle_version(struct maker *m, SSL_CTX *context)
+{
+	bool newest = m->conf->tls.minimum_version == CONF_TLS_1_3;
+
+	if (!m->datagrams) {
+		SSL_CTX_set_min_proto_version(context, newest ? TLS1_3_VERSION : TLS1_2_VERSION);
+		return;
+	}
+	SSL_CTX_set_min_proto_version(context, DTLS1_2_VERSION);
+	SSL_CTX_set_options(context, SSL_OP_NO_QUERY_MTU);
+	SSL_CTX_set_cookie_verify_cb(context, cookie_is_good);
+	SSL_CTX_set_cookie_generate_cb(context, no_cookie);
+}
+
+static void settle(struct maker *m, struct stream_tls *tls, SSL_CTX *context)
 {
 	static const unsigned char name[] = "turnpike";
 
-	SSL_CTX_set_min_proto_version(context,
-		conf->tls.minimum_version == CONF_TLS_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
+	settle_version(m, context);
 	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 					     SSL_OP_CIPHER_SERVER_PREFERENCE |
 					     SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -195,27 +220,30 @@ static void settle(const struct conf *conf, struct stream_tls *tls, SSL_CTX *con
 static int add_context(struct maker *m, struct stream_tls *tls, const char *at,
 	const struct conf_certificate *certificate)
 {
-	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	SSL_CTX *context = SSL_CTX_new(m->datagrams ? DTLS_server_method() : TLS_server_method());
 
 	if (!context)
 		return -ENOMEM;
 	tls->context[tls->n++] = context;
-	settle(m->conf, tls, context);
+	settle(m, tls, context);
 	use_files(m, context, at, certificate);
 	use_ciphers(m, context);
 	use_client_ca(m, context);
 	return 0;
 }
 
-int stream_tls_create(
-	const struct conf *conf, uint64_t now_s, FILE *errors, struct stream_tls **out)
+int stream_tls_create(const struct conf *conf, uint64_t now_s, bool datagrams, FILE *errors,
+	struct stream_tls **out)
 {
 	const struct conf_certificate first = {conf->tls.certificate, conf->tls.key};
-	struct maker m = {.conf = conf, .now_s = now_s, .errors = errors};
+	struct maker m = {.conf = conf, .datagrams = datagrams, .now_s = now_s, .errors = errors};
 	struct stream_tls *tls = calloc(1, sizeof(*tls));
 	int rc = tls ? add_context(&m, tls, "tls", &first) : -ENOMEM;
 
 	*out = NULL;
+	if (datagrams && conf->tls.minimum_version == CONF_TLS_1_3)
+		problem(&m, "tls.minimum_version",
+			"there is no DTLS 1.3 here, and a listener has the transport dtls");
 	for (size_t i = 0; rc == 0 && i < conf->tls.n_additional; i++) {
 		char at[64];
 
@@ -259,6 +287,19 @@ void stream_tls_forget(void)
 	// Clearing an empty queue costs more than to see that it is empty.
 	if (ERR_peek_error())
 		ERR_clear_error();
+}
+
+SSL *stream_tls_datagram_session(struct stream_tls *tls, BIO *bio)
+{
+	SSL *ssl = SSL_new(tls->context[0]);
+
+	if (!ssl) {
+		BIO_free(bio);
+		return NULL;
+	}
+	SSL_set_bio(ssl, bio, bio);
+	SSL_set_accept_state(ssl);
+	return ssl;
 }
 
 enum stream_tls_result stream_tls_result(SSL *ssl, int rc)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <openssl/types.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -12,16 +13,18 @@
 
 struct stream_tls;
 
-// Reads all certificates and keys of `conf`. Every problem is printed to `errors` as conf_load
-// does: files that are no PEM, keys of other certificates, certificates that are not valid at
-// `now_s` (seconds since 1970). 0, -EINVAL after at least one problem, -ENOMEM.
-int stream_tls_create(
-	const struct conf *conf, uint64_t now_s, FILE *errors, struct stream_tls **out);
+// Reads all certificates and keys of `conf`, for DTLS when `datagrams`. Every problem is printed to
+// `errors` as conf_load does: files that are no PEM, keys of other certificates, certificates that
+// are not valid at `now_s` (seconds since 1970). 0, -EINVAL after at least one problem, -ENOMEM.
+int stream_tls_create(const struct conf *conf, uint64_t now_s, bool datagrams, FILE *errors,
+	struct stream_tls **out);
 // Sessions that were made of it live on.
 void stream_tls_destroy(struct stream_tls *tls);
 
 // A session over an accepted socket; `wire` has to outlive it. NULL without memory.
 SSL *stream_tls_session(struct stream_tls *tls, struct stream_wire *wire);
+// A DTLS session over `bio`, which it takes. NULL without memory. The client's cookie was verified.
+SSL *stream_tls_datagram_session(struct stream_tls *tls, BIO *bio);
 // To be called before any call of OpenSSL whose result is asked for: forgets errors of before.
 void stream_tls_forget(void);
 

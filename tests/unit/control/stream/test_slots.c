@@ -81,6 +81,59 @@ static void messages_of_every_length_pass(void **state)
 	}
 }
 
+static struct tp_stream_slot datagram(void)
+{
+	return (struct tp_stream_slot){.kind = TP_STREAM_DATAGRAM,
+		.length = 8,
+		.client = {.ip = tp_ip4(0xc6120101), .port = 40000},
+		.listener = {.ip = tp_ip4(0xc6120002), .port = 5349},
+		.path = {.port = 1, .vlan = 7, .valid = 1}};
+}
+
+static void datagrams_pass_both_ways(void **state)
+{
+	struct rig *r = *state;
+	struct tp_stream_slot head = datagram();
+	uint8_t bytes[TP_STREAM_SLOT_PAYLOAD];
+
+	memset(bytes, 0x16, sizeof(bytes));
+	for (size_t length = 0; length <= sizeof(bytes); length += sizeof(bytes) / 2) {
+		assert_true(stream_slots_put_datagram(&r->in, &head, bytes, length));
+		tp_ring_flush(&r->in);
+		assert_int_equal(stream_slots_take(&r->out, &r->m), STREAM_TAKEN_MESSAGE);
+		assert_int_equal(r->m.kind, TP_STREAM_DATAGRAM);
+		assert_int_equal(r->m.length, length);
+		assert_memory_equal(r->m.bytes, bytes, length);
+		assert_memory_equal(&r->m.client, &head.client, sizeof(head.client));
+		assert_memory_equal(&r->m.listener, &head.listener, sizeof(head.listener));
+		assert_memory_equal(&r->m.path, &head.path, sizeof(head.path));
+	}
+	for (int i = 0; stream_slots_put_datagram(&r->in, &head, bytes, 1); i++)
+		assert_true(i < SLOTS);
+}
+
+// Nothing is found by an address that no datagram comes from or goes to.
+static void datagrams_of_nobody_are_wrong(void **state)
+{
+	struct rig *r = *state;
+	struct tp_stream_slot bad[6];
+
+	for (int i = 0; i < 6; i++)
+		bad[i] = datagram();
+	bad[0].client.ip.family = TP_FAMILY_STREAM;
+	bad[1].client.port = 0;
+	bad[2].listener.ip.family = TP_FAMILY_NONE;
+	bad[3].listener.port = 0;
+	bad[4].client.ip.bytes[9] = 1; // behind an IPv4 address
+	bad[5].client.pad = 1;
+	for (int i = 0; i < 6; i++) {
+		put_slot(r, bad[i], (const uint8_t *)"12345678", 8);
+		assert_int_equal(stream_slots_take(&r->out, &r->m), STREAM_TAKEN_WRONG);
+		assert_int_equal(stream_slots_take(&r->out, &r->m), STREAM_TAKEN_NOTHING);
+		tp_ring_update_tail(&r->in);
+	}
+}
+
 static void what_does_not_fit_is_known_before(void **state)
 {
 	struct rig *r = *state;
@@ -189,6 +242,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(messages_of_every_length_pass, setup, teardown),
+		cmocka_unit_test_setup_teardown(datagrams_pass_both_ways, setup, teardown),
+		cmocka_unit_test_setup_teardown(datagrams_of_nobody_are_wrong, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_does_not_fit_is_known_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(wrong_slots_are_skipped, setup, teardown),
 		cmocka_unit_test_setup_teardown(too_many_slots_are_wrong, setup, teardown),

@@ -95,14 +95,19 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int create(struct rig *r, uint64_t now_s, struct stream_tls **out)
+static int create_for(struct rig *r, uint64_t now_s, bool datagrams, struct stream_tls **out)
 {
 	free(r->said);
 	FILE *errors = open_memstream(&r->said, &r->said_bytes);
-	int rc = stream_tls_create(&r->conf, now_s, errors, out);
+	int rc = stream_tls_create(&r->conf, now_s, datagrams, errors, out);
 
 	fclose(errors);
 	return rc;
+}
+
+static int create(struct rig *r, uint64_t now_s, struct stream_tls **out)
+{
+	return create_for(r, now_s, false, out);
 }
 
 static void refused(struct rig *r, uint64_t now_s, const char *expected)
@@ -179,9 +184,29 @@ static void every_problem_is_said(void **state)
 	refused(r, NOW, "t.json: tls.client_ca: ");
 }
 
+static void datagrams_are_dtls_1_2(void **state)
+{
+	struct rig *r = *state;
+	struct stream_tls *tls;
+
+	assert_int_equal(create_for(r, NOW, true, &tls), 0);
+	SSL *ssl = stream_tls_datagram_session(tls, BIO_new(BIO_s_null()));
+	assert_non_null(ssl);
+	assert_true(SSL_is_dtls(ssl));
+	assert_int_equal(SSL_get_min_proto_version(ssl), DTLS1_2_VERSION);
+	assert_true(SSL_get_options(ssl) & SSL_OP_NO_RENEGOTIATION);
+	assert_true(SSL_get_options(ssl) & SSL_OP_NO_QUERY_MTU);
+	SSL_free(ssl);
+	stream_tls_destroy(tls);
+	r->conf.tls.minimum_version = CONF_TLS_1_3;
+	assert_int_equal(create_for(r, NOW, true, &tls), -EINVAL);
+	assert_non_null(strstr(r->said, "tls.minimum_version: there is no DTLS 1.3 here"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(datagrams_are_dtls_1_2, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_certificate_and_its_key_are_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(dates_are_said, setup, teardown),
