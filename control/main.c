@@ -20,7 +20,6 @@
 #include "control/dpcmd/client.h"
 #include "control/loop/lock.h"
 #include "control/loop/loop.h"
-#include "control/loop/match.h"
 #include "control/loop/privileges.h"
 #include "control/loop/session.h"
 #include "control/loop/streams.h"
@@ -160,7 +159,6 @@ int main(int argc, char *argv[])
 	ctl.conf = conf;
 	ctl.conf_wall_ns = ctl.started_wall_ns;
 	ctl_takeover_asked(&takeover);
-	ctl_match_warn_transports(conf);
 	rc = ctl_privileges_drop(conf);
 	if (rc == 0)
 		rc = start(&ctl);

@@ -11,7 +11,6 @@
 #include "control/api/status.h"
 #include "control/api/text.h"
 #include "control/dpcmd/client.h"
-#include "control/loop/match.h"
 #include "control/loop/session.h"
 #include "control/loop/streams.h"
 #include "control/turn/turn.h"
@@ -43,12 +42,10 @@ static json_t *listeners_json(const struct conf *conf)
 	for (size_t i = 0; i < conf->n_listeners; i++) {
 		const struct conf_listener *l = &conf->listeners[i];
 		struct tp_addr addr = {.ip = l->address, .port = l->port};
-		char unserved[CTL_MATCH_TRANSPORTS_BYTES];
-		ctl_match_unserved(l, unserved);
-		json_array_append_new(list,
-			json_pack("{s:o, s:o, s:b, s:s}", "address", ctl_json_addr(&addr),
-				"transports", transports_json(l), "udp",
-				(l->transports & CONF_TRANSPORT_UDP) != 0, "not_served", unserved));
+		json_array_append_new(
+			list, json_pack("{s:o, s:o, s:b}", "address", ctl_json_addr(&addr),
+				      "transports", transports_json(l), "udp",
+				      (l->transports & CONF_TRANSPORT_UDP) != 0));
 	}
 	return list;
 }

@@ -146,13 +146,10 @@ static void print_listeners(const json_t *control, struct cli_table *t)
 	size_t i;
 
 	json_array_foreach(json_object_get(control, "listeners"), i, listener) {
-		const char *unserved = cli_text(listener, "not_served");
 		char transports[40];
-		snprintf(line, sizeof(line), "%.60s%s%s%.40s%s", cli_text(listener, "address"),
+		snprintf(line, sizeof(line), "%.60s%s", cli_text(listener, "address"),
 			transports_text(json_object_get(listener, "transports"), transports,
-				sizeof(transports)),
-			unserved[0] ? "; " : "", unserved,
-			unserved[0] ? " not served by this version" : "");
+				sizeof(transports)));
 		cli_table_row(t, "listener", line);
 	}
 }

@@ -5,7 +5,6 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -46,7 +45,7 @@ static unsigned int match_listeners(const struct conf *conf, const struct tp_att
 
 	for (size_t i = 0; i < conf->n_listeners; i++) {
 		struct tp_addr ours = listener_addr(&conf->listeners[i]);
-		if ((conf->listeners[i].transports & CONF_TRANSPORT_UDP) == 0 ||
+		if (!(conf->listeners[i].transports & (CONF_TRANSPORT_UDP | CONF_TRANSPORT_DTLS)) ||
 			said_listens(said, &ours))
 			continue;
 		tp_warning("listener %s: the dataplane does not have it; restart it with this "
@@ -113,27 +112,6 @@ unsigned int ctl_match_warn(const struct conf *conf, const struct tp_attached *s
 		differences++;
 	}
 	return differences;
-}
-
-char *ctl_match_unserved(const struct conf_listener *listener, char out[CTL_MATCH_TRANSPORTS_BYTES])
-{
-	snprintf(out, CTL_MATCH_TRANSPORTS_BYTES, "%s",
-		listener->transports & CONF_TRANSPORT_DTLS ? "dtls" : "");
-	return out;
-}
-
-void ctl_match_warn_transports(const struct conf *conf)
-{
-	char transports[CTL_MATCH_TRANSPORTS_BYTES], text[TP_ADDR_STRLEN];
-
-	for (size_t i = 0; i < conf->n_listeners; i++) {
-		struct tp_addr addr = listener_addr(&conf->listeners[i]);
-		if (!ctl_match_unserved(&conf->listeners[i], transports)[0])
-			continue;
-		tp_warning("listeners[%zu] (%s): this version does not serve %s; its clients get "
-			   "no answer there",
-			i, tp_addr_format(&addr, text), transports);
-	}
 }
 
 // Addresses of the interfaces, loopback too: no peer of a client may be this machine.

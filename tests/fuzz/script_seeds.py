@@ -541,7 +541,7 @@ def cli_seeds():
              "ports": [{"name": "wan", "interface": "eth0", "rx": 1, "tx": 2, "steering": {"udp": 3}, "xdp": {"drops": 4}}], "books": {"rx": 10, "difference": 1}, "cycles_per_packet": 100.5}
     later = {**stats, "now_ns": 2000000000, "counters": {"rx": 20, "cycles_busy": 3000}}
     status = {"state": "degraded", "reasons": ["because"], "control": {"state": "up", "pid": 1, "version": "1", "started": "today", "allocations": 1000000,
-              "listeners": [{"address": "198.18.0.2:3478", "udp": True, "not_served": ""}, {"address": "x", "udp": True, "not_served": "tls"}, {"address": "x", "udp": False, "not_served": "tls"}]},
+              "listeners": [{"address": "198.18.0.2:3478", "udp": True}, {"address": "x", "udp": True}, {"address": "x", "udp": False}]},
               "dataplane": {"state": "up", "workers": 2, "flows": 1, "hugepages": True, "ports": [{"name": "wan", "link_up": True, "mtu": 1500}, {}]}}
     relay = {"address": "198.18.0.2", "public": "198.18.0.2", "state": "in_use", "ports": 16, "free": 14, "taken": 1, "resting": 1, "reserved": 0}
     relays = [relay, {**relay, "public": "203.0.113.2", "state": "drained", "empty": True}, {**relay, "state": "drained"}, {}]
