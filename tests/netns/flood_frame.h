@@ -7,11 +7,12 @@
 //      listener
 //   r  Refresh without any        d  DTLS ClientHello
 //   v  ChannelData on channel 0x4000, which the source may have bound
+//   e  DTLS application data, encrypted by nobody
 #pragma once
 
 #include "common/base/addr.h"
 
-#define FLOOD_KINDS       "abmrcsgdpfiv"
+#define FLOOD_KINDS       "abmrcsgdpfive"
 #define FLOOD_FRAME_BYTES 400
 
 struct flood_target {
