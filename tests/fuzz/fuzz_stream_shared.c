@@ -40,6 +40,17 @@ static void scribble(struct tp_ring *ring, struct fuzz_script *s)
 	}
 }
 
+static void give_back(struct tp_ring *up, const struct stream_slots_message *d)
+{
+	const struct tp_stream_slot head = {
+		.kind = TP_STREAM_NOT_MINE, .client = d->client, .listener = d->listener};
+
+	FUZZ_CHECK(d->client.port != 0 && d->listener.port != 0);
+	FUZZ_CHECK(tp_ip_length(&d->client.ip) > 0 && tp_ip_length(&d->listener.ip) > 0);
+	if (d->length <= TP_STREAM_SLOT_PAYLOAD)
+		stream_slots_put_datagram(up, &head, d->bytes, d->length);
+}
+
 static uint32_t take_media(struct stream_media *m)
 {
 	static struct stream_slots_message out;
@@ -52,8 +63,12 @@ static uint32_t take_media(struct stream_media *m)
 		FUZZ_CHECK(out.length <= sizeof(out.bytes));
 		if (taken != STREAM_TAKEN_MESSAGE)
 			continue;
-		FUZZ_CHECK(stream_frame_is_message(out.bytes, out.length));
 		messages++;
+		if (out.kind == TP_STREAM_DATAGRAM) {
+			give_back(&m->up[0], &out);
+			continue;
+		}
+		FUZZ_CHECK(stream_frame_is_message(out.bytes, out.length));
 		if (stream_slots_fit(&m->up[0], out.length))
 			stream_slots_put(&m->up[0], out.connection, out.bytes, out.length);
 	}

@@ -50,6 +50,29 @@ V4 = (bytes([198, 18, 0, 1]), bytes([198, 18, 0, 2]))
 V6 = tuple(bytes.fromhex("fd0001980018") + bytes(9) + bytes([n]) for n in (1, 2))
 
 
+def dtls_hello(cookie=b"", session=b"", suites=b"\xc0\x2b", extensions=None, cut=0, sequence=1, offset=0):
+    body = (b"\xfe\xfd" + bytes(range(32)) + bytes([len(session)]) + session + bytes([len(cookie)]) + cookie +
+            struct.pack(">H", len(suites)) + suites + b"\1\0")
+    if extensions is not None:
+        body += struct.pack(">H", len(extensions)) + extensions
+    length = struct.pack(">I", len(body))[1:]
+    message = b"\1" + length + b"\0\0" + struct.pack(">I", offset)[1:] + length + body
+    message = message[:len(message) - cut]
+    return b"\x16\xfe\xff\0\0" + struct.pack(">Q", sequence)[2:] + struct.pack(">H", len(message)) + message
+
+
+def dtls_seeds():
+    alpn = b"\0\x10\0\x0c\0\x0a\x09stun.turn"
+    for name, data in (("plain", dtls_hello()), ("cookie", dtls_hello(b"12345678")), ("long-cookie", dtls_hello(bytes(255))),
+                       ("session", dtls_hello(session=bytes(32))), ("session-too-long", dtls_hello(session=bytes(33))),
+                       ("extensions", dtls_hello(b"12345678", extensions=alpn)), ("no-extensions", dtls_hello(extensions=b"")),
+                       ("no-suites", dtls_hello(suites=b"")), ("cut", dtls_hello(cut=1)), ("fragment", dtls_hello(offset=9)),
+                       ("two-records", dtls_hello() + dtls_hello()), ("application", b"\x17\xfe\xfd\0\1" + bytes(7) + b"\4abcd"),
+                       ("server", b"\x16\xfe\xfd" + bytes(8) + b"\0\x0c\2" + bytes(11)), ("short", b"\x16\xfe\xfd" + bytes(8) + b"\0\4\1\0\0\0"),
+                       ("tls", b"\x16\3\1\0\5\1\0\0\1\0" + bytes(9))):
+        save("dtls_hello", name, data)
+
+
 def stun_seeds():
     peer4, peer6 = xor_address(V4[0], 5000), xor_address(V6[0], 5000)
     auth = (attr(0x0006, b"user"), attr(0x0014, b"example.org"), attr(0x0015, b"nonce-of-9"), attr(0x0008, bytes(20)))
@@ -185,6 +208,7 @@ def classic(*attrs, kind=1, length=None):
 def classic_seeds():
     """Binding requests of RFC 3489, whose transaction ID is 16 bytes."""
     change = attr(0x0003, b"\0\0\0\6")
+    dtls_seeds()
     save("stun_classic", "plain", classic())
     save("stun_classic", "change", classic(change))
     save("stun_classic", "change-short", classic(attr(0x0003)))

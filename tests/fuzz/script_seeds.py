@@ -19,6 +19,7 @@ def make(seeds):
     state_seeds()
     pipeline_seeds()
     stream_up_seeds()
+    dtls_seeds()
     apply_seeds()
     socket_seeds()
     cli_seeds()
@@ -298,6 +299,43 @@ def pipeline_seeds():
     save_all("police-packets", change(11, 0xf0), *(udp_from(third, channel(0x4001, b"x")) for _ in range(20)), *(udp_from(peer_of_third, b"x") for _ in range(20)), change(11, 0xff), *(udp_from(third, send(attr(0x0012, p4), data)) for _ in range(20)))
     save_all("too-long", piece(client, 0, 1, 1, struct.pack(">HHHH", 40000, 3478, 2552, 0) + struct.pack(">HHI", 4, 2524, COOKIE) + ID + attr(0x8022, b"", 2520)[:4], 156), piece(client, 160, 0, 1, b"", 159),
              *(piece(peer, n, 1, n & 7, bytes(8)) for n in range(64)), bytes([run]), change(2, 255))
+
+
+def dtls_seeds():
+    """Steps of fuzz_dtls.c."""
+    hello, datagram, slot, run, world, take = range(6)
+    record = b"\x17\xfe\xfd\0\1" + bytes(7) + b"\4data"
+    ours, six, alone = 32, 1, 16
+
+    def say(how=0, *alter):
+        return bytes([hello, how | (64 if alter else 0)] + ([len(alter)] if alter else [])) + b"".join(map(bytes, alter))
+
+    def from_client(data, how=0):
+        return bytes([datagram, how, len(data)]) + data
+
+    def from_stream(kind, who=0, client=0, data=record, how=0, **more):
+        extra = b"".join(more[k] for k in ("more", "length", "client_bytes", "listener_bytes") if k in more)
+        return bytes([slot, kind | how, who | client << 2, len(data)]) + extra + data
+
+    def change(what, value):
+        return bytes([world, what, value])
+
+    def save_all(name, *steps):
+        save("dtls", name, b"".join(steps) + bytes([run, take]))
+
+    for name, how in (("", 0), ("6", six), ("-alone", alone)):
+        save_all("session" + name, say(how), say(how | ours), bytes([take]), from_client(record, how),
+                 from_stream(2, 0, how), bytes([run, take]), from_stream(3, 0, how), bytes([run]), from_stream(3, 1, how), bytes([run]), from_stream(3, 2, how))
+    save_all("wrong-cookie", say(), say(2 | ours), change(3, 200), say(ours), say(ours, (62, 1)), say(0, (60, 7)))
+    save_all("strangers", from_client(record), from_client(record[:5]), from_client(b"\x3f"), from_client(b""), from_client(record, 128), say(0, (21, 1)), say(0, (12, 4)))
+    save_all("draining", say(), say(ours), change(0, 3 << 2), change(0, 3 << 2 | 1), change(0, 3 << 2 | 2), say(ours), from_client(record), change(0, 1 << 2), say(ours), change(0, 0), change(0, 1), change(0, 2), say(), from_client(record))
+    save_all("leaves", say(), say(ours), change(1, 0), change(1, 1), change(1, 2), from_client(record), say(), change(2, 1), from_client(record), say(ours))
+    save_all("budgets", change(4, 255), *(say() for _ in range(6)), *(from_client(record, n << 1) for n in range(8)), *(say(ours) for _ in range(8)))
+    save_all("full", say(), say(ours), *(from_client(record) for _ in range(70)), from_stream(3), bytes([run]))
+    save_all("mad-slots", from_stream(2, data=b"\x40\1\0\0"), from_stream(2, how=8, more=b"\1"), from_stream(3, how=16, length=b"\xff\xff"), from_stream(2, how=32, client_bytes=bytes(24)),
+             from_stream(3, how=64, listener_bytes=bytes(36)), from_stream(2, how=64, listener_bytes=bytes([198, 18, 0, 2]) + bytes(12) + b"\4\0\0\0" + struct.pack("<H", 53) + bytes(14)),
+             from_stream(2, how=64, listener_bytes=bytes([10, 0, 0, 9]) + bytes(12) + b"\4\0\0\0" + struct.pack("<H", 3478) + bytes(14)), from_stream(7), from_stream(0), from_stream(1), bytes([run]))
+    save_all("mad-rings", change(5, 9), change(6, 9), say(), say(ours), from_client(record), from_stream(3))
 
 
 def stream_up_seeds():
@@ -1039,6 +1077,10 @@ def stream_seeds():
     shared("media-no-rest", 0, (), 0, b"", slot(0, 1, rest, struct.pack(">HH", 0x4000, rest), 1), slot(1, 1, 8, channel(0x4000, b"data")), head(2))
     shared("media-rest-missing", 0, (), 0, b"", slot(0, 1, 4, channel(0x4000, b""), 3), head(1))
     shared("media-wrong", 0, (), 0, b"", slot(0, 9, 8, b""), slot(1, 1, 8, b"\x80"), slot(2, 1, 2000, b""), slot(3, 4, 8, b""), head(4), head(1000), b"\1" + bytes(4))
+    places = bytes([198, 18, 1, 1]) + bytes(12) + b"\4\0\0\0" + struct.pack("<HH", 40000, 0) + bytes([198, 18, 0, 2]) + bytes(12) + b"\4\0\0\0" + struct.pack("<HH", 5349, 0)
+    for name, datagram in (("", places), ("-nowhere", bytes(48)), ("-no-port", places[:20] + bytes(28)), ("-leftover", places[:9] + b"\1" + places[10:])):
+        head_bytes = struct.pack("<HHHBBII", 2, 0, 4, 0, 0, 0, 0) + datagram + struct.pack("<6xHHH4x", 0, 0xFFFF, 1)
+        shared("datagram" + name, 0, (), 0, b"", bytes([0, 0, len(head_bytes) + 4]) + head_bytes + b"\x17\xfe\xfd\0", head(1))
     shared("media-endless", 0, (), 0, b"", *(slot(n, 4 if n else 1, rest, b"\x40\0\xff\xff", 0 if n else 60) for n in range(50)), head(50))
     shared("control", 1, (), 0, b"", note(0, 32, stun(0x0101)), note(1, 33, b""), note(2, 34, b""), note(3, 35, b""), note(4, 36, b""), note(5, 1, b""), head(6))
     shared("control-wrong", 1, (), 0, b"", note(0, 32, stun(0x0101)[:19]), note(1, 32, channel(0x4000, bytes(16))), note(2, 33, b"", 2033), note(3, 32, b""), head(4))
