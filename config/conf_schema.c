@@ -188,7 +188,7 @@ static const struct conf_option schema[] = {
 	.help = "How long a message may take from its first byte to its last."},
 {"streams.dtls_mtu", CONF_INTEGER, STREAMS, .min = 576, .max = 1900, TOP(streams.dtls_mtu), .default_json = "1500", .unit = "bytes",
 	.help = "The largest IP packet that is sent to a DTLS client. A datagram of a peer that does not fit is dropped: there are no fragments of records. Handshakes keep to 1280."},
-{"streams.dtls_idle_s", CONF_INTEGER, STREAMS, .min = 30, .max = 86400, TOP(streams.dtls_idle_s), .default_json = "900", .unit = "seconds",
+{"streams.dtls_idle_s", CONF_INTEGER, STREAMS, .min = 1, .max = 86400, TOP(streams.dtls_idle_s), .default_json = "900", .unit = "seconds",
 	.help = "How long a DTLS client may say nothing before it is taken for gone. By then its channels and permissions are, unless their lifetimes are longer."},
 {"streams.buffer_bytes", CONF_INTEGER, STREAMS, .min = 2048, .max = 16777216, TOP(streams.buffer_bytes), .default_json = "65536", .unit = "bytes",
 	.help = "Media kept for a client that does not read fast enough; what is oldest is dropped first. Answers of control are kept apart from it: a client that leaves as many of them is closed."},

@@ -13,7 +13,7 @@
 #include "control/stream/stream.h"
 #include "control/stream/tls.h"
 
-#define LOOK_NS       (100 * TP_NS_PER_MS) // between two looks at the timer of a handshake
+#define LOOK_NS       (250 * TP_NS_PER_MS) // between two looks at the timer of a handshake
 #define HANDSHAKE_MTU 1280                 // any path takes such packets (RFC 8200 section 5)
 
 // ---- whose datagrams they are

@@ -58,10 +58,9 @@ class Ended(Error):
 
 
 class Session:
-    """`sock` is connected. The handshake is done here, unless told otherwise."""
+    """`sock` is connected. The handshake is done here."""
 
-    def __init__(self, sock, name=None, ca=None, alpn=b"", certificate=None, session=None, timeout=5,
-                 handshake=True):
+    def __init__(self, sock, name=None, ca=None, alpn=b"", certificate=None, session=None, timeout=5):
         self.sock, self.timeout = sock, timeout
         sock.setblocking(False)
         context = ssl.SSL_CTX_new(ssl.DTLS_client_method())
@@ -83,8 +82,11 @@ class Session:
             ssl.SSL_set1_host(self.ssl, name.encode())
         if session:
             ssl.SSL_set_session(self.ssl, session)
-        if handshake:
+        try:
             self.connect_it()
+        except BaseException:
+            self.close(farewell=False)
+            raise
 
     def connect_it(self):
         self._until_done(lambda: ssl.SSL_connect(self.ssl))

@@ -3,16 +3,18 @@
 import fcntl
 import mmap
 import os
+import queue
 import select
 import socket
 import struct
+import threading
 
 MAGIC, MAJOR, MINOR = 0x54504B31, 1, 1
 HELLO, REFUSED, STREAM_ATTACHED, STREAM_STATE, STREAM_CONTROL = 1, 3, 10, 11, 12
 UP, DOWN, REQUEST, RESPONSE = 5, 6, 7, 8
 SLOT, SHARED = 2048, 192
 HEAD = 80  # struct tp_stream_slot
-MESSAGE, REST = 1, 4
+MESSAGE, DATAGRAM, NOT_MINE, REST = 1, 2, 3, 4
 OPENED, NOTE_REQUEST, CLOSED, READY, COUNTERS = 1, 2, 3, 4, 5
 NOTE_RESPONSE, CLOSE, ASK, DRAIN, RELOAD = 32, 33, 34, 35, 36
 MAX_WORKERS = 16
@@ -167,6 +169,73 @@ class Dataplane(Peer):
         for i, p in enumerate(pieces):
             yield struct.pack("<HHHBBI", REST if i else MESSAGE, 0 if i else len(pieces) - 1, len(p), 0, 0,
                               0 if i else connection) + bytes(HEAD - 12) + p
+
+
+def transport_address(host, port):
+    return socket.inet_aton(host) + bytes(12) + struct.pack("<B3xHH", 4, port, 0)
+
+
+class Worker(threading.Thread):
+    """A worker with DTLS between UDP on the loopback and the rings: it gives every hello without a
+    cookie the same one, hands all else over as datagrams of `host` to `listener`, and sends what
+    comes back."""
+    COOKIE = b"a cookie"
+
+    def __init__(self, dataplane, host, listener, worker=0):
+        super().__init__(daemon=True)
+        self.up, self.down = dataplane.rings[UP, worker], dataplane.rings[DOWN, worker]
+        self.host, self.listener = host, listener
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.address = self.socket.getsockname()
+        self.came, self.halt = queue.Queue(), False
+        self.start()
+
+    def hand_over(self, port, data):
+        head = struct.pack("<HHHBBII", DATAGRAM, 0, len(data), 0, 0, 0, 0)
+        head += transport_address(self.host, port) + transport_address(*self.listener)
+        self.down.put(head + struct.pack("<6xHHH4x", 0, 0xFFFF, 1) + data)
+
+    def _from_client(self):
+        data, (_, port) = self.socket.recvfrom(65536)
+        if data[0] == 22 and data[3:5] == bytes(2) and data[13] == 1 and self.COOKIE not in data:
+            body = b"\xfe\xff" + bytes([len(self.COOKIE)]) + self.COOKIE
+            length = len(body).to_bytes(3, "big")
+            message = b"\3" + length + bytes(5) + length + body
+            self.socket.sendto(b"\x16\xfe\xff" + data[3:11] + len(message).to_bytes(2, "big") + message,
+                               ("127.0.0.1", port))
+        else:
+            self.hand_over(port, data)
+
+    def _from_stream(self, slot):
+        kind, _, length, _, _, connection = struct.unpack_from("<HHHBBI", slot)
+        port, data = struct.unpack_from("<H", slot, 16 + 20)[0], slot[HEAD:HEAD + length]
+        if kind == DATAGRAM:
+            assert slot[16:20] == socket.inet_aton(self.host) and slot[40:64] == transport_address(*self.listener)
+            self.socket.sendto(data, ("127.0.0.1", port))
+        else:
+            self.came.put((kind, connection if kind == MESSAGE else port, data))
+
+    def run(self):
+        while not self.halt:
+            for slot in self.up.take():
+                self._from_stream(slot)
+            if not self.up.sleep():
+                continue
+            ready = select.select([self.socket, self.up.event], [], [], 0.1)[0]
+            if self.socket in ready:
+                self._from_client()
+            if self.up.event in ready:
+                os.eventfd_read(self.up.event)
+
+    def next(self):
+        """What came up that is for no client: (MESSAGE, connection, bytes) or (NOT_MINE, port, bytes)."""
+        return self.came.get(timeout=10)
+
+    def close(self):
+        self.halt = True
+        self.join()
+        self.socket.close()
 
 
 class Control(Peer):
