@@ -405,6 +405,7 @@ def resident(pid):
     return int(re.search(r"RssAnon:\s+(\d+)", text)[1]) * 1024
 
 
+@h.alone
 def test_floods():
     """Hellos of more than a hundred thousand sources, and records of no session: no memory, a call
     goes on, and a client that comes meanwhile is served."""
