@@ -377,6 +377,31 @@ def test_processes_come_and_go():
             end(c, peer)
 
 
+def test_the_next_generation():
+    """The old process keeps its sessions, also when a new dataplane knows none of them, and ends with
+    the last one; new ones are the new process's."""
+    with relay() as r:
+        c, peer = call()
+        old = processes(r)[0]["pid"]
+        r.ctl("upgrade", "streams")
+        echo(c, peer)
+        again, peer2 = call()
+        clients = {p["pid"]: p["clients"] for p in processes(r)}
+        assert clients.pop(old) == 1 and list(clients.values()) == [1], clients
+        r.dataplane.process.kill()
+        r.dataplane.process.wait(5)
+        r.start_dataplane()
+        h.wait_until(lambda: r.ctl("status", check=False)[0] == 0, 15, "healthy again")
+        for both in ((c, peer), (again, peer2)):
+            h.wait_until(lambda: attempt(*both), 5, "its stream is found")
+            flight(both[1], 0.1)
+            echo(*both)
+        c.close()
+        h.wait_until(lambda: not alive(old), 5, "the old one ends with its last client")
+        echo(again, peer2)
+        end(again, peer, peer2)
+
+
 def test_moves_between_transports():
     """RFC 8016: UDP, DTLS, UDP, DTLS."""
     with relay(mobility=True) as r:
