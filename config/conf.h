@@ -333,6 +333,10 @@ struct conf {
 		enum conf_stun stun;
 		enum conf_dual dual_allocation;
 	} compatibility;
+
+	struct {
+		uint32_t watchdog_s; // 0: none
+	} keeper;
 };
 
 // Loads and checks a file. Every problem is printed to `errors` as

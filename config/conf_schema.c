@@ -91,6 +91,10 @@ static const struct conf_option schema[] = {
 {"region.holder", CONF_CHOICE, RESTART_DATAPLANE, .min = CONF_HOLDER_NONE, TOP(region.holder), .choices = holders, .default_json = "\"none\"",
 	.help = "Who else holds it, so that calls go on when both daemons die at once: none (all calls are lost then), keeper (turnpike-keeper, which also starts both anew), systemd (the file descriptor store of the unit that the dataplane is started by, which needs FileDescriptorStoreMax=1 or more). But for none, the dataplane does not start without a service manager's socket (NOTIFY_SOCKET)."},
 
+{"keeper", CONF_OBJECT, .default_json = "{}", .help = "What turnpike-keeper does beyond starting anew what died. It reads this at its own start only."},
+{"keeper.watchdog_s", CONF_INTEGER, RESTART_BOTH, .min = 0, .max = 3600, TOP(keeper.watchdog_s), .default_json = "0",
+	.help = "Seconds after which a daemon that hangs is killed, and so started anew; 0: never. Each daemon says four times a second that it works, the dataplane only while none of its workers hangs. On a machine that lacks CPU a small value ends daemons that would have come back; 10 or more is for a machine whose cores are its own."},
+
 {"ports", CONF_LIST, RESTART_DATAPLANE, .required = true, .min = 1, .max = CONF_MAX_PORTS, INLINE(ports, n_ports),
 	.help = "The ports that the dataplane drives."},
 {"ports[]", CONF_OBJECT, .check = conf_check_port, .help = "One port."},

@@ -18,6 +18,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/notify.h"
+#include "keeper/told.h"
 
 #define EVENTS_PER_TURN 8
 #define ORPHANS_MS      5000
@@ -80,8 +81,10 @@ void keeper_close(struct keeper *k)
 {
 	const int fds[] = {k->signal_fd, k->epoll_fd, k->notify_fd, k->lock_fd};
 
-	if (k->notify_fd >= 0)
+	if (k->notify_fd >= 0) {
 		unlink(k->notify_path);
+		keeper_told_remove(k);
+	}
 	for (int i = 0; i < KEEPER_SERVICES; i++)
 		keeper_store_close(&k->service[i].store);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
@@ -170,8 +173,8 @@ static int timeout_ms(const struct keeper *k)
 	uint64_t now_ns = tp_now_ns();
 
 	for (int i = 0; i < KEEPER_SERVICES; i++)
-		if (k->service[i].due_ns < due_ns)
-			due_ns = k->service[i].due_ns;
+		if (keeper_service_due_ns(k, &k->service[i]) < due_ns)
+			due_ns = keeper_service_due_ns(k, &k->service[i]);
 	if (due_ns == UINT64_MAX)
 		return -1;
 	return due_ns <= now_ns ? 0 : (int)((due_ns - now_ns) / TP_NS_PER_MS + 1);

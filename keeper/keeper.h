@@ -27,7 +27,11 @@ struct keeper_service {
 	uint64_t since_ns;
 	uint64_t due_ns; // its next start, or its end by force; UINT64_MAX: neither
 	int status;      // of waitpid(), -1 unknown
-	uint32_t deaths;
+	bool watched;    // has said once that it works; heard_ns: when it did last
+	uint64_t heard_ns;
+	uint32_t deaths, hung; // died unasked, the latter of them because it hung
+	uint64_t died_wall_s;  // last; 0: never
+	char end_text[KEEPER_END_BYTES];
 };
 
 struct keeper {
@@ -40,6 +44,7 @@ struct keeper {
 	uint64_t orphans_due_ns; // what is left then is killed; 0: nobody was asked to end
 	bool forced;             // something did not end by itself
 	bool ready;              // both were, and our own service manager knows
+	bool told_failed;        // keeper.json could not be written last
 };
 
 // ---- keeper.c
@@ -71,8 +76,12 @@ bool keeper_service_follow(struct keeper *k, struct keeper_service *s, pid_t pid
 // Looks whether it died; then its next start is set.
 void keeper_service_look(struct keeper *k, struct keeper_service *s);
 void keeper_service_end(struct keeper_service *s);
+// When that is, UINT64_MAX never.
+uint64_t keeper_service_due_ns(const struct keeper *k, const struct keeper_service *s);
 // What is due by now.
 void keeper_service_due(struct keeper *k, struct keeper_service *s, uint64_t now_ns);
 void keeper_service_reload(struct keeper_service *s);
-// Tells our own service manager, if there is one.
+// "ready", "starting" or "waits" for its next start.
+const char *keeper_service_state(const struct keeper_service *s);
+// Tells our own service manager, if there is one, and turnpikectl.
 void keeper_tell(struct keeper *k);

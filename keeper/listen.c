@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "keeper/keeper.h"
 #include "keeper/message.h"
@@ -128,8 +129,12 @@ static void take(struct keeper *k, struct keeper_service *s, struct received *r)
 		store(s, r, &m);
 	if (m.status[0])
 		tp_debug("%s: %s", s->name, m.status);
+	if (m.watchdog && k->conf->keeper.watchdog_s != 0) {
+		s->watched = true;
+		s->heard_ns = tp_now_ns();
+	}
 	if (m.stopping)
-		s->ready = false;
+		s->ready = s->watched = false;
 	if (m.ready && !s->ready) {
 		s->ready = true;
 		if (s->reload_due)

@@ -66,6 +66,8 @@ static void take(const struct line *l, struct keeper_message *out)
 		out->ready = true;
 	else if (is_one(l, "STOPPING"))
 		out->stopping = true;
+	else if (is_one(l, "WATCHDOG"))
+		out->watchdog = true;
 	else if (is_one(l, "FDSTORE"))
 		out->store = true;
 	else if (is_one(l, "FDSTOREREMOVE"))

@@ -12,7 +12,7 @@
 #define KEEPER_STATUS_BYTES  128
 
 struct keeper_message {
-	bool ready, stopping;
+	bool watchdog, ready, stopping;
 	bool store, remove;
 	bool name_wrong; // of FDNAME: too long, or not plain
 	uint32_t main_pid;

@@ -55,8 +55,10 @@ static int set_variables(const struct keeper_start *s)
 		unsetenv(ours[i]);
 	if (setenv("NOTIFY_SOCKET", s->notify_path, 1) < 0)
 		return -errno;
-	if (s->store->n == 0)
-		return 0;
+	// Not WATCHDOG_PID: a control that takes the place of another one is meant, too.
+	rc = s->watchdog_s ? set_number("WATCHDOG_USEC", (long)s->watchdog_s * 1000000) : 0;
+	if (rc < 0 || s->store->n == 0)
+		return rc;
 	keeper_store_names(s->store, names);
 	rc = set_number("LISTEN_PID", getpid());
 	if (rc == 0)

@@ -9,6 +9,7 @@
 struct keeper_start {
 	const char *program, *configuration;
 	const char *notify_path;
+	uint32_t watchdog_s; // 0: it need not say that it works
 	const struct keeper_store *store;
 };
 

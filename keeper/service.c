@@ -15,7 +15,7 @@
 #include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/notify.h"
-#include "keeper/keeper.h"
+#include "keeper/told.h"
 
 void keeper_service_init(struct keeper_service *s, const char *name, const char *program,
 	const char *run_directory, const char *lock, uint32_t stop_ms)
@@ -35,7 +35,7 @@ static void forget(struct keeper_service *s)
 		close(s->pidfd); // and with it its place in the epoll set
 	s->pidfd = -1;
 	s->pid = 0;
-	s->ready = s->ending = false;
+	s->ready = s->ending = s->watched = false;
 	s->status = -1;
 	s->due_ns = UINT64_MAX;
 }
@@ -98,6 +98,7 @@ void keeper_service_start(struct keeper *k, struct keeper_service *s)
 {
 	const struct keeper_start start = {.program = s->program,
 		.configuration = k->conf->path,
+		.watchdog_s = k->conf->keeper.watchdog_s,
 		.notify_path = k->notify_path,
 		.store = &s->store};
 	int rc = find(k, s);
@@ -120,6 +121,7 @@ void keeper_service_start(struct keeper *k, struct keeper_service *s)
 	}
 	tp_notice("%s started, pid %d%s", s->name, pid,
 		s->store.n ? ", with what was kept for it" : "");
+	keeper_told_write(k);
 }
 
 bool keeper_service_follow(struct keeper *k, struct keeper_service *s, pid_t pid, uid_t sender)
@@ -153,7 +155,7 @@ void keeper_service_look(struct keeper *k, struct keeper_service *s)
 {
 	struct pollfd p = {.fd = s->pidfd, .events = POLLIN};
 	uint64_t ran_ms = (tp_now_ns() - s->since_ns) / TP_NS_PER_MS;
-	char text[KEEPER_END_BYTES];
+	char *text = s->end_text;
 	bool asked = s->ending;
 
 	if (s->pid == 0 || poll(&p, 1, 0) <= 0)
@@ -169,6 +171,7 @@ void keeper_service_look(struct keeper *k, struct keeper_service *s)
 	if (asked)
 		return;
 	s->deaths++;
+	s->died_wall_s = tp_wall_ns() / TP_NS_PER_S;
 	if (!k->stopping)
 		start_later(s, ran_ms);
 	keeper_tell(k);
@@ -183,8 +186,31 @@ void keeper_service_end(struct keeper_service *s)
 	pidfd_send_signal(s->pidfd, SIGTERM, NULL, 0);
 }
 
+static uint64_t hung_ns(const struct keeper *k, const struct keeper_service *s)
+{
+	return s->watched && !s->ending ? s->heard_ns + k->conf->keeper.watchdog_s * TP_NS_PER_S
+					: UINT64_MAX;
+}
+
+uint64_t keeper_service_due_ns(const struct keeper *k, const struct keeper_service *s)
+{
+	return hung_ns(k, s) < s->due_ns ? hung_ns(k, s) : s->due_ns;
+}
+
+// It is started anew when its end is seen. Its region, and so the calls, outlive it.
+static void end_hung(struct keeper *k, struct keeper_service *s)
+{
+	tp_error("%s, pid %d, hangs: it has not said for %u s that it works: killed", s->name,
+		s->pid, k->conf->keeper.watchdog_s);
+	s->hung++;
+	s->watched = false;
+	pidfd_send_signal(s->pidfd, SIGKILL, NULL, 0);
+}
+
 void keeper_service_due(struct keeper *k, struct keeper_service *s, uint64_t now_ns)
 {
+	if (hung_ns(k, s) <= now_ns)
+		end_hung(k, s);
 	if (s->due_ns > now_ns)
 		return;
 	if (s->pid == 0) {
@@ -205,7 +231,7 @@ void keeper_service_reload(struct keeper_service *s)
 		pidfd_send_signal(s->pidfd, SIGHUP, NULL, 0);
 }
 
-static const char *state_of(const struct keeper_service *s)
+const char *keeper_service_state(const struct keeper_service *s)
 {
 	return s->ready ? "ready" : s->pid ? "starting" : "waits";
 }
@@ -219,10 +245,11 @@ void keeper_tell(struct keeper *k)
 
 	snprintf(text, sizeof(text),
 		"%sSTATUS=dataplane: %s, pid %d, died %u times; control: %s, pid %d, died %u times",
-		now ? "READY=1\n" : "", state_of(d), d->pid, d->deaths, state_of(c), c->pid,
-		c->deaths);
+		now ? "READY=1\n" : "", keeper_service_state(d), d->pid, d->deaths,
+		keeper_service_state(c), c->pid, c->deaths);
 	if (now)
 		tp_notice("ready: dataplane pid %d, control pid %d", d->pid, c->pid);
 	k->ready |= now;
+	keeper_told_write(k);
 	tp_notify_service_manager(text);
 }

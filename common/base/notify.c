@@ -82,6 +82,12 @@ void tp_notify_service_manager(const char *state)
 	tp_notify_descriptor(state, -1, 0);
 }
 
+void tp_notify_watchdog(void)
+{
+	if (getenv("WATCHDOG_USEC"))
+		tp_notify_service_manager("WATCHDOG=1");
+}
+
 bool tp_notify_file(struct stat *out)
 {
 	const char *name = getenv("NOTIFY_SOCKET");

@@ -15,5 +15,8 @@ void tp_notify_service_manager(const char *state);
 // socket; -EAGAIN: nobody read in time; -errno.
 int tp_notify_descriptor(const char *state, int fd, unsigned int timeout_ms);
 
+// Says that this process works, where its service manager wants to hear that (WATCHDOG_USEC).
+void tp_notify_watchdog(void);
+
 // The file that NOTIFY_SOCKET names. False: none, or an abstract name, or it is not there now.
 bool tp_notify_file(struct stat *out);

@@ -13,6 +13,7 @@
 #include "control/api/text.h"
 #include "control/cli/ask.h"
 #include "control/cli/json.h"
+#include "control/cli/keeper.h"
 
 // A beat comes four times a second; what is older than this hangs, whoever says so.
 #define HUNG_MS 1000
@@ -27,6 +28,7 @@ struct asked {
 	// Control.
 	int control_rc;
 	json_t *control; // result or error object
+	json_t *keeper;  // NULL: none
 	json_t *problems, *notes;
 };
 
@@ -231,6 +233,21 @@ static void judge_control(struct asked *a)
 			a->probe.control_beat_ms);
 }
 
+// ---- the keeper
+
+static void judge_keeper(struct asked *a)
+{
+	char restarts[CLI_KEEPER_BYTES];
+
+	a->keeper = cli_keeper_read(a->args);
+	if (!a->keeper)
+		return;
+	if (!cli_true(a->keeper, "running"))
+		say(a->problems, "turnpike-keeper is dead: nobody starts anew what dies");
+	say(a->notes, "dataplane: %s", cli_keeper_restarts(a->keeper, "dataplane", restarts));
+	say(a->notes, "control: %s", cli_keeper_restarts(a->keeper, "control", restarts));
+}
+
 // ---- telling
 
 static json_t *workers_json(const struct asked *a)
@@ -265,8 +282,9 @@ static json_t *document(const struct asked *a, bool healthy)
 			json_object_set_new(
 				control, "beat_ms", json_integer(a->probe.control_beat_ms));
 	}
-	return json_pack("{s:s, s:O, s:o, s:o}", "state", healthy ? "healthy" : "unhealthy",
-		"problems", a->problems, "dataplane", dataplane, "control", control);
+	return json_pack("{s:s, s:O, s:o, s:o, s:O*}", "state", healthy ? "healthy" : "unhealthy",
+		"problems", a->problems, "dataplane", dataplane, "control", control, "keeper",
+		a->keeper);
 }
 
 static void print_lines(const json_t *list, const char *prefix)
@@ -292,6 +310,7 @@ enum cli_exit cli_health(const struct cli_args *args)
 	ask(&a);
 	judge_dataplane(&a);
 	judge_control(&a);
+	judge_keeper(&a);
 	healthy = json_array_size(a.problems) == 0;
 	if (args->json) {
 		cli_print_json(document(&a, healthy));
@@ -300,6 +319,7 @@ enum cli_exit cli_health(const struct cli_args *args)
 		print_lines(a.notes, "");
 	}
 	json_decref(a.control);
+	json_decref(a.keeper);
 	json_decref(a.problems);
 	json_decref(a.notes);
 	return healthy ? CLI_OK : CLI_USAGE;

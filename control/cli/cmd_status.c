@@ -8,6 +8,7 @@
 #include "control/api/text.h"
 #include "control/cli/ask.h"
 #include "control/cli/json.h"
+#include "control/cli/keeper.h"
 #include "control/cli/table.h"
 
 static void print_configuration(const json_t *conf, struct cli_table *t)
@@ -154,6 +155,24 @@ static void print_listeners(const json_t *control, struct cli_table *t)
 	}
 }
 
+static void print_keeper(const json_t *keeper, struct cli_table *t)
+{
+	static const char *const daemons[] = {"dataplane", "control"};
+	char line[CLI_KEEPER_BYTES + 16], restarts[CLI_KEEPER_BYTES];
+
+	if (!keeper)
+		return;
+	snprintf(line, sizeof(line), "%s, pid %lld",
+		cli_true(keeper, "running") ? "up" : "dead, nobody starts anew what dies",
+		(long long)cli_integer(keeper, "pid"));
+	cli_table_row(t, "keeper", line);
+	for (size_t i = 0; i < sizeof(daemons) / sizeof(daemons[0]); i++) {
+		snprintf(line, sizeof(line), "%s %s", daemons[i],
+			cli_keeper_restarts(keeper, daemons[i], restarts));
+		cli_table_row(t, "", line);
+	}
+}
+
 static void print_status(const json_t *status)
 {
 	struct cli_table t;
@@ -169,6 +188,7 @@ static void print_status(const json_t *status)
 	print_beats(json_object_get(status, "control"), &t);
 	print_streams(json_object_get(status, "control"), &t);
 	print_listeners(json_object_get(status, "control"), &t);
+	print_keeper(json_object_get(status, "keeper"), &t);
 	cli_table_print(&t, stdout, "");
 }
 
@@ -209,6 +229,9 @@ enum cli_exit cli_status(const struct cli_args *args)
 		status = ctl_status_compose(NULL, rc ? NULL : ctl_status_dataplane_json(&reply));
 	}
 	code = status_exit(status);
+	json_t *keeper = cli_keeper_read(args);
+	if (keeper)
+		json_object_set_new(status, "keeper", keeper);
 	if (args->json) {
 		cli_print_json(status);
 		return code;

@@ -7,6 +7,7 @@
 #include "common/abi/health.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/notify.h"
 #include "control/loop/session.h"
 
 struct ctl_watch {
@@ -47,6 +48,7 @@ static void on_quarter(evutil_socket_t fd, short events, void *arg)
 	if (beats)
 		atomic_store_explicit(&beats->control_ns, now_ns, memory_order_relaxed);
 	look_at_manager(w, beats, now_ns);
+	tp_notify_watchdog();
 }
 
 int ctl_watch_create(struct ctl *ctl, struct ctl_watch **out)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/notify.h"
 #include "dataplane/manage/manage_impl.h"
 #include "dataplane/path/worker.h"
 
@@ -55,13 +56,18 @@ void dp_manage_beat(struct dp_manage *m, uint64_t now_ns)
 {
 	struct tp_region_beats *beats = tp_region_beats(m->region.base);
 
+	bool hung = false;
+
 	atomic_store_explicit(&beats->dataplane_ns, now_ns, memory_order_relaxed);
 	for (uint16_t w = 0; w < m->dp->n_workers; w++) {
 		uint64_t beat = dp_worker_last_seen_ns(m->dp->workers[w]);
 		atomic_store_explicit(&beats->worker_ns[w], beat, memory_order_relaxed);
 		look_at_worker(m, w, beat, now_ns);
+		hung |= m->worker_watch[w].hung;
 	}
 	look_at_control(m, now_ns);
+	if (!hung)
+		tp_notify_watchdog();
 }
 
 // What stands there was another control's.

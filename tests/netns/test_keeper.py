@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 
@@ -357,6 +358,67 @@ def replace(path):
     fresh.rename(path)
 
 
+def restarts(kept):
+    """As `status` says; `health` has the same."""
+    keeper = kept.relay.ctl("status", check=False)[1]["keeper"]
+    assert keeper["running"] and keeper["pid"] == kept.keeper.pid
+    return {name: (keeper[name]["restarts"], keeper[name]["hung"]) for name in ("dataplane", "control")}
+
+
+def test_restarts_are_visible():
+    """And what hangs is not ended unless the configuration says so."""
+    with Kept() as kept:
+        assert restarts(kept) == {"dataplane": (0, 0), "control": (0, 0)}
+        assert kept.relay.ctl("health", check=False)[1]["keeper"]["control"]["restarts"] == 0
+        for _ in range(2):
+            kill(kept.pid("control"))
+            kept.says("next start in")
+            kept.wait_healthy()
+        h.wait_until(lambda: restarts(kept) == {"dataplane": (0, 0), "control": (2, 0)}, 5, "counted")
+        text = subprocess.run([h.CTL, "-s", str(kept.relay.directory / "control.sock"), "health", "timeout=3"],
+                              capture_output=True, text=True, timeout=20).stdout
+        assert "control: died 2 times, last " in text and "signal 9 (Killed)" in text, text
+        assert "dataplane: never restarted" in text, text
+        pid = kept.pid("control")
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(2.5)  # nothing tells that it is not killed
+        os.kill(pid, signal.SIGCONT)
+        kept.wait_healthy()
+        assert kept.pid("control") == pid
+        kept.keeper.end(signal.SIGKILL)
+        assert not kept.relay.ctl("status", check=False)[1]["keeper"]["running"]
+        code, answer = kept.relay.ctl("health", check=False)
+        assert code == 2 and any("turnpike-keeper is dead" in p for p in answer["problems"]), answer
+        kept.start()
+        kept.wait_healthy()
+    assert not (kept.relay.directory / "keeper.json").exists()
+
+
+def test_what_hangs_is_killed_when_the_configuration_says_so():
+    with Kept(keeper={"watchdog_s": 3}) as kept:
+        calls = Calls(2)
+        before = identities(kept.relay)
+        for name in ("control", "dataplane"):
+            pid = kept.pid(name)
+            stopped = time.monotonic()
+            os.kill(pid, signal.SIGSTOP)
+            kept.says(f"turnpike-{name}, pid {pid}, hangs", 10)
+            assert time.monotonic() - stopped > 2
+            calls.gap(stopped)
+            kept.wait_healthy()
+            assert kept.pid(name) != pid
+            assert identities(kept.relay) == before
+        assert restarts(kept) == {"dataplane": (1, 1), "control": (1, 1)}
+        # One that took the place of another is watched, too.
+        reply = kept.relay.ctl("upgrade", "control")
+        kept.says(f"pid {reply['pid']} is in the place of pid {reply['pid_before']}")
+        time.sleep(0.5)  # twice as long as until it says for the first time that it works
+        os.kill(reply["pid"], signal.SIGSTOP)
+        kept.says(f"turnpike-control, pid {reply['pid']}, hangs", 10)
+        kept.wait_healthy()
+        calls.close()
+
+
 # ---- something else in the place of the keeper
 
 def sent_region(daemon):
@@ -365,7 +427,8 @@ def sent_region(daemon):
     while True:
         data, fds, _, _ = socket.recv_fds(daemon.notify, 4096, 1)
         if fds:
-            assert data == b"FDSTORE=1\nFDNAME=turnpike-sessions", data
+            # The keeper does both; systemd the first, and the second with the message that follows.
+            assert data == b"FDSTOREREMOVE=1\nFDSTORE=1\nFDNAME=turnpike-sessions", data
             return fds[0]
 
 

@@ -24,10 +24,13 @@ static void test_what_the_daemons_say(void **state)
 	assert_true(m.ready && !m.stopping && !m.store && !m.remove && !m.main_pid);
 	assert_string_equal(m.status, "attached");
 	assert_true(of("STOPPING=1").stopping);
+	assert_true(of("WATCHDOG=1").watchdog && !m.watchdog);
 	assert_int_equal(of("MAINPID=1234").main_pid, 1234);
 	m = of("FDSTORE=1\nFDNAME=turnpike-sessions");
 	assert_true(m.store && !m.remove && !m.name_wrong);
 	assert_string_equal(m.name, "turnpike-sessions");
+	m = of("FDSTOREREMOVE=1\nFDSTORE=1\nFDNAME=x"); // one for the other
+	assert_true(m.store && m.remove);
 	m = of("FDSTOREREMOVE=1\nFDNAME=a.b_c-d\n");
 	assert_true(m.remove && !m.store);
 	assert_string_equal(m.name, "a.b_c-d");
