@@ -84,8 +84,12 @@ class Seen:
         return [self.drops.get(k, self.counters.get(k)) for k in names]
 
 
+class Lost(Exception):
+    """More media than may be, while this machine lost frames of its own that it did not choose."""
+
+
 def flooded(relay, load, kind, seconds, rate, before):
-    """One flood. Returns what is seen behind it."""
+    """One flood. Returns what is seen behind it, and the media sent and lost meanwhile."""
     flood = Flood(seconds, rate, kind.letter, address=kind.address, source=kind.source)
     sent = flood.result()["frames"]
     after = Seen(relay, load, kind.names)
@@ -97,10 +101,22 @@ def flooded(relay, load, kind, seconds, rate, before):
           f"media {max(lost, 0)} of {media} lost, {machine} frames lost by this machine", flush=True)
     assert not others, f"{kind.title}: shows under other names: {others}"
     assert grew + machine >= sent * 0.98, f"{kind.title}: {grew} named of {sent}, {machine} never seen"
-    # What the machine lost it did not choose: of its frames the media had its part, not much more.
-    part = 2 * machine / (sent + media)
-    assert lost <= media * (MOST_LOST + part), f"{kind.title}: {lost} of {media} lost"
-    return after
+    if lost > media * MOST_LOST:
+        what = f"{kind.title}: {lost} of {media} lost, {machine} frames by this machine"
+        raise Lost(what) if lost <= machine else AssertionError(what)
+    return after, media, max(lost, 0)
+
+
+def flooded_quietly(relay, load, kind, seconds, rate, before):
+    """Three times at most, each whole: with other work on its cores a machine loses frames whatever the relay does. One
+    that always does fails."""
+    for left in (2, 1, 0):
+        try:
+            return flooded(relay, load, kind, seconds, rate, before)
+        except Lost as e:
+            assert left, str(e)
+            print(f"    again: {e}", flush=True)
+            before = Seen(relay, load, kind.names)
 
 
 def both(relay):
@@ -120,20 +136,20 @@ def calls_through(kinds, seconds):
         rate = port_rate(relay) / 2
         client = h.client(port=UNBOUND[1])
         client.allocate()
-        load = Load(relay, 4, clients=CLIENTS, rate=RATE, duration=int(len(kinds) * (seconds + 3)),
+        load = Load(relay, 4, clients=CLIENTS, rate=RATE, duration=int(len(kinds) * (seconds + 3) * 3),
                     progress=relay.directory / "progress")
         load.progress = relay.directory / "progress"
         load.wait_ready()
         waits, begin, pages = Waits(relay), Seen(relay, load), both(relay)
-        last = begin
+        last, media, lost = begin, 0, 0
         for kind in kinds:
-            last = flooded(relay, load, kind, seconds, rate, last)
+            last, of, gone = flooded_quietly(relay, load, kind, seconds, rate, last)
+            media, lost = media + of, lost + gone
             assert flat(pages, both(relay)), (kind.title, pages, both(relay))
         load.process.terminate()
         load.process.wait()
-        media, lost, machine = (getattr(last, k) - getattr(begin, k) for k in ("sent", "lost", "machine"))
-        print(f"    {lost} of {media} lost in all, {machine} frames by this machine; {waits}")
-        assert lost <= media * MOST_LOST or machine > 0, f"{lost} of {media} lost"
+        print(f"    {lost} of {media} lost in all, {last.machine - begin.machine} frames by this machine; {waits}")
+        assert lost <= media * MOST_LOST, f"{lost} of {media} lost"
 
 
 @h.alone
