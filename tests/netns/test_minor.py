@@ -104,6 +104,7 @@ def load_and_change_layout(clients, rate):
         return lost, machine_drops(relay) - machine
 
 
+@h.alone
 def test_another_layout_under_load():
     for _ in range(3):
         lost, machine = load_and_change_layout(clients=50, rate=20)
