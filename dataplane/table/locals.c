@@ -1,128 +1,39 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Local addresses and listeners. Three small open-addressed tables over one array: by the address
-// in packets, by the public address, and listeners by (local, port). Eight-byte slots; an IPv4
-// address is the slot's tag itself, so a hit on it touches one line.
+// Local addresses and listeners: making the tables, and the finds that are not inline.
 #include <errno.h>
 
 #include <rte_errno.h>
 #include <rte_malloc.h>
 
-#include "common/base/bytes.h"
-#include "dataplane/table/locals.h"
+#include "dataplane/table/local_find.h"
 
-#define LISTENER_SLOTS (4 * TP_MAX_LISTENERS)
-
-struct local_slot {
-	uint32_t tag;
-	uint16_t local; // DP_LOCAL_NONE: empty
-	uint16_t family;
-};
-
-struct listener_slot {
-	uint16_t local;
-	rte_be16_t port;
-	uint16_t listener; // DP_LISTENER_NONE: empty
-	uint16_t pad;
-};
-
-struct local_index {
-	struct local_slot *slots;
-	uint32_t mask;
-};
-
-struct dp_locals {
-	struct dp_local *locals;
-	struct local_index by_address;
-	struct local_index by_public;
-	uint16_t count;
-	uint16_t n_listeners;
-	uint16_t port_min, port_max; // host order
-	struct listener_slot listener_slots[LISTENER_SLOTS];
-	struct tp_addr listener[TP_MAX_LISTENERS];
-	uint16_t listener_local[TP_MAX_LISTENERS];
-	uint32_t listener_transports[TP_MAX_LISTENERS];
-	struct dp_discovery listener_discovery[TP_MAX_LISTENERS];
-	const char *listener_realm[TP_MAX_LISTENERS];
-};
-
-static uint32_t address_tag(uint8_t family, const uint8_t *ip)
+static void index_add(struct dp_local_index *index, const struct tp_ip *ip, uint16_t local)
 {
-	if (family == TP_FAMILY_IPV4)
-		return tp_rd32(ip);
-	uint64_t high = tp_rd64(ip), low = tp_rd64(ip + 8);
-	return (uint32_t)(((high * UINT64_C(0x9e3779b97f4a7c15)) ^ low) *
-				  UINT64_C(0xc2b2ae3d27d4eb4f) >>
-			  32);
-}
-
-static uint32_t spread(uint32_t value)
-{
-	return (uint32_t)(value * UINT64_C(0x9e3779b97f4a7c15) >> 32);
-}
-
-static bool same_address(const struct tp_ip *have, uint8_t family, const uint8_t *ip)
-{
-	return have->family == family &&
-	       memcmp(have->bytes, ip, family == TP_FAMILY_IPV4 ? 4 : 16) == 0;
-}
-
-// `public` selects which of a local's two addresses the index is over.
-static uint16_t index_find(const struct dp_locals *l, const struct local_index *index, bool public,
-	uint8_t family, const uint8_t *ip)
-{
-	uint32_t tag = address_tag(family, ip);
-
-	for (uint32_t at = spread(tag) & index->mask;; at = (at + 1) & index->mask) {
-		const struct local_slot *slot = &index->slots[at];
-		if (slot->local == DP_LOCAL_NONE)
-			return DP_LOCAL_NONE;
-		if (slot->tag != tag || slot->family != family)
-			continue;
-		if (family == TP_FAMILY_IPV4)
-			return slot->local;
-		const struct dp_local *local = &l->locals[slot->local];
-		if (same_address(public ? &local->public_address : &local->address, family, ip))
-			return slot->local;
-	}
-}
-
-static void index_add(struct local_index *index, const struct tp_ip *ip, uint16_t local)
-{
-	uint32_t tag = address_tag(ip->family, ip->bytes);
-	uint32_t at = spread(tag) & index->mask;
+	uint32_t tag = dp_local_tag(ip->family, ip->bytes);
+	uint32_t at = dp_local_spread(tag) & index->mask;
 
 	while (index->slots[at].local != DP_LOCAL_NONE)
 		at = (at + 1) & index->mask;
-	index->slots[at] = (struct local_slot){.tag = tag, .local = local, .family = ip->family};
+	index->slots[at] = (struct dp_local_slot){.tag = tag, .local = local, .family = ip->family};
 }
 
 uint16_t dp_local_find(const struct dp_locals *l, uint8_t family, const uint8_t *ip)
 {
-	return index_find(l, &l->by_address, false, family, ip);
+	return dp_local_index_find(l, &l->by_address, false, family, ip)->local;
 }
 
 uint16_t dp_local_find_public(const struct dp_locals *l, const struct tp_ip *ip)
 {
 	if (tp_ip_length(ip) == 0)
 		return DP_LOCAL_NONE;
-	uint16_t local = index_find(l, &l->by_public, true, ip->family, ip->bytes);
+	uint16_t local =
+		dp_local_index_find(l, &l->by_public, true, ip->family, ip->bytes)->local;
 	return local != DP_LOCAL_NONE ? local : dp_local_find(l, ip->family, ip->bytes);
-}
-
-static struct listener_slot *listener_slot(
-	const struct dp_locals *l, uint16_t local, rte_be16_t port)
-{
-	uint32_t at = spread((uint32_t)local << 16 | port) % LISTENER_SLOTS;
-
-	while (l->listener_slots[at].listener != DP_LISTENER_NONE &&
-		(l->listener_slots[at].local != local || l->listener_slots[at].port != port))
-		at = (at + 1) % LISTENER_SLOTS;
-	return (struct listener_slot *)&l->listener_slots[at];
 }
 
 uint16_t dp_listener_find(const struct dp_locals *l, uint16_t local, rte_be16_t port)
 {
-	return listener_slot(l, local, port)->listener;
+	return dp_listener_slot(l, local, port)->listener;
 }
 
 uint16_t dp_listener_count(const struct dp_locals *l)
@@ -153,8 +64,7 @@ const struct tp_addr *dp_listener_at(const struct dp_locals *l, uint16_t listene
 
 bool dp_local_relay_port(const struct dp_locals *l, rte_be16_t port)
 {
-	uint16_t host = rte_be_to_cpu_16(port);
-	return host >= l->port_min && host <= l->port_max;
+	return dp_local_in_relay_range(l, port);
 }
 
 uint16_t dp_local_count(const struct dp_locals *l)
@@ -220,6 +130,16 @@ static struct dp_local *local_add(
 	return local;
 }
 
+static void mark_relay(struct dp_locals *l, struct dp_local *local)
+{
+	const struct tp_ip *ip = &local->address;
+
+	local->relay = 1;
+	((struct dp_local_slot *)dp_local_index_find(
+		 l, &l->by_address, false, ip->family, ip->bytes))
+		->relay = 1;
+}
+
 static int add_relays(struct dp_locals *l, uint32_t capacity, const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->relay.n_addresses; i++) {
@@ -231,7 +151,7 @@ static int add_relays(struct dp_locals *l, uint32_t capacity, const struct conf 
 				return -E2BIG;
 			if (local->relay)
 				continue;
-			local->relay = 1;
+			mark_relay(l, local);
 			local->public_address = ip_plus(&relay->public_address, offset);
 		}
 	}
@@ -263,12 +183,13 @@ static int add_listeners(struct dp_locals *l, uint32_t capacity, const struct co
 			continue;
 		uint16_t index = (uint16_t)(local - l->locals);
 		rte_be16_t port = rte_cpu_to_be_16(listener->port);
-		struct listener_slot *slot = listener_slot(l, index, port);
+		struct dp_listener_slot *slot =
+			(struct dp_listener_slot *)dp_listener_slot(l, index, port);
 		if (slot->listener != DP_LISTENER_NONE) {
 			l->listener_transports[slot->listener] |= listener->transports;
 			continue;
 		}
-		*slot = (struct listener_slot){
+		*slot = (struct dp_listener_slot){
 			.local = index, .port = port, .listener = l->n_listeners};
 		l->listener[l->n_listeners] =
 			(struct tp_addr){.ip = listener->address, .port = listener->port};
@@ -288,12 +209,13 @@ static void index_public(struct dp_locals *l)
 {
 	for (uint16_t i = 0; i < l->count; i++) {
 		const struct tp_ip *ip = &l->locals[i].public_address;
-		if (index_find(l, &l->by_public, true, ip->family, ip->bytes) == DP_LOCAL_NONE)
+		if (dp_local_index_find(l, &l->by_public, true, ip->family, ip->bytes)->local ==
+			DP_LOCAL_NONE)
 			index_add(&l->by_public, ip, i);
 	}
 }
 
-static int index_alloc(struct local_index *index, uint32_t capacity, int socket)
+static int index_alloc(struct dp_local_index *index, uint32_t capacity, int socket)
 {
 	uint32_t slots = rte_align32pow2(2 * capacity + 2);
 
@@ -303,7 +225,7 @@ static int index_alloc(struct local_index *index, uint32_t capacity, int socket)
 	if (index->slots == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < slots; i++)
-		index->slots[i] = (struct local_slot){.local = DP_LOCAL_NONE};
+		index->slots[i] = (struct dp_local_slot){.local = DP_LOCAL_NONE};
 	return 0;
 }
 
@@ -339,7 +261,7 @@ struct dp_locals *dp_locals_create(const struct conf *conf, int socket)
 	if (l->locals == NULL || index_alloc(&l->by_address, capacity, socket) < 0 ||
 		index_alloc(&l->by_public, capacity, socket) < 0)
 		goto fail;
-	for (uint32_t i = 0; i < LISTENER_SLOTS; i++)
+	for (uint32_t i = 0; i < DP_LISTENER_SLOTS; i++)
 		l->listener_slots[i].listener = DP_LISTENER_NONE;
 	l->port_min = conf->relay.port_min;
 	l->port_max = conf->relay.port_max;
