@@ -15,18 +15,25 @@ static inline void dp_account_shared(
 	atomic_fetch_add_explicit(bytes, length, memory_order_relaxed);
 }
 
+// The first time, or another worker's flow.
+static __rte_noinline __attribute__((cold)) bool dp_account_claim(
+	const struct dp_worker *w, struct dp_flow *flow, uint32_t length)
+{
+	uint8_t owner = DP_OWNER_NONE;
+
+	if (atomic_compare_exchange_strong_explicit(&flow->owner, &owner, (uint8_t)w->index,
+		    memory_order_relaxed, memory_order_relaxed))
+		return true;
+	dp_account_shared(&flow->up_packets, &flow->up_bytes, length);
+	return false;
+}
+
 static inline void dp_account_channel(
 	const struct dp_worker *w, struct dp_flow *flow, uint32_t length)
 {
-	uint8_t owner = atomic_load_explicit(&flow->owner, memory_order_relaxed);
-	if (owner == DP_OWNER_NONE &&
-		atomic_compare_exchange_strong_explicit(&flow->owner, &owner, (uint8_t)w->index,
-			memory_order_relaxed, memory_order_relaxed))
-		owner = (uint8_t)w->index;
-	if (owner != w->index) {
-		dp_account_shared(&flow->up_packets, &flow->up_bytes, length);
+	if (unlikely(atomic_load_explicit(&flow->owner, memory_order_relaxed) != w->index) &&
+		!dp_account_claim(w, flow, length))
 		return;
-	}
 	atomic_store_explicit(&flow->packets,
 		atomic_load_explicit(&flow->packets, memory_order_relaxed) + 1,
 		memory_order_relaxed);

@@ -6,6 +6,7 @@
 #include "dataplane/path/settings_apply.h"
 #include "dataplane/path/steps.h"
 #include "dataplane/path/streams.h"
+#include "dataplane/path/tx.h"
 
 #define CHANNEL_KEYS                                                                               \
 	(DP_VERDICT_BIT(DP_VERDICT_CHANNEL) | DP_VERDICT_BIT(DP_VERDICT_STUN) |                    \
@@ -27,7 +28,7 @@ static void relay(struct dp_worker *w, struct dp_batch *b)
 	dp_step_icmp_relay(w, b);
 }
 
-// Everything behind classification.
+// Everything behind classification but the end.
 static void run_classified(struct dp_worker *w, struct dp_batch *b)
 {
 	relay(w, b);
@@ -48,7 +49,6 @@ static void run_classified(struct dp_worker *w, struct dp_batch *b)
 	dp_step_fragment(w, b);
 	dp_step_punt(w, b);
 	dp_moves_flush(&w->moves, w->dp->moves_wake);
-	dp_step_settle(w, b);
 }
 
 static void run(struct dp_worker *w, struct dp_batch *b)
@@ -88,25 +88,53 @@ static void run_whole(struct dp_worker *w, struct dp_batch *b)
 	for (uint16_t i = 0; i < n; i++)
 		begin(&b->packet[i], w->whole[i].m, w->whole[i].frames, DP_PACKET_FRAGMENTED);
 	run(w, b);
+	dp_step_settle(w, b);
+}
+
+// What the lane left goes through the general steps and meets the rest again at the end.
+static void run_left(struct dp_worker *w, struct dp_batch *b, struct rte_mbuf *const burst[])
+{
+	struct dp_lane *lane = &w->lane;
+	uint16_t n = 0;
+
+	for (uint32_t left = lane->left; left != 0; left &= left - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(left);
+		lane->left_at[n] = (uint8_t)i;
+		begin(&b->packet[n++], burst[i], 1, 0);
+	}
+	b->n = n;
+	run(w, b);
+	dp_step_settle_merged(w, b, lane);
+	run_whole(w, b);
+}
+
+static void run_burst(struct dp_worker *w, struct rte_mbuf *const burst[], uint16_t n,
+	uint16_t port, uint64_t now_ns)
+{
+	struct dp_lane *lane = &w->lane;
+
+	dp_lane_run(w, lane, burst, n, now_ns);
+	if (lane->left != 0) {
+		begin_batch(&w->batch, 0, port, now_ns);
+		run_left(w, &w->batch, burst);
+		return;
+	}
+	for (uint32_t i = 0; i < lane->n_out; i++)
+		dp_tx_put(w, lane->out_port[i], lane->out[i]);
 }
 
 void dp_pipeline_run(struct dp_worker *w, struct rte_mbuf *const burst[], uint16_t n, uint16_t port,
 	uint64_t now_ns)
 {
-	struct dp_batch *b = &w->batch;
 	uint64_t bytes = 0;
 
 	for (uint16_t at = 0; at < n; at = (uint16_t)(at + DP_BURST)) {
 		uint16_t chunk = RTE_MIN((uint16_t)(n - at), (uint16_t)DP_BURST);
-		begin_batch(b, chunk, port, now_ns);
-		for (uint16_t i = 0; i < chunk; i++)
-			rte_prefetch0(rte_pktmbuf_mtod(burst[at + i], void *));
 		for (uint16_t i = 0; i < chunk; i++) {
-			begin(&b->packet[i], burst[at + i], 1, 0);
+			rte_prefetch0(rte_pktmbuf_mtod(burst[at + i], void *));
 			bytes += burst[at + i]->pkt_len;
 		}
-		run(w, b);
-		run_whole(w, b);
+		run_burst(w, burst + at, chunk, port, now_ns);
 	}
 	dp_count(w, TP_COUNTER_rx, n);
 	dp_count(w, TP_COUNTER_rx_bytes, bytes);
@@ -152,6 +180,7 @@ uint32_t dp_pipeline_streams(struct dp_worker *w, uint64_t now_ns)
 		for (uint16_t i = 0; i < b->n; i++)
 			b->packet[i].key.side = DP_KEY_STREAM;
 		run_classified(w, b);
+		dp_step_settle(w, b);
 	}
 	return taken;
 }

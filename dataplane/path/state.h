@@ -4,6 +4,7 @@
 
 #include "common/abi/stream.h"
 #include "dataplane/path/budget.h"
+#include "dataplane/path/lane.h"
 #include "dataplane/path/moves.h"
 #include "dataplane/path/packet.h"
 #include "dataplane/path/police.h"
@@ -63,8 +64,10 @@ struct dp_worker {
 	uint64_t random;              // state of a splitmix64, seeded from getrandom
 	struct dp_control_link *link; // for this turn of the loop only
 	struct rte_mbuf *rx_frame[DP_BURST];
+	struct dp_lane lane;
 	struct dp_batch batch;
 	struct dp_tx tx[TP_MAX_PORTS];
+	uint64_t port_mac[TP_MAX_PORTS]; // of each port, bytes 0..5 in memory order
 	struct dp_rx_queue rx[TP_MAX_PORTS * CONF_MAX_CORES];
 
 	struct dp_budget *budget;        // of five-tuples without an allocation

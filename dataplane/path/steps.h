@@ -51,6 +51,10 @@ void dp_step_fragment(struct dp_worker *w, struct dp_batch *b);
 void dp_step_punt(struct dp_worker *w, struct dp_batch *b);
 // TX to the buffers, DROP counted and freed: the end of every packet.
 void dp_step_settle(struct dp_worker *w, struct dp_batch *b);
+// The same for the frames of a burst that the lane left, together with those it sent, so that all
+// leave in the order in which they came.
+void dp_step_settle_merged(
+	struct dp_worker *w, struct dp_batch *b, const struct dp_lane *lane);
 // STREAM -> HELD: into the stream's ring; or a drop (RFC 8656 section 16).
 void dp_step_stream_down(struct dp_worker *w, struct dp_batch *b);
 // Appends what a stream process sent to an empty batch, at most a burst: messages as LISTENER,

@@ -45,6 +45,7 @@ static void take_queues(struct dp_worker *w)
 			.multi_segs = port->multi_segs,
 			.mac = port->mac,
 		};
+		memcpy(&w->port_mac[p], &port->mac, sizeof(port->mac));
 		if (tx->mtu == 0)
 			tx->mtu = FALLBACK_MTU;
 		for (uint16_t q = 0; q < port->queues; q++) {

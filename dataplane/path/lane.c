@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/path/lane.h"
+#include "dataplane/path/state.h"
+
+static void find(struct dp_worker *w, struct dp_lane *lane)
+{
+	const struct dp_flow_key *key[DP_BURST];
+
+	for (uint32_t k = 0; k < lane->n; k++)
+		key[k] = &lane->key[k];
+	dp_flow_lookup_bulk(w->flows, key, lane->n, lane->flow);
+	if (!atomic_load_explicit(&w->dp->policing, memory_order_relaxed))
+		return;
+	for (uint32_t k = 0; k < lane->n; k++) {
+		if (lane->flow[k] != NULL)
+			__builtin_prefetch(&w->dp->police[lane->flow[k]->alloc.index], 1, 3);
+	}
+}
+
+void dp_lane_run(struct dp_worker *w, struct dp_lane *lane, struct rte_mbuf *const burst[],
+	uint16_t n, uint64_t now_ns)
+{
+	dp_lane_read(w, lane, burst, n);
+	find(w, lane);
+	dp_lane_relay(w, lane, burst, now_ns);
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Checksums on the lane: words are loaded as they stand and added in 64 bits, what is to be taken
+// off is subtracted from a multiple of 0xffff, and one fold ends it (common/wire/csum.h has the
+// words).
+#pragma once
+
+#include <endian.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "common/base/bytes.h"
+
+static_assert(__BYTE_ORDER == __LITTLE_ENDIAN, "header words are put together in registers");
+
+// Zero in ones' complement, and more than any sum of headers.
+#define DP_LANE_ZERO (UINT64_C(0xffff) << 24)
+
+static inline uint32_t dp_load32(const uint8_t *at)
+{
+	uint32_t word;
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+static inline uint64_t dp_load64(const uint8_t *at)
+{
+	uint64_t word;
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+static inline void dp_store32(uint8_t *at, uint32_t word)
+{
+	memcpy(at, &word, sizeof(word));
+}
+
+static inline void dp_store64(uint8_t *at, uint64_t word)
+{
+	memcpy(at, &word, sizeof(word));
+}
+
+// To 16 bits. A sum and itself turned by half, added: the carry out of the low half goes where the
+// end-around carry belongs, so the high half is the folded sum.
+static inline uint16_t dp_lane_fold(uint64_t sum)
+{
+	sum += sum << 32 | sum >> 32;
+	uint32_t half = (uint32_t)(sum >> 32);
+	half += half << 16 | half >> 16;
+	return (uint16_t)(half >> 16);
+}
+
+static inline uint64_t dp_lane_sum_ipv6(const uint8_t *ip)
+{
+	return (uint64_t)dp_load32(ip) + dp_load32(ip + 4) + dp_load32(ip + 8) + dp_load32(ip + 12);
+}
