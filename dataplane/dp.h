@@ -23,6 +23,11 @@
 
 #define DP_BURST 32 // frames a receive poll; bench/micro has the figures behind it
 
+// Private bytes of an mbuf, between its own two cache lines and its buffer. A received frame then
+// starts 8 bytes into a line: the headers of ChannelData over IPv4, 46 bytes, lie in one line before
+// and after four bytes went in or out of them.
+#define DP_MBUF_PRIVATE 8
+
 struct dp_net;    // net/net.h: routes, neighbours, links as the kernel has them
 struct dp_steer;  // setup/steer.h: XDP program, maps, guard of all ports
 struct dp_apply;  // cmd/apply.h: allocations, permissions; the only writer of table/

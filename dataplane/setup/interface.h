@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 // The largest MTU whose frames, with the mbuf and its headrooms, fit the page that AF_XDP allows.
-#define DP_INTERFACE_MAX_MTU 3498u
+#define DP_INTERFACE_MAX_MTU 3490u
 
 struct dp_interface {
 	uint32_t index;

@@ -48,8 +48,8 @@ static uint32_t pool_element_bytes(const struct conf *conf)
 {
 	uint32_t room = RTE_PKTMBUF_HEADROOM + POOL_XDP_HEADROOM + POOL_LINK_BYTES + pool_mtu(conf);
 
-	room = RTE_MAX(RTE_ALIGN_CEIL(room, 64u), (uint32_t)RTE_MBUF_DEFAULT_BUF_SIZE);
-	return sizeof(struct rte_mbuf) + room;
+	room = RTE_MAX(room, (uint32_t)RTE_MBUF_DEFAULT_BUF_SIZE);
+	return sizeof(struct rte_mbuf) + RTE_ALIGN_CEIL(room + DP_MBUF_PRIVATE, 64u);
 }
 
 // Spreading objects over memory channels pads them; a frame that would outgrow the page goes
@@ -142,7 +142,9 @@ int dp_pool_open(struct dp *dp)
 	uint32_t count = dp->conf->limits.mbufs, fewest = dp_pool_fewest(dp->conf);
 	uint32_t element = pool_element_bytes(dp->conf), flags = pool_flags(element);
 	struct rte_pktmbuf_pool_private private = {
-		.mbuf_data_room_size = (uint16_t)(element - sizeof(struct rte_mbuf)),
+		.mbuf_data_room_size =
+			(uint16_t)(element - sizeof(struct rte_mbuf) - DP_MBUF_PRIVATE),
+		.mbuf_priv_size = DP_MBUF_PRIVATE,
 	};
 	int rc;
 

@@ -141,7 +141,7 @@ static const char *xdp_hint(int rc)
 	case EINVAL:
 		return "the usual cause is an MTU that is too large for XDP, on this interface or, "
 		       "with "
-		       "veth, on its peer: at most 3498 (`ip link set dev IFACE mtu 1500`)";
+		       "veth, on its peer: at most 3490 (`ip link set dev IFACE mtu 1500`)";
 	case EBUSY:
 		return "another XDP program came in between (`ip link show`)";
 	case EOPNOTSUPP:

@@ -255,11 +255,11 @@ def test_two_ports_in_one_process():
 def test_largest_mtu():
     with links():
         for role in ("near", "far"):
-            ip_in(role, "link", "set", "eth0", "mtu", "3498")
+            ip_in(role, "link", "set", "eth0", "mtu", "3490")
         with probe() as p:
             sock = connected(NEAR4, 3478)
             assert echo(sock)
-            payload = bytes(range(256)) * 13 + b"z" * (3498 - 28 - 256 * 13)
+            payload = bytes(range(256)) * 13 + b"z" * (3490 - 28 - 256 * 13)
             sock.settimeout(2)
             for _ in range(100):
                 sock.send(payload)
@@ -481,7 +481,7 @@ def test_interfaces_that_cannot_be_used():
         refusal("-i", "eth1", words=["interface eth1 is down", "ip link set dev eth1 up"])
         refusal("-i", "eth0", "-i", "eth1", "-l", NEAR4 + "/3478", words=["eth1 is down"])
         ip_in("near", "link", "set", "eth0", "mtu", "9000")
-        refusal("-i", "eth0", words=["MTU 9000", "at most 3498", "ip link set dev eth0 mtu"])
+        refusal("-i", "eth0", words=["MTU 9000", "at most 3490", "ip link set dev eth0 mtu"])
         ip_in("near", "link", "set", "eth0", "mtu", "1500")
         ip_in("far", "link", "set", "eth0", "mtu", "9000")  # what the kernel alone can see
         refusal("-i", "eth0", words=["too large", "on its peer"])
