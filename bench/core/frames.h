@@ -7,8 +7,8 @@
 
 #include "bench/core/world.h"
 
-#define FRAME_BYTES     206 // as they arrive
-#define FRAME_MAX_BYTES 256
+#define FRAME_PAYLOAD   164 // of UDP; in a Send indication it is all DATA
+#define FRAME_MAX_BYTES 320
 
 // A packet to send: a flow, or its key spoiled so that nothing is found.
 struct frame_plan {
@@ -17,10 +17,16 @@ struct frame_plan {
 };
 
 // Writes the frame of a plan into an empty mbuf; `number` marks its payload.
-void frame_write(struct rte_mbuf *m, const struct frame_plan *plan, uint64_t number);
+void frame_write(const struct world *w, struct rte_mbuf *m, const struct frame_plan *plan,
+	uint64_t number);
+
+// Writes a datagram between two ends into an empty mbuf.
+void frame_write_message(
+	struct rte_mbuf *m, const struct world_ends *e, const uint8_t *message, size_t len);
 
 // Whether the relay must drop it.
 bool frame_is_dropped(const struct frame_plan *plan);
 
 // Compares what came out with what must: 0, or the name of the first thing that differs.
-const char *frame_check(const struct rte_mbuf *m, const struct frame_plan *plan, uint64_t number);
+const char *frame_check(const struct world *w, const struct rte_mbuf *m,
+	const struct frame_plan *plan, uint64_t number);

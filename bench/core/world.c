@@ -42,49 +42,61 @@ uint16_t world_channel(uint32_t flow)
 	return (uint16_t)(0x4000 + flow / 2 % WORLD_CHANNELS_PER_ALLOC);
 }
 
-static struct tp_addr address(uint32_t ip, uint32_t port)
+// IPv6 addresses have the IPv4 one at their end.
+static struct tp_addr address(const struct world *w, uint32_t ip, uint32_t port)
 {
-	return (struct tp_addr){.ip = tp_ip4(ip), .port = (uint16_t)port};
+	struct tp_addr addr = {.ip = tp_ip4(ip), .port = (uint16_t)port};
+
+	if (w->kind == WORLD_CHANNEL_IPV6) {
+		memcpy(addr.ip.bytes + 12, addr.ip.bytes, 4);
+		memcpy(addr.ip.bytes, "\xfd\x00\x01\x98\x00\x18\x00\x00\x00\x00\x00", 12);
+		addr.ip.family = TP_FAMILY_IPV6;
+	}
+	return addr;
 }
 
-static struct tp_addr client_of(uint32_t alloc)
+static struct tp_addr listener(const struct world *w)
 {
-	return address(CLIENT_IP + alloc / CLIENTS_AN_IP, 20000 + alloc % CLIENTS_AN_IP * 7);
+	return address(w, LISTENER_IP, LISTENER_PORT);
 }
 
-static struct tp_addr relay_of(uint32_t alloc)
+static struct tp_addr client_of(const struct world *w, uint32_t alloc)
 {
-	return address(RELAY_IP + alloc / RELAY_PORTS, RELAY_PORT_MIN + alloc % RELAY_PORTS);
+	return address(w, CLIENT_IP + alloc / CLIENTS_AN_IP, 20000 + alloc % CLIENTS_AN_IP * 7);
 }
 
-static struct tp_addr peer_of(uint32_t flow)
+static struct tp_addr relay_of(const struct world *w, uint32_t alloc)
+{
+	return address(w, RELAY_IP + alloc / RELAY_PORTS, RELAY_PORT_MIN + alloc % RELAY_PORTS);
+}
+
+// A permission is for an address: every peer of an allocation has its own then.
+struct tp_addr world_peer(const struct world *w, uint32_t flow)
 {
 	uint32_t base = world_expired(flow) ? EXPIRED_IP : PEER_IP;
-	return address(base + alloc_of(flow) % 256, 10000 + flow / 2 % WORLD_CHANNELS_PER_ALLOC);
+	uint32_t place = flow / 2 % WORLD_CHANNELS_PER_ALLOC;
+
+	if (w->kind == WORLD_INDICATION)
+		return address(w, base + place, 10000 + place);
+	return address(w, base + alloc_of(flow) % 256, 10000 + place);
 }
 
-static struct world_ends ends(struct tp_addr from, struct tp_addr to)
+struct world_ends world_arriving(const struct world *w, uint32_t flow)
 {
-	struct world_ends e = {.source_port = rte_cpu_to_be_16(from.port),
-		.destination_port = rte_cpu_to_be_16(to.port)};
+	uint32_t alloc = alloc_of(flow);
 
-	memcpy(&e.source, from.ip.bytes, sizeof(e.source));
-	memcpy(&e.destination, to.ip.bytes, sizeof(e.destination));
-	return e;
-}
-
-struct world_ends world_arriving(uint32_t flow)
-{
 	if (world_is_up(flow))
-		return ends(client_of(alloc_of(flow)), address(LISTENER_IP, LISTENER_PORT));
-	return ends(peer_of(flow), relay_of(alloc_of(flow)));
+		return (struct world_ends){client_of(w, alloc), listener(w)};
+	return (struct world_ends){world_peer(w, flow), relay_of(w, alloc)};
 }
 
-struct world_ends world_leaving(uint32_t flow)
+struct world_ends world_leaving(const struct world *w, uint32_t flow)
 {
+	uint32_t alloc = alloc_of(flow);
+
 	if (world_is_up(flow))
-		return ends(relay_of(alloc_of(flow)), peer_of(flow));
-	return ends(address(LISTENER_IP, LISTENER_PORT), client_of(alloc_of(flow)));
+		return (struct world_ends){relay_of(w, alloc), world_peer(w, flow)};
+	return (struct world_ends){listener(w), client_of(w, alloc)};
 }
 
 static int command(struct world *w, struct tp_cmd *cmd)
@@ -101,16 +113,17 @@ static int add_alloc(struct world *w, uint32_t alloc, uint64_t deadline_ns)
 	struct tp_cmd cmd = {.type = TP_CMD_ALLOC_SET,
 		.alloc = {alloc, 1},
 		.deadline_ns = deadline_ns,
-		.allocation = {.client = client_of(alloc),
-			.listener = address(LISTENER_IP, LISTENER_PORT),
-			.relay = {relay_of(alloc)},
+		.allocation = {.client = client_of(w, alloc),
+			.listener = listener(w),
 			.rate_bytes_per_s = RATE_BYTES}};
+
+	cmd.allocation.relay[0] = relay_of(w, alloc);
 	return command(w, &cmd);
 }
 
 static int add_channel(struct world *w, uint32_t flow, uint64_t deadline_ns)
 {
-	struct tp_addr peer = peer_of(flow);
+	struct tp_addr peer = world_peer(w, flow);
 	struct tp_cmd permission = {.type = TP_CMD_PERMISSION_SET,
 		.alloc = {alloc_of(flow), 1},
 		.deadline_ns = world_expired(flow) ? 1 : deadline_ns,
@@ -121,7 +134,7 @@ static int add_channel(struct world *w, uint32_t flow, uint64_t deadline_ns)
 		.channel = {.peer = peer, .channel = world_channel(flow)}};
 	int error = command(w, &permission);
 
-	return error < 0 ? error : command(w, &channel);
+	return error < 0 || w->kind == WORLD_INDICATION ? error : command(w, &channel);
 }
 
 static int add_flows(struct world *w)
@@ -137,7 +150,9 @@ static int add_flows(struct world *w)
 	for (uint32_t i = 1; i <= dp_flow_count(w->dp.flows) && error == 0; i++) {
 		struct dp_flow *flow = dp_flow_at(w->dp.flows, i);
 		atomic_store_explicit(&flow->next_hop, NEXT_HOP, memory_order_relaxed);
-		error = bench_hash_add(w->hash, flow);
+		atomic_store_explicit(&flow->peer_next_hop, NEXT_HOP, memory_order_relaxed);
+		if (w->hash != NULL)
+			error = bench_hash_add(w->hash, flow);
 	}
 	return error;
 }
@@ -147,12 +162,13 @@ static void configure(struct world *w)
 	struct conf *c = &w->conf;
 
 	c->n_listeners = 1;
-	c->listeners[0] = (struct conf_listener){.address = tp_ip4(LISTENER_IP),
+	c->listeners[0] = (struct conf_listener){.address = listener(w).ip,
 		.port = LISTENER_PORT,
 		.transports = CONF_TRANSPORT_UDP};
 	c->relay.n_addresses = 1;
-	c->relay.addresses[0] = (struct conf_relay){
-		.address = tp_ip4(RELAY_IP), .public_address = tp_ip4(RELAY_IP), .prefix_bits = 24};
+	c->relay.addresses[0] = (struct conf_relay){.address = address(w, RELAY_IP, 0).ip,
+		.public_address = address(w, RELAY_IP, 0).ip,
+		.prefix_bits = w->kind == WORLD_CHANNEL_IPV6 ? 120 : 24};
 	c->relay.port_min = RELAY_PORT_MIN;
 	c->relay.port_max = RELAY_PORT_MIN + RELAY_PORTS - 1;
 	c->limits.allocations = w->allocs;
@@ -173,25 +189,25 @@ static void resolve(struct world *w)
 		.mac_state = mac, .port = 0, .vlan = 0xffff, .mtu = 1500, .references = 1};
 }
 
-int world_open(struct world *w, uint32_t flows)
+int world_open(struct world *w, enum world_kind kind, uint32_t flows, bool hash)
 {
 	uint32_t expired = flows / 2 / WORLD_EXPIRED_EVERY + 1;
 	int socket = (int)rte_socket_id();
 
-	*w = (struct world){.flows = flows};
+	*w = (struct world){.kind = kind, .flows = flows};
 	w->allocs = (flows / 2 + WORLD_CHANNELS_PER_ALLOC - 1) / WORLD_CHANNELS_PER_ALLOC;
 	configure(w);
 	uint32_t capacity = 2 * w->allocs + expired + flows;
 	w->dp.pool = rte_pktmbuf_pool_create(
-		"frames", WORLD_MBUFS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, socket);
+		"frames", WORLD_MBUFS, 256, DP_MBUF_PRIVATE, RTE_MBUF_DEFAULT_BUF_SIZE, socket);
 	w->dp.locals = dp_locals_create(&w->conf, socket);
 	w->dp.flows = dp_flow_table_create(capacity, NULL, socket);
 	w->dp.next_hops = rte_zmalloc(
 		"next_hops", DP_NEXT_HOP_MAX * sizeof(struct dp_next_hop), RTE_CACHE_LINE_SIZE);
-	w->hash = bench_hash_create(capacity + capacity / 4);
+	w->hash = hash ? bench_hash_create(capacity + capacity / 4) : NULL;
 	int error = -ENOMEM;
 	if (w->dp.pool != NULL && w->dp.locals != NULL && w->dp.flows != NULL &&
-		w->dp.next_hops != NULL && w->hash != NULL)
+		w->dp.next_hops != NULL && (w->hash != NULL || !hash))
 		error = dp_apply_create(&w->dp, &w->dp.apply);
 	if (error == 0) {
 		resolve(w);
@@ -209,7 +225,8 @@ void world_close(struct world *w)
 	if (w->worker != NULL)
 		dp_worker_destroy(w->worker);
 	dp_apply_destroy(w->dp.apply);
-	bench_hash_destroy(w->hash);
+	if (w->hash != NULL)
+		bench_hash_destroy(w->hash);
 	rte_free(w->dp.next_hops);
 	dp_flow_table_destroy(w->dp.flows);
 	dp_locals_destroy(w->dp.locals);

@@ -61,12 +61,17 @@ static uint32_t choose_cpu(void)
 	return chosen;
 }
 
-int bench_env_open(struct bench_env *env, uint32_t megabytes)
+bool bench_env_room(uint32_t megabytes)
+{
+	return free_hugepages_mb() >= megabytes + SPARE_MB;
+}
+
+int bench_env_open(struct bench_env *env, uint32_t megabytes, bool small_pages)
 {
 	char memory[16], lcore[16];
 
 	env->cpu = choose_cpu();
-	env->hugepages = free_hugepages_mb() >= megabytes + SPARE_MB;
+	env->hugepages = !small_pages && bench_env_room(megabytes);
 	snprintf(memory, sizeof(memory), "%u", megabytes);
 	snprintf(lcore, sizeof(lcore), "%u", env->cpu);
 	const char *options[] = {"bench", "-m", memory, "-l", lcore, "--no-pci", "--no-telemetry",

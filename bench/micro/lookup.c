@@ -186,7 +186,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: bench-lookup [--json]\n");
 		return 2;
 	}
-	if (bench_env_open(&env, MEGABYTES) < 0)
+	if (bench_env_open(&env, MEGABYTES, false) < 0)
 		return 1;
 	if (json) {
 		printf("{\"benchmark\": \"lookup\", ");
