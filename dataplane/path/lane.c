@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/path/lane.h"
-#include "dataplane/path/state.h"
+#include "dataplane/path/stage.h"
 
 static void find(struct dp_worker *w, struct dp_lane *lane)
 {
@@ -17,10 +17,15 @@ static void find(struct dp_worker *w, struct dp_lane *lane)
 	}
 }
 
-void dp_lane_run(struct dp_worker *w, struct dp_lane *lane, struct rte_mbuf *const burst[],
+uint64_t dp_lane_run(struct dp_worker *w, struct dp_lane *lane, struct rte_mbuf *const burst[],
 	uint16_t n, uint64_t now_ns)
 {
+	uint64_t start = rte_rdtsc();
+
 	dp_lane_read(w, lane, burst, n);
+	start = dp_stage_end(w, TP_COUNTER_cycles_read, start);
 	find(w, lane);
+	start = dp_stage_end(w, TP_COUNTER_cycles_find, start);
 	dp_lane_relay(w, lane, burst, now_ns);
+	return dp_stage_end(w, TP_COUNTER_cycles_relay, start);
 }

@@ -52,8 +52,8 @@ struct dp_lane {
 };
 
 // Worker. Takes what it can of a burst (at most DP_BURST frames) as far as `out`; what is to be
-// dropped by the lane is counted and freed. The caller settles the rest.
-void dp_lane_run(struct dp_worker *w, struct dp_lane *lane, struct rte_mbuf *const burst[],
+// dropped by the lane is counted and freed. The caller settles the rest. Returns the TSC at the end.
+uint64_t dp_lane_run(struct dp_worker *w, struct dp_lane *lane, struct rte_mbuf *const burst[],
 	uint16_t n, uint64_t now_ns);
 
 // Its passes, in their order; called by dp_lane_run.

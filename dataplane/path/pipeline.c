@@ -4,6 +4,7 @@
 #include "dataplane/path/pipeline.h"
 #include "dataplane/path/reassemble.h"
 #include "dataplane/path/settings_apply.h"
+#include "dataplane/path/stage.h"
 #include "dataplane/path/steps.h"
 #include "dataplane/path/streams.h"
 #include "dataplane/path/tx.h"
@@ -112,15 +113,17 @@ static void run_burst(struct dp_worker *w, struct rte_mbuf *const burst[], uint1
 	uint16_t port, uint64_t now_ns)
 {
 	struct dp_lane *lane = &w->lane;
+	uint64_t start = dp_lane_run(w, lane, burst, n, now_ns);
 
-	dp_lane_run(w, lane, burst, n, now_ns);
 	if (lane->left != 0) {
 		begin_batch(&w->batch, 0, port, now_ns);
 		run_left(w, &w->batch, burst);
-		return;
+	} else {
+		for (uint32_t i = 0; i < lane->n_out; i++)
+			dp_tx_put(w, lane->out_port[i], lane->out[i]);
 	}
-	for (uint32_t i = 0; i < lane->n_out; i++)
-		dp_tx_put(w, lane->out_port[i], lane->out[i]);
+	dp_stage_end(w, TP_COUNTER_cycles_steps, start);
+	dp_stage_burst(w, n);
 }
 
 void dp_pipeline_run(struct dp_worker *w, struct rte_mbuf *const burst[], uint16_t n, uint16_t port,

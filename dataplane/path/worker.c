@@ -22,6 +22,7 @@
 #include "dataplane/path/probe.h"
 #include "dataplane/path/reassemble.h"
 #include "dataplane/path/settings_apply.h"
+#include "dataplane/path/stage.h"
 #include "dataplane/path/streams.h"
 #include "dataplane/path/tx.h"
 
@@ -209,8 +210,11 @@ static bool turn(struct dp_worker *w, uint64_t now_ns)
 		dp_probe_run(w, tp_now_ns());
 	uint32_t received = poll_queues(w, now_ns);
 	uint32_t other = dp_handoff_take(w) + dp_pipeline_inject(w, now_ns) + take_streams(w);
-	if (received + other != 0)
+	if (received + other != 0) {
+		uint64_t flush = rte_rdtsc();
 		dp_tx_flush(w);
+		dp_stage_end(w, TP_COUNTER_cycles_transmit, flush);
+	}
 	leave_link(w, now_ns);
 	if (received + other != 0)
 		dp_count(w, TP_COUNTER_cycles_busy, rte_rdtsc() - start);

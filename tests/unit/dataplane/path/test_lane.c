@@ -201,6 +201,8 @@ static void note_end(struct record *r, struct rig *rig)
 {
 	struct rig_stats stats = rig_stats(rig);
 
+	for (int i = TP_COUNTER_cycles_read; i <= TP_COUNTER_cycles_transmit; i++)
+		stats.counter[i] = 0;
 	note(r, &stats, sizeof(stats));
 	for (uint32_t i = 1; i <= dp_flow_count(rig->dp.flows); i++) {
 		const struct dp_flow *flow = dp_flow_at(rig->dp.flows, i);
@@ -285,6 +287,7 @@ static void test_plain_channel_data_stays_on_the_lane(void **state)
 	dp_pipeline_run(rig->w, m, DP_BURST, 0, rig->now_ns);
 	assert_int_equal(rig->w->lane.left, 0);
 	assert_int_equal(rig->w->lane.n_out, DP_BURST);
+	assert_int_equal(rig_counter(rig, burst_32), 1);
 	rig_collect(rig);
 	rig_end(rig);
 }

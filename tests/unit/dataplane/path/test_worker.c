@@ -121,6 +121,24 @@ static void end(struct rig *rig, struct wire *wire, bool alone)
 	free(qsbr);
 }
 
+// Every stage has its part of the whole, and every frame was in a burst.
+static void check_stages(const struct rig *rig, uint64_t frames)
+{
+	struct rig_stats s = rig_stats(rig);
+	uint64_t stages = 0, least = 0, most = 0;
+
+	for (int i = TP_COUNTER_cycles_read; i <= TP_COUNTER_cycles_transmit; i++) {
+		assert_true(s.counter[i] > 0);
+		stages += s.counter[i];
+	}
+	assert_true(stages <= s.counter[TP_COUNTER_cycles_busy]);
+	for (int i = 0; i <= TP_COUNTER_burst_32 - TP_COUNTER_burst_1; i++) {
+		least += s.counter[TP_COUNTER_burst_1 + i] << i;
+		most += s.counter[TP_COUNTER_burst_1 + i] << (i + 1);
+	}
+	assert_true(least <= frames && frames <= most);
+}
+
 static void test_frames_go_through_the_loop(void **state)
 {
 	struct wire wire;
@@ -140,6 +158,7 @@ static void test_frames_go_through_the_loop(void **state)
 	stop(rig, &loop, 1);
 	assert_int_equal(rig_drop(rig, no_permission), 10);
 	assert_true(rig_counter(rig, cycles_busy) > 0);
+	check_stages(rig, 10);
 	end(rig, &wire, true);
 }
 
