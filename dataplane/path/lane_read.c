@@ -5,7 +5,9 @@
 
 #include "common/wire/chandata.h"
 #include "common/wire/ipudp.h"
+#include "common/wire/stun.h"
 #include "dataplane/path/checksum.h"
+#include "dataplane/path/lane_indication.h"
 #include "dataplane/path/lane_sum.h"
 #include "dataplane/path/state.h"
 #include "dataplane/table/local_find.h"
@@ -14,6 +16,7 @@
 #define IPV4_DATA (L3 + TP_IPV4_BYTES + TP_UDP_BYTES)
 #define IPV6_DATA (L3 + TP_IPV6_BYTES + TP_UDP_BYTES)
 #define HEAD      CHANDATA_HEADER_BYTES // so much of the payload is always read
+#define SEND      0x0016                // type of a Send indication
 #define PAD_MOST  3                     // bytes after the data: padding to a multiple of four
 
 // As a little-endian load sees them.
@@ -43,6 +46,26 @@ static __rte_noinline uint64_t pad_sum(const uint8_t *data, uint32_t length, uin
 	return tp_sum_at(tp_sum_bytes(data + length, bytes), length);
 }
 
+// The same for a Send indication, whose key is its allocation's for now.
+static bool send_key_and_sum(uint64_t listener, const struct headers *h, struct dp_flow_key *key,
+	struct dp_lane_packet *p)
+{
+	uint64_t word = (h->ports & 0xffff) | listener << 16 | (uint64_t)DP_KEY_CLIENT << 48 |
+			(uint64_t)h->family << 56;
+
+	if (swap16(dp_load32(h->payload)) != SEND || h->length < TP_UDP_BYTES + STUN_HEADER_BYTES)
+		return false;
+	memcpy((uint8_t *)key + offsetof(struct dp_flow_key, port), &word, sizeof(word));
+	// Its attributes and the start of its data, which are looked at next.
+	__builtin_prefetch(h->payload + RTE_CACHE_LINE_SIZE / 2);
+	p->flags |= DP_LANE_SEND;
+	p->prefix = 0;
+	p->length = (uint16_t)(h->length - TP_UDP_BYTES);
+	p->sum = DP_LANE_ZERO + (h->udp >> 16 ^ 0xffff) - h->sum - h->ports -
+		 2 * (uint64_t)(uint16_t)h->udp - UDP_WORD;
+	return true;
+}
+
 // Whose it is: port and all behind it in the key; and what the checksum says of the data alone.
 static __rte_always_inline bool key_and_sum(const struct dp_worker *w, uint32_t local, bool relay,
 	const struct headers *h, struct dp_flow_key *key, struct dp_lane_packet *p)
@@ -60,7 +83,7 @@ static __rte_always_inline bool key_and_sum(const struct dp_worker *w, uint32_t 
 	bool relay_bad = !relay | !dp_local_in_relay_range(w->locals, (rte_be16_t)to_port);
 
 	if (unlikely((up ? channel_bad : relay_bad) | (from_port == 0)))
-		return false;
+		return up && from_port != 0 && send_key_and_sum(listener, h, key, p);
 	uint64_t peer = local | (uint64_t)to_port << 16 | (uint64_t)DP_KEY_PEER << 32;
 	uint64_t client = listener | (uint64_t)channel << 16 | (uint64_t)DP_KEY_CLIENT << 32;
 	uint64_t word = (up ? client : peer) << 16 | from_port | (uint64_t)h->family << 56;

@@ -6,9 +6,11 @@
 #include <netinet/in.h>
 
 #include "dataplane/path/account.h"
+#include "dataplane/path/checksum.h"
 #include "dataplane/path/count.h"
-#include "dataplane/path/lane.h"
+#include "dataplane/path/lane_indication.h"
 #include "dataplane/path/lane_sum.h"
+#include "dataplane/path/prefix.h"
 #include "dataplane/table/local_find.h"
 
 #define ETHER_BYTES 14
@@ -133,14 +135,49 @@ enum fate {
 	DROPPED,
 };
 
-// No flow, or one that is over: towards a client the permission is asked, which the lane does not.
-static enum fate refuse(
-	struct dp_worker *w, const struct dp_lane_packet *p, enum tp_drop_reason reason)
+static enum fate refuse(struct dp_worker *w, enum tp_drop_reason reason)
 {
-	if (p->prefix != 0)
-		return LEFT;
 	dp_count_drop(w, reason, 1);
 	return DROPPED;
+}
+
+static __rte_always_inline struct leaving leaving(
+	const struct burst *b, const struct dp_next_hop *hop, const struct dp_lane_packet *p)
+{
+	return (struct leaving){
+		.mac_to = atomic_load_explicit(&hop->mac_state, memory_order_relaxed),
+		.mac_from = b->macs[hop->port],
+		.length = UDP_BYTES + (uint32_t)p->prefix + p->length,
+		.tos = (p->tos & b->tos_keep) | b->tos_set,
+		.hops = (p->hops & b->hops_keep) + b->hops_add,
+		.df = p->flags & DP_LANE_DF,
+		.zero_sum = (p->flags & DP_LANE_ZERO_SUM) != 0,
+	};
+}
+
+static inline uint64_t ports_of(const struct dp_flow *flow)
+{
+	return flow->src_port | (uint32_t)flow->dst_port << 16;
+}
+
+// Whether the lane can send it.
+static __rte_always_inline bool fits(const struct dp_flow *flow, const struct dp_next_hop *hop,
+	const struct leaving *l, uint32_t bytes, bool ipv4)
+{
+	return atomic_load_explicit(&flow->flags, memory_order_relaxed) == 0 &&
+	       (l->mac_to & DP_MAC_RESOLVED) != 0 && hop->vlan == DP_UNTAGGED &&
+	       bytes <= __atomic_load_n(&hop->mtu, __ATOMIC_RELAXED) && (ipv4 || !l->zero_sum);
+}
+
+static __rte_always_inline void leave(struct dp_lane *lane, const struct dp_next_hop *hop,
+	struct rte_mbuf *m, const uint8_t *start, uint32_t bytes)
+{
+	m->data_off = (uint16_t)(start - (const uint8_t *)m->buf_addr);
+	m->data_len = (uint16_t)bytes;
+	m->pkt_len = bytes;
+	m->hash.usr = 1; // DP_FRAME_FRAMES: it stands for itself
+	lane->out_port[lane->n_out] = (uint8_t)hop->port;
+	lane->out[lane->n_out] = m;
 }
 
 static __rte_always_inline enum fate relay(struct dp_worker *w, struct burst *b,
@@ -148,28 +185,17 @@ static __rte_always_inline enum fate relay(struct dp_worker *w, struct burst *b,
 	struct rte_mbuf *m)
 {
 	if (unlikely(flow == NULL))
-		return refuse(w, p, TP_DROP_no_channel);
+		return refuse(w, TP_DROP_no_channel);
 	if (unlikely(b->now_ns > atomic_load_explicit(&flow->deadline_ns, memory_order_relaxed)))
-		return refuse(w, p, TP_DROP_channel_expired);
+		return refuse(w, TP_DROP_channel_expired);
 
 	const struct dp_next_hop *hop =
 		&b->hops[atomic_load_explicit(&flow->next_hop, memory_order_relaxed)];
 	bool ipv4 = flow->dst_family == TP_FAMILY_IPV4;
-	struct leaving l = {
-		.mac_to = atomic_load_explicit(&hop->mac_state, memory_order_relaxed),
-		.mac_from = b->macs[hop->port],
-		.ports = flow->src_port | (uint32_t)flow->dst_port << 16,
-		.length = UDP_BYTES + (uint32_t)p->prefix + p->length,
-		.tos = (p->tos & b->tos_keep) | b->tos_set,
-		.hops = (p->hops & b->hops_keep) + b->hops_add,
-		.df = p->flags & DP_LANE_DF,
-		.zero_sum = (p->flags & DP_LANE_ZERO_SUM) != 0,
-	};
+	struct leaving l = leaving(b, hop, p);
+	l.ports = ports_of(flow);
 	uint32_t bytes = (ipv4 ? IPV4_BYTES : IPV6_BYTES) + l.length;
-	if (unlikely(atomic_load_explicit(&flow->flags, memory_order_relaxed) != 0 ||
-		    (l.mac_to & DP_MAC_RESOLVED) == 0 || hop->vlan != DP_UNTAGGED ||
-		    bytes > __atomic_load_n(&hop->mtu, __ATOMIC_RELAXED) ||
-		    (!ipv4 && l.zero_sum)))
+	if (unlikely(!fits(flow, hop, &l, bytes, ipv4)))
 		return LEFT;
 	if (unlikely(!within_rate(w, b, flow, p)))
 		return DROPPED;
@@ -183,12 +209,70 @@ static __rte_always_inline enum fate relay(struct dp_worker *w, struct burst *b,
 	l.sum = p->sum + (p->prefix != 0 ? head : 0);
 	uint8_t *start = ipv4 ? write_ipv4(b, &l, from, flow->dst_ip, data)
 			      : write_ipv6(&l, from, flow->dst_ip, data);
-	m->data_off = (uint16_t)(start - (const uint8_t *)m->buf_addr);
-	m->data_len = (uint16_t)(ETHER_BYTES + bytes);
-	m->pkt_len = ETHER_BYTES + bytes;
-	m->hash.usr = 1; // DP_FRAME_FRAMES: it stands for itself
-	lane->out_port[lane->n_out] = (uint8_t)hop->port;
-	lane->out[lane->n_out] = m;
+	leave(lane, hop, m, start, ETHER_BYTES + bytes);
+	return SENT;
+}
+
+// ---- indications
+
+// Prefix and padding of a Data indication around the data; returns the sum over what was added.
+static uint64_t write_data(struct dp_worker *w, const struct dp_flow_key *key,
+	const struct dp_lane_packet *p, uint8_t *data, uint32_t padding)
+{
+	struct dp_packet shown; // only what is written here is read; to clear it all would cost more
+
+	shown.key.family = key->family;
+	shown.payload_length = p->length;
+	shown.prefix = DP_PREFIX_DATA;
+	shown.shown_ip = key->ip;
+	shown.shown_port = tp_raw16(data - UDP_BYTES);
+	dp_write_indication(w, &shown, data - p->prefix, p->prefix);
+	for (uint32_t i = 0; i < padding; i++)
+		data[p->length + i] = 0;
+	return dp_sum_words(data - p->prefix, p->prefix);
+}
+
+// The same way for a Send, which goes where it says itself, and for a Data indication.
+static __rte_noinline enum fate relay_indication(struct dp_worker *w, struct burst *b,
+	struct dp_lane *lane, uint32_t k, struct rte_mbuf *m)
+{
+	const struct dp_lane_packet *p = &lane->packet[k];
+	const struct dp_flow_key *key = &lane->key[k];
+	struct dp_flow *flow = lane->flow[k];
+	bool send = (p->flags & DP_LANE_SEND) != 0;
+
+	if (p->flags & DP_LANE_BACK)
+		return LEFT;
+	if (flow == NULL)
+		return refuse(w, TP_DROP_no_permission);
+	if (b->now_ns > atomic_load_explicit(&flow->deadline_ns, memory_order_relaxed))
+		return refuse(w, TP_DROP_permission_expired);
+
+	const struct dp_next_hop *hop = &b->hops[atomic_load_explicit(
+		send ? &flow->peer_next_hop : &flow->next_hop, memory_order_relaxed)];
+	const uint8_t *to = send ? key->ip : flow->dst_ip;
+	bool ipv4 = (send ? key->family : flow->dst_family) == TP_FAMILY_IPV4;
+	uint32_t padding = send ? 0 : -(uint32_t)p->length & 3;
+	struct leaving l = leaving(b, hop, p);
+	l.ports = send ? key->selector | (uint32_t)key->port << 16 : ports_of(flow);
+	l.length += padding;
+	uint32_t bytes = (ipv4 ? IPV4_BYTES : IPV6_BYTES) + l.length;
+	if (!fits(flow, hop, &l, bytes, ipv4) ||
+		m->data_off + (uint32_t)p->payload + p->length + padding > m->buf_len)
+		return LEFT;
+	if (!within_rate(w, b, flow, p))
+		return DROPPED;
+	if (send)
+		dp_account_shared(&flow->up_packets, &flow->up_bytes, p->length);
+	else
+		dp_account_shared(&flow->packets, &flow->bytes, p->length);
+
+	const struct dp_local *from = &b->locals[send ? key->local : flow->src_local];
+	uint8_t *data = rte_pktmbuf_mtod_offset(m, uint8_t *, p->payload);
+	l.sum = p->sum + (send ? 0 : write_data(w, key, p, data, padding));
+	data -= p->prefix;
+	uint8_t *start = ipv4 ? write_ipv4(b, &l, from, to, data) : write_ipv6(&l, from, to, data);
+	leave(lane, hop, m, start, ETHER_BYTES + bytes);
 	return SENT;
 }
 
@@ -210,16 +294,21 @@ void dp_lane_relay(struct dp_worker *w, struct dp_lane *lane, struct rte_mbuf *c
 	uint64_t now_ns)
 {
 	struct burst b = begin(w, now_ns);
-	uint32_t prefixes = 0;
+	uint32_t prefixes = 0, indications[2] = {0};
 
 	lane->n_out = 0;
 	for (uint32_t k = 0; k < lane->n; k++) {
 		const struct dp_lane_packet *p = &lane->packet[k];
 		struct rte_mbuf *m = burst[lane->at[k]];
-		enum fate fate = relay(w, &b, lane, p, lane->flow[k], m);
+		bool channel = (p->flags & DP_LANE_INDICATION) == 0;
+		enum fate fate = likely(channel) ? relay(w, &b, lane, p, lane->flow[k], m)
+						 : relay_indication(w, &b, lane, k, m);
 		if (likely(fate == SENT)) {
 			lane->out_at[lane->n_out++] = lane->at[k];
-			prefixes += p->prefix;
+			if (likely(channel))
+				prefixes += p->prefix;
+			else
+				indications[(p->flags & DP_LANE_SEND) != 0]++;
 		} else if (fate == LEFT) {
 			lane->left |= UINT32_C(1) << lane->at[k];
 		} else {
@@ -227,6 +316,9 @@ void dp_lane_relay(struct dp_worker *w, struct dp_lane *lane, struct rte_mbuf *c
 		}
 	}
 	w->ipv4_id = (uint16_t)b.ipv4_id;
-	dp_count(w, TP_COUNTER_channel_up, lane->n_out - prefixes / HEAD);
+	dp_count(w, TP_COUNTER_channel_up,
+		lane->n_out - indications[0] - indications[1] - prefixes / HEAD);
 	dp_count(w, TP_COUNTER_channel_down, prefixes / HEAD);
+	dp_count(w, TP_COUNTER_send_up, indications[1]);
+	dp_count(w, TP_COUNTER_data_down, indications[0]);
 }

@@ -78,9 +78,40 @@ static void populate(struct rig *rig, uint64_t rate)
 
 // ---- frames
 
+// To a peer of either family, with all that may stand in it.
+static size_t send_indication(uint8_t *out, const uint8_t *data, size_t length)
+{
+	struct stun_writer w;
+	struct tp_addr to = one_in(15) ? rig_addr("198.18.2.99", 1)
+			    : one_in(15) ? rig_addr("198.18.0.2", 3478)
+					 : peer(pick(CHANNELS));
+	uint8_t id[12];
+
+	fill(id, sizeof(id));
+	stun_write_begin(&w, out, MOST, STUN_INDICATION, one_in(20) ? STUN_DATA : STUN_SEND, id);
+	if (one_in(8))
+		stun_write_attr(&w, (uint16_t)(one_in(2) ? 0x8022 : 0x0007), "1234567", pick(8));
+	if (!one_in(20))
+		stun_write_xor_address(&w, STUN_ATTR_XOR_PEER_ADDRESS, &to);
+	if (one_in(6))
+		stun_write_attr(&w, STUN_ATTR_DONT_FRAGMENT, NULL, 0);
+	if (!one_in(20))
+		stun_write_attr(&w, STUN_ATTR_DATA, data, (uint16_t)RTE_MIN(length, (size_t)MOST - 200));
+	if (one_in(8)) // behind the data, at an odd place of the checksum now and then
+		stun_write_attr(&w, 0x8022, "1234567", pick(8));
+	if (one_in(8))
+		stun_write_fingerprint(&w);
+	return (size_t)stun_write_finish(&w);
+}
+
 static size_t up_payload(uint8_t *out, size_t length)
 {
 	static uint8_t data[MOST];
+
+	if (one_in(3)) {
+		fill(data, length);
+		return send_indication(out, data, length);
+	}
 
 	if (one_in(12)) {
 		fill(out, length);
@@ -182,11 +213,31 @@ static void note(struct record *r, const void *bytes, size_t length)
 	r->length += length;
 }
 
+// Of a Data indication the transaction ID and what is encoded with it; its checksum by whether it
+// is right.
+static void unmark(uint8_t *bytes, size_t length)
+{
+	struct frame f;
+
+	if (!oracle_read(bytes, length, &f))
+		return;
+	uint8_t *at = bytes + (f.payload - bytes) + (f.fragment ? 8 : 0);
+	if ((f.fragment && f.offset != 0) || at + 36 > bytes + length ||
+		oracle_get16(at) != 0x0017 || oracle_get16(at + 4) != 0x2112)
+		return;
+	bool ipv4 = at[25] == 1;
+	for (int i = 0; i < 12 && !ipv4; i++)
+		at[32 + i] ^= at[8 + i];
+	memset(at + 8, 0, 12);
+	oracle_put16(at - 2, f.fragment ? 0 : f.damage);
+}
+
 static void note_frames(struct record *r, struct rig *rig)
 {
 	rig_collect(rig);
 	for (unsigned int i = 0; i < rig->n_out; i++) {
 		uint8_t *at = rig->out[i];
+		unmark(rig->out[i], rig->out_length[i]);
 		if (oracle_get16(at + 12) == 0x0800) {
 			memset(at + 18, 0, 2); // IPv4 ID, and the checksum over it
 			memset(at + 24, 0, 2);
