@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The lane: the way of the datagrams that nearly all of them are, before any other step. It takes
-// ChannelData of a client and datagrams of a peer with a channel, in one untagged segment without IP
-// options, to an untagged next hop that is resolved. Whatever else comes it leaves as it was to the
-// general steps, which would do the same with all of them: the lane is an optimisation, it decides
-// nothing that they do not (tests/unit/dataplane/path/test_lane.c runs both and compares).
+// ChannelData, Send indications, and datagrams of peers with a channel or a permission, in one
+// untagged segment without IP options, to an untagged next hop that is resolved. Whatever else comes
+// it leaves as it was to the general steps, which would do the same with all of them: the lane is an
+// optimisation, it decides nothing that they do not (tests/unit/dataplane/path/test_lane.c runs both
+// and compares).
 //
-// Three passes over a burst: read (headers, key), find (the table's own three), relay. What goes
-// from one to the next is packed densely, a key and a quarter of a cache line a datagram.
+// Three passes over a burst: read (headers, key), find (flows, permissions), relay. What goes from
+// one to the next is packed densely, a key and a quarter of a cache line a datagram.
 #pragma once
 
 #include "dataplane/dp.h"
