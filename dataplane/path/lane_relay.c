@@ -22,6 +22,7 @@
 #define ETHERTYPE_IPV4_HIGH (UINT64_C(0x0008) << 48)
 #define ETHERTYPE_IPV6_HIGH (UINT64_C(0xdd86) << 48)
 #define UDP_WORD            (IPPROTO_UDP << 8)
+#define KEPT                UINT32_C(0x10000)
 
 // What is the same for all datagrams of a burst, read once: every store into a frame could change
 // it for all that the compiler knows.
@@ -34,6 +35,7 @@ struct burst {
 	uint32_t tos_keep, tos_set;
 	uint32_t hops_keep, hops_add;
 	uint32_t ipv4_id;
+	bool keep_ipv4_id;
 };
 
 // Everything that the headers are made of.
@@ -43,6 +45,7 @@ struct leaving {
 	uint64_t ports;            // source, then destination, as in the packet
 	uint32_t length;           // of UDP
 	uint32_t tos, hops, df;
+	uint32_t kept_id; // KEPT and the IPv4 ID of the datagram, as in the packet; 0: a new one
 	bool zero_sum;
 };
 
@@ -77,7 +80,8 @@ static __rte_always_inline uint8_t *write_ipv4(struct burst *b, const struct lea
 	uint8_t *at = data - UDP_BYTES - IPV4_BYTES - ETHER_BYTES;
 	uint32_t source = dp_load32(from->address.bytes), destination = dp_load32(to);
 	uint32_t first = 0x45 | l->tos << 8 | swap16(IPV4_BYTES + l->length) << 16;
-	uint32_t second = swap16(b->ipv4_id++) | l->df << 16;
+	uint32_t id = unlikely(l->kept_id) ? l->kept_id & UINT16_MAX : swap16(b->ipv4_id++);
+	uint32_t second = id | l->df << 16;
 	uint32_t third = l->hops | UDP_WORD;
 	uint64_t addresses = (uint64_t)source + destination;
 	uint32_t checksum = dp_lane_fold(addresses + first + second + third) ^ 0xffff;
@@ -141,8 +145,18 @@ static enum fate refuse(struct dp_worker *w, enum tp_drop_reason reason)
 	return DROPPED;
 }
 
-static __rte_always_inline struct leaving leaving(
-	const struct burst *b, const struct dp_next_hop *hop, const struct dp_lane_packet *p)
+// Before anything is written over the headers that came.
+static inline uint32_t kept_id(const struct rte_mbuf *m)
+{
+	const uint8_t *at = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	return tp_raw16(at + ETHER_BYTES - 2) == RTE_BE16(RTE_ETHER_TYPE_IPV4)
+		       ? KEPT | tp_raw16(at + ETHER_BYTES + 4)
+		       : 0;
+}
+
+static __rte_always_inline struct leaving leaving(const struct burst *b,
+	const struct dp_next_hop *hop, const struct dp_lane_packet *p, const struct rte_mbuf *m)
 {
 	return (struct leaving){
 		.mac_to = atomic_load_explicit(&hop->mac_state, memory_order_relaxed),
@@ -151,6 +165,7 @@ static __rte_always_inline struct leaving leaving(
 		.tos = (p->tos & b->tos_keep) | b->tos_set,
 		.hops = (p->hops & b->hops_keep) + b->hops_add,
 		.df = p->flags & DP_LANE_DF,
+		.kept_id = unlikely(b->keep_ipv4_id) ? kept_id(m) : 0,
 		.zero_sum = (p->flags & DP_LANE_ZERO_SUM) != 0,
 	};
 }
@@ -192,7 +207,7 @@ static __rte_always_inline enum fate relay(struct dp_worker *w, struct burst *b,
 	const struct dp_next_hop *hop =
 		&b->hops[atomic_load_explicit(&flow->next_hop, memory_order_relaxed)];
 	bool ipv4 = flow->dst_family == TP_FAMILY_IPV4;
-	struct leaving l = leaving(b, hop, p);
+	struct leaving l = leaving(b, hop, p, m);
 	l.ports = ports_of(flow);
 	uint32_t bytes = (ipv4 ? IPV4_BYTES : IPV6_BYTES) + l.length;
 	if (unlikely(!fits(flow, hop, &l, bytes, ipv4)))
@@ -253,7 +268,7 @@ static __rte_noinline enum fate relay_indication(struct dp_worker *w, struct bur
 	const uint8_t *to = send ? key->ip : flow->dst_ip;
 	bool ipv4 = (send ? key->family : flow->dst_family) == TP_FAMILY_IPV4;
 	uint32_t padding = send ? 0 : -(uint32_t)p->length & 3;
-	struct leaving l = leaving(b, hop, p);
+	struct leaving l = leaving(b, hop, p, m);
 	l.ports = send ? key->selector | (uint32_t)key->port << 16 : ports_of(flow);
 	l.length += padding;
 	uint32_t bytes = (ipv4 ? IPV4_BYTES : IPV6_BYTES) + l.length;
@@ -287,7 +302,8 @@ static struct burst begin(const struct dp_worker *w, uint64_t now_ns)
 		.tos_set = w->tos_set,
 		.hops_keep = w->hop_limit != 0 ? 0 : 0xff,
 		.hops_add = w->hop_limit != 0 ? w->hop_limit : UINT32_MAX,
-		.ipv4_id = w->ipv4_id};
+		.ipv4_id = w->ipv4_id,
+		.keep_ipv4_id = w->keep_ipv4_id};
 }
 
 void dp_lane_relay(struct dp_worker *w, struct dp_lane *lane, struct rte_mbuf *const burst[],
