@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bench/cycles/cycles.h"
+#include "bench/text.h"
 
 static const char usage[] =
 	"usage: turnpike-bench cycles --server ADDRESS --client-address A --peer-address B "
@@ -48,14 +49,6 @@ static const struct option flags[] = {
 	{0},
 };
 
-static bool number(const char *text, uint64_t most, uint64_t *out)
-{
-	char *end;
-
-	*out = strtoull(text, &end, 10);
-	return *text >= '0' && *text <= '9' && !*end && *out >= 1 && *out <= most;
-}
-
 static bool option_set(struct cycles_options *o, int flag, const char *value)
 {
 	const char **const texts[] = {[O_CN] = &o->client_namespace,
@@ -74,14 +67,14 @@ static bool option_set(struct cycles_options *o, int flag, const char *value)
 	case O_PA:
 		return tp_ip_parse(value, &o->peer_address) == 0;
 	case O_PORT:
-		if (!number(value, 65535, &n))
+		if (!bench_number64(value, 1, 65535, &n))
 			return false;
 		o->server.port = (uint16_t)n;
 		return true;
 	case O_CYCLES:
-		return number(value, UINT64_C(1) << 40, &o->cycles);
+		return bench_number64(value, 1, UINT64_C(1) << 40, &o->cycles);
 	case O_AT:
-		if (!number(value, 4096, &n))
+		if (!bench_number64(value, 1, 4096, &n))
 			return false;
 		o->at_a_time = (uint32_t)n;
 		return true;

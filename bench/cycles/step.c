@@ -7,6 +7,7 @@
 
 #include "bench/cycles/cycles.h"
 #include "bench/load/load.h"
+#include "bench/text.h"
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
 #include "common/base/hash.h"
@@ -234,17 +235,6 @@ int cycle_begin(struct cycles *c, struct cycle *p, uint64_t now_ns)
 	return step_begin(c, p, now_ns);
 }
 
-static bool copy_text(const struct stun_message *m, uint16_t type, char *out, size_t capacity)
-{
-	struct stun_attr a;
-
-	if (!stun_find(m, type, &a) || a.length >= capacity)
-		return false;
-	memcpy(out, a.value, a.length);
-	out[a.length] = '\0';
-	return true;
-}
-
 static int code_of(const struct stun_message *m)
 {
 	struct stun_attr a;
@@ -285,8 +275,8 @@ static void answer(struct cycles *c, struct cycle *p, const struct stun_message 
 	int code = code_of(m), rc;
 
 	if (code == 401 || code == 438) {
-		copy_text(m, STUN_ATTR_REALM, p->realm, sizeof(p->realm));
-		copy_text(m, STUN_ATTR_NONCE, p->nonce, sizeof(p->nonce));
+		bench_copy_text(m, STUN_ATTR_REALM, p->realm, sizeof(p->realm));
+		bench_copy_text(m, STUN_ATTR_NONCE, p->nonce, sizeof(p->nonce));
 	}
 	if (code == 438) {
 		if ((rc = step_begin(c, p, now_ns)) < 0)

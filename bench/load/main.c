@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bench/load/load.h"
+#include "bench/text.h"
 
 #define SEARCH_REFRESH_S 120 // of permissions that live 300 seconds
 
@@ -95,17 +96,6 @@ static const struct option flags[] = {
 	{0},
 };
 
-static bool number(const char *text, uint32_t least, uint32_t most, uint32_t *out)
-{
-	char *end;
-	unsigned long long v = strtoull(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || *end || v < least || v > most)
-		return false;
-	*out = (uint32_t)v;
-	return true;
-}
-
 static bool ratio(const char *text, double *out)
 {
 	char *end;
@@ -154,7 +144,7 @@ static bool option_set(struct load_options *o, int flag, const char *value)
 	case O_SERVER:
 		return tp_ip_parse(value, &o->server.ip) == 0;
 	case O_PORT:
-		if (!number(value, 1, 65535, &port))
+		if (!bench_number(value, 1, 65535, &port))
 			return false;
 		o->server.port = (uint16_t)port;
 		return true;
@@ -175,18 +165,18 @@ static bool option_set(struct load_options *o, int flag, const char *value)
 		o->password = value;
 		return true;
 	case O_CLIENTS:
-		return number(value, 1, 60000, &o->clients);
+		return bench_number(value, 1, 60000, &o->clients);
 	case O_RATE:
-		return number(value, 1, 100000, &o->rate_pps);
+		return bench_number(value, 1, 100000, &o->rate_pps);
 	case O_PAYLOAD:
-		return number(value, LOAD_NUMBER_BYTES, 1400, &o->payload_bytes);
+		return bench_number(value, LOAD_NUMBER_BYTES, 1400, &o->payload_bytes);
 	case O_DURATION:
-		return number(value, 1, 86400, &o->duration_s);
+		return bench_number(value, 1, 86400, &o->duration_s);
 	case O_REFRESH:
-		return number(value, 0, 3600, &o->refresh_every_s);
+		return bench_number(value, 0, 3600, &o->refresh_every_s);
 	case O_SILENCE:
 		o->until_silence = true;
-		return number(value, 1, 3600, &o->silence_limit_s);
+		return bench_number(value, 1, 3600, &o->silence_limit_s);
 	case O_READY:
 		o->ready_file = value;
 		return true;
@@ -199,13 +189,13 @@ static bool option_set(struct load_options *o, int flag, const char *value)
 	case O_TEST:
 		return read_test(value, o);
 	case O_AT:
-		return number(value, 1, 60000, &o->at_a_time);
+		return bench_number(value, 1, 60000, &o->at_a_time);
 	case O_DIRECTION:
 		return read_direction(value, o);
 	case O_MAX:
-		return number(value, 1, 100000000, &o->max_pps);
+		return bench_number(value, 1, 100000000, &o->max_pps);
 	case O_TRIAL:
-		return number(value, 1, 3600, &o->trial_s);
+		return bench_number(value, 1, 3600, &o->trial_s);
 	case O_NDR:
 		return ratio(value, &o->ndr_loss);
 	case O_PDR:

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "bench/load/load.h"
+#include "bench/text.h"
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
 #include "common/base/hash.h"
@@ -115,24 +116,13 @@ void load_session_end(struct load *l, struct load_client *c, uint64_t now_ns)
 		request_begin(l, c, LOAD_END, now_ns);
 }
 
-static bool copy_text(const struct stun_message *m, uint16_t type, char *out, size_t capacity)
-{
-	struct stun_attr a;
-
-	if (!stun_find(m, type, &a) || a.length >= capacity)
-		return false;
-	memcpy(out, a.value, a.length);
-	out[a.length] = '\0';
-	return true;
-}
-
 // The key is the same for all clients, as long as the realm is.
 static bool take_challenge(struct load *l, struct load_client *c, const struct stun_message *m)
 {
 	char realm[STUN_REALM_MAX_BYTES + 1];
 
-	if (!copy_text(m, STUN_ATTR_REALM, realm, sizeof(realm)) ||
-		!copy_text(m, STUN_ATTR_NONCE, c->nonce, sizeof(c->nonce)))
+	if (!bench_copy_text(m, STUN_ATTR_REALM, realm, sizeof(realm)) ||
+		!bench_copy_text(m, STUN_ATTR_NONCE, c->nonce, sizeof(c->nonce)))
 		return false;
 	c->authenticated = true;
 	if (l->have_key && strcmp(realm, l->realm) == 0)

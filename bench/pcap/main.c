@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bench/pcap/pcap.h"
+#include "bench/text.h"
 #include "control/api/numbering_json.h"
 
 static const char usage[] =
@@ -61,15 +62,6 @@ struct arguments {
 	const char *numbering, *direction, *size;
 };
 
-static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *out)
-{
-	char *end;
-
-	errno = 0;
-	*out = strtoull(text, &end, 10);
-	return *text >= '0' && *text <= '9' && !*end && errno == 0 && *out >= least && *out <= most;
-}
-
 static bool read_mac(const char *text, uint8_t mac[6])
 {
 	unsigned int v[6];
@@ -110,7 +102,7 @@ static bool read_size(const char *text, struct pcap_options *o)
 		memcpy(o->size, webrtc, sizeof(webrtc));
 		return true;
 	}
-	if (!number(text, PCAP_SIZE_MIN, PCAP_SIZE_MAX, &size))
+	if (!bench_number64(text, PCAP_SIZE_MIN, PCAP_SIZE_MAX, &size))
 		return false;
 	o->n_sizes = 1;
 	o->size[0] = (uint16_t)size;
@@ -140,15 +132,15 @@ static bool option_set(struct arguments *a, int flag, const char *value)
 		a->size = value;
 		return read_size(value, o);
 	case O_FLOWS:
-		return number(value, 1, UINT32_MAX, &o->flows);
+		return bench_number64(value, 1, UINT32_MAX, &o->flows);
 	case O_FRAMES:
-		return number(value, 1, UINT32_MAX, &o->frames);
+		return bench_number64(value, 1, UINT32_MAX, &o->frames);
 	case O_SM:
 		return read_mac(value, o->source_mac);
 	case O_DM:
 		return read_mac(value, o->destination_mac);
 	case O_SEED:
-		return number(value, 0, UINT64_MAX, &o->seed);
+		return bench_number64(value, 0, UINT64_MAX, &o->seed);
 	case O_OUT:
 		o->out = value;
 		return true;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bench/stream/streams.h"
+#include "bench/text.h"
 
 static const char usage[] =
 	"usage: turnpike-bench stream relay|handshakes|idle|alone --server ADDRESS "
@@ -79,22 +80,11 @@ static const struct option flags[] = {
 	{0},
 };
 
-static bool number(const char *text, uint32_t least, uint32_t most, uint32_t *out)
-{
-	char *end;
-	unsigned long long v = strtoull(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || *end || v < least || v > most)
-		return false;
-	*out = (uint32_t)v;
-	return true;
-}
-
 static bool set_port(struct streams_options *o, const char *value)
 {
 	uint32_t port;
 
-	if (!number(value, 1, 65535, &port))
+	if (!bench_number(value, 1, 65535, &port))
 		return false;
 	o->server.port = (uint16_t)port;
 	return true;
@@ -119,7 +109,7 @@ static bool add_pid(struct streams_options *o, const char *value)
 {
 	uint32_t pid;
 
-	if (o->n_pids == STREAMS_PIDS || !number(value, 1, INT32_MAX, &pid))
+	if (o->n_pids == STREAMS_PIDS || !bench_number(value, 1, INT32_MAX, &pid))
 		return false;
 	o->pids[o->n_pids++] = (int)pid;
 	return true;
@@ -140,7 +130,7 @@ static bool set_number(struct streams_options *o, int flag, const char *value)
 	};
 
 	return numbers[flag].out &&
-	       number(value, numbers[flag].least, numbers[flag].most, numbers[flag].out);
+	       bench_number(value, numbers[flag].least, numbers[flag].most, numbers[flag].out);
 }
 
 static bool option_set(struct streams_options *o, int flag, const char *value)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "bench/stream/streams.h"
+#include "bench/text.h"
 #include "common/base/hash.h"
 #include "common/wire/stun_read.h"
 #include "common/wire/stun_write.h"
@@ -60,17 +61,6 @@ void streams_request(struct streams *s, struct streams_client *c, enum streams_s
 	streams_flush(s, c);
 }
 
-static bool copy_text(const struct stun_message *m, uint16_t type, char *out, size_t capacity)
-{
-	struct stun_attr a;
-
-	if (!stun_find(m, type, &a) || a.length >= capacity)
-		return false;
-	memcpy(out, a.value, a.length);
-	out[a.length] = '\0';
-	return true;
-}
-
 static void on_error(struct streams *s, struct streams_client *c, const struct stun_message *m)
 {
 	const struct streams_options *o = &s->options;
@@ -81,8 +71,8 @@ static void on_error(struct streams *s, struct streams_client *c, const struct s
 		code = a.value[2] * 100 + a.value[3];
 	if ((code != STUN_ERR_UNAUTHENTICATED && code != STUN_ERR_STALE_NONCE) ||
 		++c->tries == MAX_TRIES ||
-		!copy_text(m, STUN_ATTR_REALM, s->realm, sizeof(s->realm)) ||
-		!copy_text(m, STUN_ATTR_NONCE, s->nonce, sizeof(s->nonce)))
+		!bench_copy_text(m, STUN_ATTR_REALM, s->realm, sizeof(s->realm)) ||
+		!bench_copy_text(m, STUN_ATTR_NONCE, s->nonce, sizeof(s->nonce)))
 		return fail(s, c, "refused", code);
 	if (ctl_crypto_long_term_key(s->crypto, o->user, strlen(o->user), s->realm, o->password,
 		    strlen(o->password), &s->key) < 0)
