@@ -141,7 +141,7 @@ def test_binding():
             empty(klass, method) for klass in (turn.INDICATION, turn.SUCCESS, turn.ERROR)
             for method in (turn.BINDING, turn.ALLOCATE, turn.SEND, turn.DATA)))
         assert_silence(client, *(empty(turn.REQUEST, method) for method in
-                                 (0, 2, 5, turn.SEND, turn.DATA, 10, 0x80, 0xFFF)))
+                                 (0, 2, 5, turn.SEND, turn.DATA, 0xC, 0xD, 0x80, 0xFFF)))
         good = turn.Message(turn.REQUEST, turn.BINDING, [(0xC001, b"abcd")]).encode()
         assert_silence(
             client, good[:-1], good[:-4], good + b"\0", good + bytes(4), good[:19],
