@@ -98,7 +98,7 @@ static void attributes(struct cycles *c, const struct cycle *p, struct stun_writ
 {
 	switch (step_of(p)) {
 	case CYCLE_TRANSPORT:
-		stun_write_u32(w, STUN_ATTR_REQUESTED_TRANSPORT, 6u << 24);
+		stun_write_u32(w, STUN_ATTR_REQUESTED_TRANSPORT, 132u << 24);
 		break;
 	case CYCLE_NOTHING:
 	case CYCLE_FREE:
