@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "common/wire/stun_read.h"
+#include "dataplane/path/checksum.h"
 #include "dataplane/path/lane_indication.h"
 #include "dataplane/path/lane_sum.h"
 #include "dataplane/path/state.h"
@@ -40,8 +41,7 @@ static void strip(struct dp_lane_packet *p, const uint8_t *bytes, const struct s
 {
 	uint32_t end = (uint32_t)s->data + s->data_length, after = p->length - end;
 
-	for (uint32_t at = 0; at < s->data; at += 4)
-		p->sum -= dp_load32(bytes + at);
+	p->sum -= dp_lane_fold(dp_sum_words(bytes, s->data));
 	if (after != 0)
 		p->sum -= tp_sum_at(tp_sum_bytes(bytes + end, after), end);
 	p->sum += DP_LANE_ZERO;

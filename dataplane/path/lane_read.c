@@ -47,13 +47,15 @@ static __rte_noinline uint64_t pad_sum(const uint8_t *data, uint32_t length, uin
 }
 
 // The same for a Send indication, whose key is its allocation's for now.
-static bool send_key_and_sum(uint64_t listener, const struct headers *h, struct dp_flow_key *key,
-	struct dp_lane_packet *p)
+static bool send_key_and_sum(const struct dp_worker *w, uint64_t listener, const struct headers *h,
+	struct dp_flow_key *key, struct dp_lane_packet *p)
 {
 	uint64_t word = (h->ports & 0xffff) | listener << 16 | (uint64_t)DP_KEY_CLIENT << 48 |
 			(uint64_t)h->family << 56;
 
-	if (swap16(dp_load32(h->payload)) != SEND || h->length < TP_UDP_BYTES + STUN_HEADER_BYTES)
+	if (swap16(dp_load32(h->payload)) != SEND ||
+		h->length < TP_UDP_BYTES + STUN_HEADER_BYTES ||
+		!dp_listener_serves(w->locals, (uint16_t)listener, CONF_TRANSPORT_UDP))
 		return false;
 	memcpy((uint8_t *)key + offsetof(struct dp_flow_key, port), &word, sizeof(word));
 	// Its attributes and the start of its data, which are looked at next.
@@ -83,7 +85,7 @@ static __rte_always_inline bool key_and_sum(const struct dp_worker *w, uint32_t 
 	bool relay_bad = !relay | !dp_local_in_relay_range(w->locals, (rte_be16_t)to_port);
 
 	if (unlikely((up ? channel_bad : relay_bad) | (from_port == 0)))
-		return up && from_port != 0 && send_key_and_sum(listener, h, key, p);
+		return up && from_port != 0 && send_key_and_sum(w, listener, h, key, p);
 	uint64_t peer = local | (uint64_t)to_port << 16 | (uint64_t)DP_KEY_PEER << 32;
 	uint64_t client = listener | (uint64_t)channel << 16 | (uint64_t)DP_KEY_CLIENT << 32;
 	uint64_t word = (up ? client : peer) << 16 | from_port | (uint64_t)h->family << 56;
