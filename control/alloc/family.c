@@ -168,12 +168,12 @@ int ctl_allocation_close_family(struct ctl_store *s, struct tp_alloc_ref ref, ui
 	struct ctl_relay_port port = slot->relay[which];
 	slot->relay[0] = slot->relay[!which];
 	slot->relay[1] = CTL_RELAY_NONE;
-	ctl_write_begin(&r->sequence);
+	ctl_record_begin(s, r);
 	r->closed_families |= ctl_family_bit(family);
 	r->relay[0] = r->relay[!which];
 	r->relay[1] = (struct tp_addr){0};
 	ctl_family_settle(r);
-	ctl_write_end(&r->sequence);
+	ctl_record_end(s, r);
 	ctl_heap_set(&s->expiry, ref.index, ctl_family_first_deadline(r));
 	ctl_send_alloc_set(s, r, change);
 	if (change)

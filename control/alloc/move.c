@@ -35,6 +35,16 @@ static uint32_t copy_records(struct ctl_store *to, const struct ctl_store *from)
 	return lost;
 }
 
+// What did not come over has ended, which nobody else tells those who hold its connections.
+static void tell_of_lost(const struct ctl_store *s, const struct ctl_store *old)
+{
+	for (uint32_t i = 0; s->ended && i < old->alloc_capacity; i++) {
+		const struct tp_alloc_record *r = &old->allocs[i];
+		if (r->state == TP_RECORD_LIVE && ctl_over_tcp(r) && !ctl_live(s, r->self))
+			s->ended(s->ended_context, r, TP_FAMILY_NONE);
+	}
+}
+
 int ctl_store_move(struct ctl_store *s, void *region, size_t region_bytes, struct ctl_time now,
 	struct ctl_adoption *report)
 {
@@ -66,7 +76,10 @@ int ctl_store_move(struct ctl_store *s, void *region, size_t region_bytes, struc
 	// The caller's handle stays: contents change places, the old ones go.
 	struct ctl_store old = *s;
 	*s = *fresh;
+	s->ended = old.ended;
+	s->ended_context = old.ended_context;
 	*fresh = old;
+	tell_of_lost(s, fresh);
 	ctl_store_destroy(fresh);
 	return 0;
 }

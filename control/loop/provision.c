@@ -218,7 +218,7 @@ static bool sent_all(const struct ctl_session *s)
 	const struct ctl_provision *p = &s->provision;
 
 	return p->state == CTL_PROVISION_MAKING ? p->made == p->numbering.allocations
-						: p->walk == ctl_store_capacity(s->store);
+						: p->walk >= ctl_store_capacity(s->store);
 }
 
 bool ctl_provision_step(struct ctl_session *s)

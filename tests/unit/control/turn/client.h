@@ -126,9 +126,13 @@ static inline void relay_open(struct relay *r)
 	c->software = empty;
 	c->n_listeners = 2;
 	c->listeners[0] = (struct conf_listener){
-		.address = ip("198.18.0.2"), .port = 3478, .transports = CONF_TRANSPORT_UDP};
+		.address = ip("198.18.0.2"),
+		.port = 3478,
+		.transports = CONF_TRANSPORT_UDP | CONF_TRANSPORT_TCP | CONF_TRANSPORT_TLS};
 	c->listeners[1] = (struct conf_listener){
-		.address = ip("fd00:198:18::2"), .port = 3478, .transports = CONF_TRANSPORT_UDP};
+		.address = ip("fd00:198:18::2"),
+		.port = 3478,
+		.transports = CONF_TRANSPORT_UDP | CONF_TRANSPORT_TCP | CONF_TRANSPORT_TLS};
 	c->relay.addresses[0] = (struct conf_relay){ip("198.18.0.2"), ip("203.0.113.5"), 32};
 	c->relay.addresses[1] =
 		(struct conf_relay){ip("fd00:198:18::2"), ip("fd00:198:18::2"), 128};

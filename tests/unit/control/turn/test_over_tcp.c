@@ -584,6 +584,47 @@ static void with_an_allocation_its_connections_end(void **state)
 	assert_non_null(told(r, TP_STREAM_UNLISTEN));
 }
 
+// The dataplane comes back with an empty region, `late_s` seconds later.
+static void move_region(struct relay *r, uint64_t late_s)
+{
+	struct world *w = &r->w;
+	void *old = w->region;
+	const struct tp_region_header *h = old;
+
+	w->region = aligned_alloc(64, (w->region_bytes + 63) / 64 * 64);
+	memset(w->region, 0, w->region_bytes);
+	assert_int_equal(ctl_region_format(w->region, w->region_bytes, h->alloc_capacity,
+				 h->peer_capacity, h->name_capacity, 9),
+		0);
+	w->now.now_ns += late_s * TP_NS_PER_S;
+	r->n_told = 0;
+	assert_int_equal(ctl_store_move(w->store, w->region, w->region_bytes, w->now, NULL), 0);
+	free(old);
+}
+
+static void connections_end_after_a_move_too(void **state)
+{
+	struct relay *r = *state;
+	uint32_t id;
+
+	allocate(r);
+	id = connected(r, PEER_PORT);
+	move_region(r, 0);
+	assert_int_equal(r->n_told, 0);
+	request_begin(r, STUN_REFRESH);
+	stun_write_u32(&r->writer, STUN_ATTR_LIFETIME, 0);
+	assert_int_equal(request_code(r), 0);
+	assert_int_equal(far_told(r, TP_STREAM_FAR_CLOSE).id, id);
+	assert_non_null(told(r, TP_STREAM_UNLISTEN));
+	// What is over by then does not come over.
+	r->n_told = 0;
+	allocate(r);
+	id = connected(r, PEER_PORT);
+	move_region(r, 601);
+	assert_int_equal(far_told(r, TP_STREAM_FAR_CLOSE).id, id);
+	assert_non_null(told(r, TP_STREAM_UNLISTEN));
+}
+
 // What processes tell a control that knows nothing.
 static void a_new_control_learns_what_there_is(void **state)
 {
@@ -676,6 +717,7 @@ int main(void)
 		T(a_bind_in_another_process),
 		T(a_hand_over_that_fails),
 		T(with_an_allocation_its_connections_end),
+		T(connections_end_after_a_move_too),
 		T(a_new_control_learns_what_there_is),
 		T(notes_that_contradict_themselves),
 #undef T
