@@ -21,6 +21,7 @@
 #include "keeper/told.h"
 
 #define EVENTS_PER_TURN 8
+#define LATE_MS         500
 #define ORPHANS_MS      5000
 
 static int lock(struct keeper *k)
@@ -180,6 +181,22 @@ static int timeout_ms(const struct keeper *k)
 	return due_ns <= now_ns ? 0 : (int)((due_ns - now_ns) / TP_NS_PER_MS + 1);
 }
 
+// Waits for what happens. After a time in which we did not run ourselves (a frozen group of
+// processes) nothing can be said about who was silent in it.
+static int wait_for_events(struct keeper *k, struct epoll_event *events)
+{
+	int wait_ms = timeout_ms(k);
+	uint64_t begin_ns = tp_now_ns();
+
+	if (epoll_wait(k->epoll_fd, events, EVENTS_PER_TURN, wait_ms) < 0 && errno != EINTR)
+		return -errno;
+	uint64_t now_ns = tp_now_ns();
+	if (wait_ms >= 0 && now_ns - begin_ns > (uint64_t)(wait_ms + LATE_MS) * TP_NS_PER_MS)
+		for (int i = 0; i < KEEPER_SERVICES; i++)
+			k->service[i].heard_ns = now_ns;
+	return 0;
+}
+
 int keeper_run(struct keeper *k)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
@@ -188,9 +205,9 @@ int keeper_run(struct keeper *k)
 		keeper_service_start(k, &k->service[i]);
 	keeper_tell(k); // who was found running does not say again that it is ready
 	for (;;) {
-		if (epoll_wait(k->epoll_fd, events, EVENTS_PER_TURN, timeout_ms(k)) < 0 &&
-			errno != EINTR)
-			return -errno;
+		int rc = wait_for_events(k, events);
+		if (rc < 0)
+			return rc;
 		read_signals(k);
 		keeper_listen_read(k);
 		reap(k);
