@@ -39,7 +39,7 @@ static int read_peer(struct stream *s, struct stream_relay *r, bool *ended)
 	// What cannot be handed on stays in the kernel.
 	if (is_full(r->client))
 		return 0;
-	n = recv(r->fd, s->input, sizeof(s->input), 0);
+	n = recv(r->fd, s->input, sizeof(s->input), MSG_DONTWAIT);
 	if (n > 0)
 		return (int)n;
 	*ended = n == 0;

@@ -332,7 +332,9 @@ static void answer(struct stream *s, const struct stream_note *note)
 		stream_count(s, STREAM_COUNT_responses, 1);
 		stream_request_answered(s, c, note->payload);
 		stream_connection_send(s, c, note->payload, note->length, false);
-		if (c->binds && stun_type_method(tp_rd16(note->payload)) == STUN_CONNECTION_BIND)
+		// Sending may have ended it.
+		if (c->state == STREAM_IS_OPEN && c->binds &&
+			stun_type_method(tp_rd16(note->payload)) == STUN_CONNECTION_BIND)
 			not_bound(s, c);
 		break;
 	case TP_STREAM_CLOSE:

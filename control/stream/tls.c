@@ -49,7 +49,7 @@ static int choose_certificate(SSL *ssl, int *alert, void *arg)
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 	struct stream_tls *tls = arg;
 
-	for (size_t i = 0; name && i < tls->n; i++) {
+	for (size_t i = 0; tls && name && i < tls->n; i++) {
 		X509 *certificate = SSL_CTX_get0_certificate(tls->context[i]);
 
 		if (X509_check_host(certificate, name, 0, 0, NULL) != 1)
@@ -261,8 +261,11 @@ int stream_tls_create(const struct conf *conf, uint64_t now_s, bool datagrams, F
 
 void stream_tls_destroy(struct stream_tls *tls)
 {
-	for (size_t i = 0; tls && i < tls->n; i++)
+	for (size_t i = 0; tls && i < tls->n; i++) {
+		// A handshake under way keeps its context, not us, and so its first certificate.
+		SSL_CTX_set_tlsext_servername_arg(tls->context[i], NULL);
 		SSL_CTX_free(tls->context[i]);
+	}
 	free(tls);
 }
 
