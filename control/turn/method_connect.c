@@ -48,7 +48,9 @@ static enum stun_err initiate(
 	struct ctl_far *far;
 
 	memcpy(wanted.transaction_id, t->message.transaction_id, sizeof(wanted.transaction_id));
-	if (wanted.id == 0 || ctl_far_count(turn, r->self) >= CTL_FARS_PER_ALLOCATION)
+	// What waits for peers leaves room for everybody else's requests.
+	if (wanted.id == 0 || turn->apart >= turn->max_pending / 4 ||
+		ctl_far_count(turn, r->self) >= CTL_FARS_PER_ALLOCATION)
 		return STUN_ERR_INSUFFICIENT_CAPACITY;
 	far = ctl_far_add(turn, &wanted);
 	if (!far)

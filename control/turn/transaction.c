@@ -38,6 +38,8 @@ void ctl_transaction_free(struct ctl_transaction *t)
 	ctl_key_cleanse(&t->key);
 	ctl_key_cleanse(&t->mac_key);
 	turn->counters.pending--;
+	if (t->state == CTL_TRANSACTION_APART)
+		turn->apart--;
 	if (turn->n_spare >= CTL_SPARE_TRANSACTIONS) {
 		free(t);
 		return;
@@ -166,6 +168,7 @@ void ctl_transaction_part(struct ctl_transaction *t)
 	if (t->state != CTL_TRANSACTION_RUNNING)
 		release(t);
 	t->state = CTL_TRANSACTION_APART;
+	t->turn->apart++;
 	t->deferred = NULL;
 	t->n_deferred = 0;
 	run_deferred(queue, last, count);

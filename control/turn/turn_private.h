@@ -120,6 +120,7 @@ struct ctl_turn {
 	struct ctl_fars *fars; // far.c; NULL before there is one
 	uint32_t listening;    // transactions in that state
 	uint32_t binds;        // that wait for a connection to be handed over
+	uint32_t apart;        // transactions that wait for a peer, of those pending
 	ctl_turn_tell_fn tell;
 	void *tell_context;
 	struct ctl_replay replay;

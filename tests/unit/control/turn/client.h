@@ -46,6 +46,7 @@ struct relay {
 	uint32_t replay_slots; // 0: as many as a relay has
 
 	// The client.
+	uint32_t max_pending; // 0: as ever
 	struct tp_addr client, listener;
 	uint8_t transport;
 	struct tp_stream_client stream; // of another transport than UDP
@@ -96,6 +97,7 @@ static inline bool relay_told(void *context, enum tp_stream_note_kind kind,
 static inline void relay_create_turn(struct relay *r)
 {
 	struct ctl_turn_options o = {.conf = &r->conf,
+		.max_pending = r->max_pending,
 		.store = r->w.store,
 		.users = r->user_store,
 		.acl = r->acl,

@@ -584,6 +584,21 @@ static void with_an_allocation_its_connections_end(void **state)
 	assert_non_null(told(r, TP_STREAM_UNLISTEN));
 }
 
+static void connects_that_wait_leave_room_for_others(void **state)
+{
+	struct relay *r = *state;
+
+	r->max_pending = 8;
+	ctl_turn_destroy(r->turn);
+	relay_create_turn(r);
+	allocate(r);
+	assert_int_equal(request_connect(r, PEER, 1000), -1);
+	assert_int_equal(request_connect(r, PEER, 1001), -1);
+	assert_int_equal(request_connect(r, PEER, 1002), 508);
+	request_begin(r, STUN_REFRESH);
+	assert_int_equal(request_code(r), 0);
+}
+
 // The dataplane comes back with an empty region, `late_s` seconds later.
 static void move_region(struct relay *r, uint64_t late_s)
 {
@@ -717,6 +732,7 @@ int main(void)
 		T(a_bind_in_another_process),
 		T(a_hand_over_that_fails),
 		T(with_an_allocation_its_connections_end),
+		T(connects_that_wait_leave_room_for_others),
 		T(connections_end_after_a_move_too),
 		T(a_new_control_learns_what_there_is),
 		T(notes_that_contradict_themselves),
