@@ -296,6 +296,7 @@ static void take_is(
 		return;
 	}
 	if (r && said->state != TP_STREAM_FAR_UNJUDGED && !ctl_far_find(turn, said->id) &&
+		ctl_far_count(turn, r->self) < CTL_FARS_PER_ALLOCATION &&
 		relays_by(turn, r, &said->relay) &&
 		(said->state == TP_STREAM_FAR_BOUND || said->owner.stream == n->stream)) {
 		far = far_of(turn, n->stream, said->owner, r, said);
