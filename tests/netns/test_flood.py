@@ -24,7 +24,8 @@ class Flood:
                  wrapper=()):
         mac = h.run_in("relay", "cat", "/sys/class/net/eth0/address").stdout.strip()
         self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", *wrapper, "ip", "netns", "exec", h.namespace("client"),
+            ["setpriv", "--pdeathsig", "KILL", *wrapper, "taskset", "-c", "0",
+             "ip", "netns", "exec", h.namespace("client"),
              str(FLOOD), "eth0", mac, address, "3478", str(PREFIXES), str(seconds),
              str(int(rate)), kinds, str(least), *map(str, source)],
             stdout=subprocess.PIPE, text=True)

@@ -9,7 +9,7 @@ import time
 
 import harness as h
 from test_keeper import Calls, Kept, kill
-from test_survival import REAL_TIME, Load, identities, machine_drops
+from test_survival import BEFORE_OTHERS, Load, identities, machine_drops
 from test_upgrade import call, program_of, talk, upgrade
 
 BEFORE, AFTER = (h.BUILD / "tests" / "netns" / f"control-minor-{n}" for n in (1, 3))
@@ -78,7 +78,7 @@ def load_and_change_layout(clients, rate):
     """Handed over from the version before and back, then killed and followed by the other: lost datagrams, those of
     this machine."""
     config = dict(h.CONFIG, lifetimes={"allocation_default_s": 60, "channel_s": 600, "permission_s": 300})
-    with h.relay(config=config, dataplane_wrapper=REAL_TIME) as relay:
+    with h.relay(config=config, dataplane_wrapper=BEFORE_OTHERS) as relay:
         relay.control.end()
         path = program_of(relay)
         put(BEFORE, path)

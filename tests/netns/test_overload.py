@@ -10,7 +10,7 @@ import time
 
 import harness as h
 from test_flood import PREFIXES, TOUCHED, Flood, key_published, memory, port_rate
-from test_survival import REAL_TIME, Load, Waits, machine_drops
+from test_survival import BEFORE_OTHERS, Load, Waits, machine_drops
 
 CLIENTS = 100
 FIRST_TRY = 0.45  # seconds, less than the first retransmission takes
@@ -131,7 +131,7 @@ def flat(before, after):
 
 def calls_through(kinds, seconds):
     lifetimes = {f"{of}_s": 3600 for of in ("allocation_default", "permission", "channel")}
-    with h.relay(lifetimes=lifetimes, dataplane_wrapper=REAL_TIME) as relay:
+    with h.relay(lifetimes=lifetimes, dataplane_wrapper=BEFORE_OTHERS) as relay:
         key_published(relay)
         rate = port_rate(relay) / 2
         client = h.client(port=UNBOUND[1])

@@ -11,7 +11,7 @@ import signal
 import time
 
 import harness as h
-from test_survival import CLIENTS, REAL_TIME, Load, identities, machine_drops
+from test_survival import CLIENTS, BEFORE_OTHERS, Load, identities, machine_drops
 from test_upgrade import Generation, relay_of, upgrade
 
 SECONDS = int(os.environ.get("TURNPIKE_SECONDS", "300"))
@@ -99,7 +99,7 @@ def campaign(seed, rate):
     rng = random.Random(seed)
     config = dict(h.CONFIG, lifetimes={"allocation_default_s": 90, "channel_s": 600,
                                        "permission_s": 300})
-    with relay_of(config=config, dataplane_wrapper=REAL_TIME) as relay:
+    with relay_of(config=config, dataplane_wrapper=BEFORE_OTHERS) as relay:
         dataplane = relay.dataplane.pid
         faults = Faults(relay, relay.directory / "turnpike-control", rng)
         machine = machine_drops(relay)

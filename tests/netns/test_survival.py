@@ -13,8 +13,10 @@ import harness as h
 
 CLIENTS = 1000
 # A worker's core is its own in production. Here it shares two with load and kernel: a stall of 20 ms
-# overruns the socket's ring of 2,048 frames, and would be counted against the relay.
-REAL_TIME = ("chrt", "--rr", "1")
+# overruns the socket's ring of 2,048 frames, and would be counted against the relay. A session of its own
+# at the top of the fair class, and no real-time class: the kernel takes 50 ms of every second from that
+# for fair tasks that wait (dl_server, Linux 6.12), and a worker in a flood never lets one run.
+BEFORE_OTHERS = ("setsid", "sh", "-c", '{ echo -20 >/proc/self/autogroup; } 2>/dev/null; exec nice -n -20 "$0" "$@"')
 
 
 class Load:
@@ -109,7 +111,7 @@ def survive(dead_s, traffic_s, rate):
     to be sent that its load sent."""
     config = dict(h.CONFIG, lifetimes={"allocation_default_s": traffic_s + 60, "channel_s": 600,
                                        "permission_s": 300})
-    with h.relay(config, dataplane_wrapper=REAL_TIME) as relay:
+    with h.relay(config, dataplane_wrapper=BEFORE_OTHERS) as relay:
         machine, waits = machine_drops(relay), Waits(relay)
         half = CLIENTS // 2
         loads = [Load(relay, f, clients=half, rate=rate, duration=traffic_s, refresh=20)
@@ -168,7 +170,7 @@ def test_adopted_flows_stop_at_their_own_deadline():
     """After adoption every flow is refreshed once more, and ends within a second of its deadline."""
     lifetime = 8
     lifetimes = {"allocation_default_s": lifetime, "permission_s": 300, "channel_s": 600}
-    with h.relay(lifetimes=lifetimes, dataplane_wrapper=REAL_TIME) as relay:
+    with h.relay(lifetimes=lifetimes, dataplane_wrapper=BEFORE_OTHERS) as relay:
         loads = [Load(relay, f, clients=CLIENTS // 2, rate=10, duration=10, refresh=3,
                       until_silence=20) for f in (4, 6)]
         for load in loads:

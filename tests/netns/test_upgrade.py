@@ -13,7 +13,7 @@ import threading
 import time
 
 import harness as h
-from test_survival import REAL_TIME, Load, identities, machine_drops
+from test_survival import BEFORE_OTHERS, Load, identities, machine_drops
 
 CHANNEL = 0x4001
 SCRAPE = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9641/metrics').read().decode())"
@@ -104,7 +104,7 @@ def test_under_load():
 
 
 def load_and_upgrade(config):
-    with relay_of(config=config, dataplane_wrapper=REAL_TIME) as relay:
+    with relay_of(config=config, dataplane_wrapper=BEFORE_OTHERS) as relay:
         machine = machine_drops(relay)
         load = Load(relay, 4, clients=300, rate=50, duration=25, refresh=5)
         load.wait_ready()
