@@ -13,6 +13,17 @@
 #include "control/alloc/adopt_check.h"
 #include "control/alloc/peer.h"
 
+// Records of which a few milliseconds' worth are scanned: whoever watches this process hears that often
+// that it works, for the loop does not turn before the scan ends.
+#define SAY_EVERY 16384
+
+static bool each(const struct ctl_store *s, uint32_t i, uint32_t count)
+{
+	if (s->working && i % SAY_EVERY == 0)
+		s->working();
+	return i < count;
+}
+
 const char *ctl_adopt_reason_text(enum ctl_adopt_reason reason)
 {
 	static const char *const text[] = {
@@ -201,7 +212,7 @@ static void settle_uids(struct ctl_store *s, struct uid_list *uids, struct ctl_t
 	struct ctl_adoption *report)
 {
 	qsort(uids->entry, uids->count, sizeof(*uids->entry), by_uid);
-	for (uint32_t i = 0; i < uids->count; i++) {
+	for (uint32_t i = 0; each(s, i, uids->count); i++) {
 		const struct uid_entry *e = &uids->entry[i];
 		uint64_t low = tp_rd64(e->uid + 8);
 		if (memcmp(e->uid, s->header->uid_prefix, 8) == 0 && low >= s->header->next_uid &&
@@ -350,22 +361,22 @@ int ctl_store_adopt(struct ctl_store *s, struct ctl_time now, struct ctl_adoptio
 	if (rc)
 		goto out;
 	ctl_journal_undo(s);
-	for (uint32_t i = 0; i < s->alloc_capacity && !rc; i++)
+	for (uint32_t i = 0; !rc && each(s, i, s->alloc_capacity); i++)
 		rc = scan_live(s, i, now, &uids, report);
 	if (rc)
 		goto out;
-	for (uint32_t i = 0; i < s->alloc_capacity; i++)
+	for (uint32_t i = 0; each(s, i, s->alloc_capacity); i++)
 		scan_rest(s, i, now, report);
 	ctl_relay_use_adopt(s);
-	for (uint32_t i = 0; i < s->alloc_capacity; i++)
+	for (uint32_t i = 0; each(s, i, s->alloc_capacity); i++)
 		settle_move(s, i);
 	settle_uids(s, &uids, now, report);
-	for (uint32_t i = 0; i < s->alloc_capacity; i++)
+	for (uint32_t i = 0; each(s, i, s->alloc_capacity); i++)
 		if (s->allocs[i].state != TP_RECORD_FREE)
 			ctl_reservation_adopt(s, i, now);
-	for (uint32_t i = 0; i < s->name_capacity; i++)
+	for (uint32_t i = 0; each(s, i, s->name_capacity); i++)
 		scan_name(s, i, report);
-	for (uint32_t i = 0; i < s->peer_capacity; i++)
+	for (uint32_t i = 0; each(s, i, s->peer_capacity); i++)
 		scan_peer(s, i, now, report);
 	ctl_store_count_anew(s);
 out:

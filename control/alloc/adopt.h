@@ -44,7 +44,7 @@ struct ctl_adoption {
 	uint32_t dropped_names;
 };
 
-// Scans the region, drops what is inconsistent (ports of dropped records rest), rebuilds all
+// Scans the region, which takes a second or three for a million records, drops what is inconsistent (ports of dropped records rest), rebuilds all
 // indexes, counts the attach in the header. Sends no command: follow it with a ctl_sync.
 // 0; -ENOMEM or -errno of the random source, and every record that is sound can be adopted by the
 // next attempt, with another store. `report` may be NULL.

@@ -55,7 +55,8 @@ int ctl_store_move(struct ctl_store *s, void *region, size_t region_bytes, struc
 		.region_bytes = region_bytes,
 		.policy = &s->policy,
 		.commands = s->commands,
-		.random = s->draw.random};
+		.random = s->draw.random,
+		.working = s->working};
 	struct ctl_store *fresh;
 	int rc = ctl_store_create(&options, &fresh);
 	if (rc)

@@ -92,6 +92,7 @@ int ctl_store_create(const struct ctl_store_options *options, struct ctl_store *
 	s->policy = *options->policy;
 	s->commands = options->commands;
 	s->draw.random = options->random;
+	s->working = options->working;
 	int rc = map_region(s, options->region, options->region_bytes);
 	if (!rc)
 		rc = make_indexes(s);

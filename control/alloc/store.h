@@ -50,6 +50,7 @@ struct ctl_store_options {
 	const struct ctl_store_policy *policy; // copied
 	struct ctl_commands commands;          // copied
 	struct ctl_random random;              // copied
+	void (*working)(void); // may be NULL; called while a long scan goes on (ctl_store_adopt)
 };
 
 // Called when an allocation of TCP ends, or its relayed address of one family (TP_FAMILY_NONE: all

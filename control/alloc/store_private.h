@@ -46,6 +46,7 @@ struct ctl_store {
 	struct ctl_commands commands;
 	ctl_store_ended_fn ended; // may be NULL
 	void *ended_context;
+	void (*working)(void); // may be NULL
 	struct ctl_draw draw;
 
 	struct tp_region_header *header;

@@ -6,6 +6,7 @@
 
 #include "common/abi/health.h"
 #include "common/base/log.h"
+#include "common/base/notify.h"
 #include "control/loop/match.h"
 #include "control/loop/session_impl.h"
 #include "control/loop/streams.h"
@@ -92,7 +93,8 @@ static int adopt_region(struct ctl_session *s, struct tp_shm *region)
 	struct ctl_store_options options = {.region = region->base,
 		.region_bytes = region->bytes,
 		.commands = ctl_command_queue_sink(&s->commands),
-		.random = ctl_random_system()};
+		.random = ctl_random_system(),
+		.working = tp_notify_watchdog};
 	struct ctl_store_policy policy;
 	int rc;
 

@@ -783,6 +783,39 @@ static void want_of_memory_drops_nothing(void **state)
 	check_store(w, total);
 }
 
+static uint32_t said;
+
+static void say(void)
+{
+	said++;
+}
+
+// Five scans of the allocations and one of the peers: a watchdog hears of each several times, also when
+// the records move into another region.
+static void a_long_scan_says_that_it_goes_on(void **state)
+{
+	struct world w = {};
+	struct ctl_store_options options;
+
+	world_policy(&w.policy);
+	world_open(&w, 100000, 100000, NAMES);
+	ctl_store_destroy(w.store);
+	options = world_options(&w);
+	options.working = say;
+	assert_int_equal(ctl_store_create(&options, &w.store), 0);
+	said = 0;
+	assert_int_equal(ctl_store_adopt(w.store, w.now, NULL), 0);
+	assert_true(said >= 5 * 5);
+	void *region = aligned_alloc(64, (w.region_bytes + 63) / 64 * 64);
+	memset(region, 0, w.region_bytes);
+	assert_int_equal(ctl_region_format(region, w.region_bytes, 100000, 100000, NAMES, 8), 0);
+	said = 0;
+	assert_int_equal(ctl_store_move(w.store, region, w.region_bytes, w.now, NULL), 0);
+	assert_true(said >= 5 * 5);
+	world_close(&w);
+	free(region);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -810,6 +843,7 @@ int main(void)
 		TEST(an_old_journal_undoes_nothing),
 		TEST(no_session_key_stays_behind),
 		TEST(want_of_memory_drops_nothing),
+		cmocka_unit_test(a_long_scan_says_that_it_goes_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
