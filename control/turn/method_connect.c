@@ -3,6 +3,9 @@
 #include "common/base/clock.h"
 #include "control/turn/far.h"
 
+// A stream process gives up after 30 seconds and says so; one that cannot say so is not waited for.
+#define CONNECT_NS (40 * TP_NS_PER_S)
+
 static bool peer_of(struct ctl_transaction *t, struct tp_addr *peer)
 {
 	struct stun_attr a;
@@ -22,6 +25,7 @@ static bool is_repeated(const struct ctl_transaction *t, const struct ctl_far *f
 static void wait_for(struct ctl_transaction *t, struct ctl_far *far)
 {
 	far->connect = t;
+	t->give_up_ns = t->turn->now.now_ns + CONNECT_NS;
 	t->apart = true; // others of the five-tuple go on: "multiple Connect requests MAY be sent"
 }
 

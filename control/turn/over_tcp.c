@@ -8,7 +8,8 @@
 #include "control/alloc/permission.h"
 #include "control/turn/far.h"
 
-#define ANSWER_NS (10 * TP_NS_PER_S) // for a process to answer LISTEN or FAR_HAND_OVER
+#define ANSWER_NS  (10 * TP_NS_PER_S) // for a process to answer LISTEN or FAR_HAND_OVER
+#define ERRNO_MOST 4095
 
 // FAR_BIND carries the answer to its ConnectionBind.
 struct bind_note {
@@ -283,6 +284,16 @@ static void take_came(
 	indicate(turn, owner, added);
 }
 
+// What a connection relayed that is not known here (now): its allocation may be.
+static void account_unknown(struct ctl_turn *turn, const struct tp_stream_far *said)
+{
+	const struct tp_alloc_record *r = allocation_of(turn, said->owner);
+
+	if (r && relays_by(turn, r, &said->relay))
+		ctl_allocation_relayed(
+			turn->store, r->self, said->up_bytes, said->down_bytes, turn->now);
+}
+
 // What a process has, told to a control that is new. Only what is bound may be in another one than
 // its control connection.
 static void take_is(
@@ -295,6 +306,8 @@ static void take_is(
 		take_came(turn, n->client, said);
 		return;
 	}
+	if (!ctl_far_find(turn, said->id))
+		account_unknown(turn, said);
 	if (r && said->state != TP_STREAM_FAR_UNJUDGED && !ctl_far_find(turn, said->id) &&
 		ctl_far_count(turn, r->self) < CTL_FARS_PER_ALLOCATION &&
 		relays_by(turn, r, &said->relay) &&
@@ -312,6 +325,8 @@ static void take_about(
 	struct ctl_far *far = ctl_far_find(turn, said->id);
 
 	if (!far || far->stream != stream) {
+		if (!far)
+			account_unknown(turn, said);
 		if (kind != TP_STREAM_FAR_GONE)
 			refuse(turn, stream, said->id);
 		return;
@@ -351,6 +366,8 @@ bool ctl_turn_far_note(struct ctl_turn *turn, const struct ctl_far_note *n, stru
 		if (!n->client || n->length != sizeof(listened))
 			return false;
 		memcpy(&listened, n->payload, sizeof(listened));
+		if (listened.error < 0 || listened.error > ERRNO_MOST)
+			return false;
 		take_listened(turn, n->client, listened.error);
 		return true;
 	}
@@ -478,16 +495,18 @@ void ctl_over_tcp_ended(void *context, const struct tp_alloc_record *r, uint8_t 
 	tell_listen(turn, r->stream, &rest);
 }
 
-static void end_late_bind(struct ctl_turn *turn, struct ctl_far *far, void *arg)
+static void end_late(struct ctl_turn *turn, struct ctl_far *far, void *arg)
 {
-	if (far->bind && turn->now.now_ns >= far->bind->give_up_ns)
+	const struct ctl_transaction *t = far->bind ? far->bind : far->connect;
+
+	if (t && turn->now.now_ns >= t->give_up_ns)
 		ctl_far_close(turn, far);
 }
 
 void ctl_over_tcp_tick(struct ctl_turn *turn)
 {
-	if (turn->binds > 0)
-		ctl_far_each(turn, end_late_bind, NULL);
+	if (turn->binds > 0 || turn->apart > 0)
+		ctl_far_each(turn, end_late, NULL);
 	for (size_t i = 0; turn->listening > 0 && i < CTL_BUSY_BUCKETS; i++)
 		for (struct ctl_transaction *t = turn->busy[i]; t; t = t->busy_next)
 			if (t->state == CTL_TRANSACTION_LISTENING &&

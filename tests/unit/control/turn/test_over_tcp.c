@@ -690,15 +690,70 @@ static void a_new_control_learns_what_there_is(void **state)
 	assert_null(allocation(r));
 }
 
+// What was relayed while there was no control counts, of connections that are over as well.
+static void bytes_of_a_time_without_control_count(void **state)
+{
+	struct relay *r = *state;
+	struct tp_stream_far far, strange;
+	uint32_t id;
+
+	allocate(r);
+	id = connected(r, PEER_PORT);
+	far = comes(r, PEER_PORT);
+	far.id = id;
+	far.state = TP_STREAM_FAR_BOUND;
+	far.up_bytes = 1000;
+	far.down_bytes = 20;
+	ctl_turn_destroy(r->turn);
+	relay_create_turn(r);
+	assert_true(say(r, TP_STREAM_FAR_IS, 8, far));
+	assert_int_equal(allocation(r)->snapshot.up_bytes, 1000);
+	assert_int_equal(allocation(r)->snapshot.down_bytes, 20);
+	far.id++;
+	far.up_bytes = 5;
+	far.down_bytes = 6;
+	assert_true(say(r, TP_STREAM_FAR_GONE, 8, far));
+	assert_int_equal(allocation(r)->snapshot.up_bytes, 1005);
+	assert_int_equal(allocation(r)->snapshot.down_bytes, 26);
+	strange = far;
+	strange.relay.port++;
+	assert_true(say(r, TP_STREAM_FAR_GONE, 8, strange));
+	strange = far;
+	strange.owner.connection++;
+	assert_true(say(r, TP_STREAM_FAR_GONE, 8, strange));
+	assert_int_equal(allocation(r)->snapshot.up_bytes, 1005);
+}
+
+static void a_connect_that_no_process_answers_has_an_end(void **state)
+{
+	struct relay *r = *state;
+	uint32_t id;
+
+	allocate(r);
+	assert_int_equal(request_connect(r, PEER, PEER_PORT), -1);
+	id = far_told(r, TP_STREAM_FAR_CONNECT).id;
+	world_pass(&r->w, 39 * TP_NS_PER_S);
+	ctl_turn_tick(r->turn, r->w.now);
+	assert_null(told(r, TP_STREAM_FAR_CLOSE));
+	world_pass(&r->w, 2 * TP_NS_PER_S);
+	ctl_turn_tick(r->turn, r->w.now);
+	assert_int_equal(far_told(r, TP_STREAM_FAR_CLOSE).id, id);
+	assert_int_equal(sent_code(last_sent(r)), 447);
+	assert_int_equal(ctl_turn_counters(r->turn)->connections, 0);
+	assert_int_equal(ctl_turn_counters(r->turn)->pending, 0);
+}
+
 static void notes_that_contradict_themselves(void **state)
 {
 	struct relay *r = *state;
 	struct tp_stream_far far;
+	struct tp_stream_listened said = {.error = INT32_MIN};
 
 	allocate(r);
 	far = comes(r, 5);
 	assert_false(note(r, TP_STREAM_FAR_IS, control_connection, &far, sizeof(far) - 1));
 	assert_false(note(r, TP_STREAM_LISTENED, control_connection, &far, sizeof(far)));
+	assert_false(note(r, TP_STREAM_LISTENED, control_connection, &said, sizeof(said)));
 	assert_false(
 		note(r, TP_STREAM_FAR_CAME, (struct tp_stream_client){7, 0}, &far, sizeof(far)));
 	far.id = 0;
@@ -735,6 +790,8 @@ int main(void)
 		T(connects_that_wait_leave_room_for_others),
 		T(connections_end_after_a_move_too),
 		T(a_new_control_learns_what_there_is),
+		T(bytes_of_a_time_without_control_count),
+		T(a_connect_that_no_process_answers_has_an_end),
 		T(notes_that_contradict_themselves),
 #undef T
 	};
