@@ -143,6 +143,12 @@ static void take_counters(
 	in->counted(in->context, request_of(s, c).stream, &counters);
 }
 
+static bool is_of_an_end(uint16_t kind)
+{
+	return kind == TP_STREAM_CLOSED || kind == TP_STREAM_FAR_BYTES ||
+	       kind == TP_STREAM_FAR_GONE;
+}
+
 static void take_note(
 	struct ctl_stream_in *in, struct ctl_stream *s, const struct tp_stream_note *n)
 {
@@ -150,6 +156,8 @@ static void take_note(
 		in->counters.malformed++;
 		return;
 	}
+	if (s->gone && !is_of_an_end(n->kind))
+		return;
 	switch (n->kind) {
 	case TP_STREAM_OPENED:
 		take_opened(in, s, n);
@@ -191,6 +199,12 @@ bool ctl_stream_drain(struct ctl_stream_in *in, struct ctl_stream *s, uint32_t m
 		n++;
 	}
 	return n == max;
+}
+
+void ctl_stream_drain_last(struct ctl_stream_in *in, struct ctl_stream *s)
+{
+	s->gone = true;
+	ctl_stream_drain(in, s, s->request.size);
 }
 
 // ---- what it is told

@@ -32,6 +32,7 @@ struct ctl_stream {
 	struct tp_ring request, response;
 	struct ctl_stream_clients clients;
 	bool ready; // it has announced all clients that it had
+	bool gone;  // of what it says only ends and bytes count
 };
 
 struct ctl_stream_in {
@@ -53,6 +54,10 @@ struct ctl_stream_in {
 
 // Takes at most `max` notes. True when there may be more.
 bool ctl_stream_drain(struct ctl_stream_in *in, struct ctl_stream *stream, uint32_t max);
+
+// Of a stream that is gone, takes what it had still to say of what it had: connections that ended, bytes.
+// Its requests have nobody left to be answered, or are asked again once it is back.
+void ctl_stream_drain_last(struct ctl_stream_in *in, struct ctl_stream *stream);
 
 // Sends a response, and closes the connection when it has failed too often. Not before
 // tp_ring_flush is it sure to leave.

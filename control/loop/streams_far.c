@@ -26,10 +26,14 @@ void ctl_streams_far_callbacks(struct ctl_stream_in *in)
 	in->opened = take_opened;
 }
 
-void ctl_streams_far_gone(struct ctl_streams *s, uint32_t number)
+void ctl_streams_gone(struct ctl_streams_member *m)
 {
-	if (s->ctl->session && s->ctl->session->turn)
-		ctl_turn_stream_gone(s->ctl->session->turn, number, ctl_session_time());
+	struct ctl_streams *s = m->streams;
+
+	if (!s->ctl->session || !s->ctl->session->turn)
+		return;
+	ctl_stream_drain_last(&s->in, &m->stream);
+	ctl_turn_stream_gone(s->ctl->session->turn, m->stream.number, ctl_session_time());
 }
 
 bool ctl_streams_tell(struct ctl_streams *s, enum tp_stream_note_kind kind,

@@ -93,8 +93,8 @@ uint64_t ctl_streams_renew_deadline(const struct ctl_streams *s);
 
 // ---- streams_far.c: TCP allocations (RFC 6062)
 void ctl_streams_far_callbacks(struct ctl_stream_in *in);
-// An attached process is gone, or attaches anew.
-void ctl_streams_far_gone(struct ctl_streams *s, uint32_t number);
+// An attached process is gone: hears what it said last, and ends its connections with peers.
+void ctl_streams_gone(struct ctl_streams_member *m);
 // A message with which an attached one hands over a connection, with its socket, which is closed
 // here. False: it is no such message.
 bool ctl_streams_far_message(struct ctl_streams_member *m, const void *message, size_t length,

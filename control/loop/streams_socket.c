@@ -47,7 +47,7 @@ static void lose(struct ctl_streams_member *m)
 
 	tp_notice("stream %08x (pid %d) is gone, with %u clients", m->stream.number, m->pid,
 		m->stream.clients.count);
-	ctl_streams_far_gone(s, m->stream.number);
+	ctl_streams_gone(m);
 	// Only its number is kept.
 	lost = calloc(1, sizeof(*lost));
 	if (lost) {

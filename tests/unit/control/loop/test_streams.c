@@ -156,6 +156,37 @@ static void who_comes_back_in_time_keeps_its_allocations(void **state)
 	leave(s, &p);
 }
 
+// It died with both in its ring: the end counts, the request is nobody's.
+static void what_a_process_said_last_is_heard(void **state)
+{
+	struct scene *s = *state;
+	struct tp_stream_note *n;
+	struct process p;
+
+	join(s, &p, 9);
+	announce(s, &p, 5);
+	announce(s, &p, 6);
+	say(s, &p, TP_STREAM_READY, 0, NULL, 0);
+	allocate(s, 9, 5);
+	allocate(s, 9, 6);
+	n = tp_ring_reserve(&p.request);
+	*n = (struct tp_stream_note){.kind = TP_STREAM_REQUEST, .length = 20, .connection = 6};
+	memset(n->payload, 0, 20);
+	tp_ring_commit(&p.request);
+	n = tp_ring_reserve(&p.request);
+	*n = (struct tp_stream_note){.kind = TP_STREAM_CLOSED, .connection = 5};
+	tp_ring_commit(&p.request);
+	tp_ring_flush(&p.request);
+	uint64_t received = ctl_streams_counters(s->w->ctl.streams)->received;
+	close(p.sock);
+	event_base_loop(s->w->ctl.base, EVLOOP_ONCE | EVLOOP_NONBLOCK); // it is seen to be gone
+	p.sock = dial(s);
+	turn_loop(s);
+	assert_int_equal(allocations(s), 1);
+	assert_int_equal(ctl_streams_counters(s->w->ctl.streams)->received, received);
+	leave(s, &p);
+}
+
 static void who_does_not_greet_is_cut_off(void **state)
 {
 	struct scene *s = *state;
@@ -371,6 +402,7 @@ int main(void)
 		T(what_is_not_announced_ends_when_all_is),
 		T(processes_that_do_not_come_back_are_waited_for_so_long),
 		T(who_comes_back_in_time_keeps_its_allocations),
+		T(what_a_process_said_last_is_heard),
 		T(who_does_not_greet_is_cut_off),
 		T(a_reload_is_passed_on),
 		T(what_a_process_counts_of_a_client),
