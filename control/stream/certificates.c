@@ -159,10 +159,8 @@ static void read_again(struct stream *s)
 		stream_count(s, STREAM_COUNT_certificates_refused, 1);
 		return;
 	}
-	stream_tls_destroy(s->tls);
-	s->tls = tls;
-	stream_tls_destroy(s->dtls);
-	s->dtls = dtls;
+	stream_tls_replace(&s->tls, tls);
+	stream_tls_replace(&s->dtls, dtls);
 	stream_count(s, STREAM_COUNT_certificates_read, 1);
 	tp_notice("files of certificates changed, and were read again");
 }

@@ -79,10 +79,8 @@ void stream_reload(struct stream *s)
 	if (fresh->streams.connections > s->table.capacity)
 		tp_warning("streams.connections: there is room for %u until a restart",
 			s->table.capacity);
-	stream_tls_destroy(s->tls);
-	s->tls = tls;
-	stream_tls_destroy(s->dtls);
-	s->dtls = dtls;
+	stream_tls_replace(&s->tls, tls);
+	stream_tls_replace(&s->dtls, dtls);
 	conf_free(s->conf);
 	s->conf = fresh;
 	tp_log_limit((enum tp_log_level)fresh->log_level);

@@ -100,6 +100,7 @@ static int prepare(struct stream *s)
 
 static int start(struct stream *s)
 {
+	struct stream_tls *tls = NULL, *dtls = NULL;
 	int rc = stream_privileges_drop(s->conf);
 
 	if (rc == 0)
@@ -107,7 +108,9 @@ static int start(struct stream *s)
 	// Keys are read as the user that has to read them again.
 	if (rc == 0 && speaks(s->conf, CONF_TRANSPORT_TLS | CONF_TRANSPORT_DTLS)) {
 		stream_certificates_watch(s, s->conf);
-		rc = explain("certificates", create_tls(s->conf, stderr, &s->tls, &s->dtls));
+		rc = explain("certificates", create_tls(s->conf, stderr, &tls, &dtls));
+		stream_tls_replace(&s->tls, tls);
+		stream_tls_replace(&s->dtls, dtls);
 	}
 	if (rc == 0)
 		rc = stream_listen(s);
@@ -121,13 +124,12 @@ static void end(struct stream *s)
 	stream_peers_close(s);
 	stream_certificates_close(s);
 	stream_relays_close(s);
-	for (uint32_t i = 0; i < s->table.capacity; i++) {
-		struct stream_connection *c = s->table.at[i];
-
-		if (c)
-			stream_connection_end(s, c);
-		free(c);
-	}
+	// They are in a list together: the last one is ended before the first one goes.
+	for (uint32_t i = 0; i < s->table.capacity; i++)
+		if (s->table.at[i])
+			stream_connection_end(s, s->table.at[i]);
+	for (uint32_t i = 0; i < s->table.capacity; i++)
+		free(s->table.at[i]);
 	for (size_t i = 0; i < s->n_listeners; i++)
 		if (s->listeners[i].fd >= 0)
 			close(s->listeners[i].fd);

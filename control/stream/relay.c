@@ -36,10 +36,9 @@ struct stream_relay *stream_relay_find(const struct stream *s, uint32_t id)
 	return r;
 }
 
-struct stream_relay *stream_relay_new(struct stream *s, uint32_t id)
+static struct stream_relay *add(struct stream *s, uint32_t id)
 {
-	struct stream_relay *r =
-		s->relays.count < s->conf->streams.connections ? calloc(1, sizeof(*r)) : NULL;
+	struct stream_relay *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return NULL;
@@ -49,6 +48,26 @@ struct stream_relay *stream_relay_new(struct stream *s, uint32_t id)
 	*place(s, id) = r;
 	s->relays.count++;
 	return r;
+}
+
+struct stream_relay *stream_relay_new(struct stream *s, uint32_t id)
+{
+	return s->relays.count < s->conf->streams.connections ? add(s, id) : NULL;
+}
+
+void stream_relay_deny(struct stream *s, const struct tp_stream_far *said, int error)
+{
+	struct stream_relay *r = stream_relay_find(s, said->id) ? NULL : add(s, said->id);
+
+	stream_count(s, STREAM_COUNT_refused_memory, 1);
+	if (!r)
+		return; // control waits in vain, for a while
+	r->owner = said->owner;
+	r->address = said->relay;
+	r->peer = said->peer;
+	r->error = error;
+	r->known = true;
+	stream_relay_tell(s, r, error ? STREAM_RELAY_DUE_CONNECTED : STREAM_RELAY_DUE_GONE);
 }
 
 void stream_relay_join(struct stream_relay *r, struct stream_relayed *of)

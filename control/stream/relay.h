@@ -95,6 +95,9 @@ void stream_relays_close(struct stream *s);
 struct stream_relay *stream_relay_find(const struct stream *s, uint32_t id);
 // A new one, in no list. NULL without memory, or when there are as many as there may be.
 struct stream_relay *stream_relay_new(struct stream *s, uint32_t id);
+// Of one that control believes to be here and that is not: tells it so, as soon as there is room, with an
+// errno as the answer to FAR_CONNECT.
+void stream_relay_deny(struct stream *s, const struct tp_stream_far *said, int error);
 // Belongs to an allocation from now on, until it is bound.
 void stream_relay_join(struct stream_relay *r, struct stream_relayed *of);
 void stream_relay_time(struct stream *s, struct stream_relay *r, enum stream_relay_timer timer);

@@ -248,6 +248,12 @@ void stream_relay_pump(struct stream *s, struct stream_relay *r)
 void stream_relay_bind(struct stream *s, struct stream_relay *r, struct stream_connection *c,
 	const void *response, size_t length)
 {
+	// Before the peer's first byte can leave: what waits for the client may be flushed by this.
+	stream_connection_send(s, c, response, length, false);
+	if (c->state != STREAM_IS_OPEN) {
+		stream_relay_end(s, r);
+		return;
+	}
 	stream_list_remove(&r->of_link);
 	r->of = NULL;
 	stream_list_remove(&r->timer);
@@ -257,6 +263,9 @@ void stream_relay_bind(struct stream *s, struct stream_relay *r, struct stream_c
 	c->state = STREAM_IS_BOUND;
 	c->binds = false;
 	stream_list_remove(&c->timer);
+	// Elsewhere many end without close_notify and nothing is lost; here it cuts what the peer receives.
+	if (c->ssl)
+		SSL_clear_options(c->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	stream_count(s, STREAM_COUNT_relay_bound, 1);
 	// What came behind the request is the peer's already.
 	if (c->stash_length > 0) {
@@ -265,7 +274,6 @@ void stream_relay_bind(struct stream *s, struct stream_relay *r, struct stream_c
 		c->stash = NULL;
 		c->stash_length = 0;
 	}
-	stream_connection_send(s, c, response, length, false);
 	stream_list_add(&s->dirty, &c->dirty);
 }
 

@@ -246,19 +246,6 @@ static void connect_failed(struct stream *s, struct stream_relay *r, int error)
 	stream_relay_tell(s, r, STREAM_RELAY_DUE_CONNECTED);
 }
 
-// There is nothing to keep the answer in: now or never.
-static void refuse(struct stream *s, const struct tp_stream_far *said)
-{
-	const struct tp_stream_note head = {
-		.kind = TP_STREAM_FAR_CONNECTED, .length = sizeof(*said)};
-	struct tp_stream_far answer = *said;
-
-	answer.error = ENOMEM;
-	stream_count(s, STREAM_COUNT_refused_memory, 1);
-	if (s->has_control)
-		stream_note_put(&s->control.request, &head, &answer);
-}
-
 void stream_relay_connect(struct stream *s, const struct tp_stream_far *said)
 {
 	struct stream_connection *owner = stream_table_find(&s->table, said->owner.connection);
@@ -270,7 +257,7 @@ void stream_relay_connect(struct stream *s, const struct tp_stream_far *said)
 		return; // its allocation ends, and control knows
 	r = stream_relay_new(s, said->id);
 	if (!r) {
-		refuse(s, said);
+		stream_relay_deny(s, said, ENOBUFS);
 		return;
 	}
 	stream_count(s, STREAM_COUNT_relay_connects, 1);

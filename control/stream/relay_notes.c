@@ -160,7 +160,7 @@ void stream_relay_handed(struct stream *s, const struct tp_stream_far *said, int
 		stream_relay_find(s, said->id) ? NULL : stream_relay_new(s, said->id);
 
 	if (!r) {
-		close(fd);
+		close(fd); // FAR_BIND, which follows, is told
 		return;
 	}
 	stream_count(s, STREAM_COUNT_relay_taken, 1);
@@ -201,7 +201,9 @@ static void bind_it(struct stream *s, uint32_t connection, const uint8_t *payloa
 		stream_relay_bind(s, r, c, payload + sizeof(said), length - sizeof(said));
 		return;
 	}
-	if (r && r->fd >= 0 && !r->client)
+	if (!r)
+		stream_relay_deny(s, &said, 0);
+	else if (r->fd >= 0 && !r->client)
 		stream_relay_end(s, r);
 	if (c)
 		stream_connection_end(s, c);

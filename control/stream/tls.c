@@ -47,7 +47,8 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 static int choose_certificate(SSL *ssl, int *alert, void *arg)
 {
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-	struct stream_tls *tls = arg;
+	struct stream_tls *const *place = arg;
+	const struct stream_tls *tls = place ? *place : NULL;
 
 	for (size_t i = 0; tls && name && i < tls->n; i++) {
 		X509 *certificate = SSL_CTX_get0_certificate(tls->context[i]);
@@ -195,7 +196,7 @@ static void settle_version(struct maker *m, SSL_CTX *context)
 	SSL_CTX_set_cookie_generate_cb(context, no_cookie);
 }
 
-static void settle(struct maker *m, struct stream_tls *tls, SSL_CTX *context)
+static void settle(struct maker *m, SSL_CTX *context)
 {
 	static const unsigned char name[] = "turnpike";
 
@@ -214,7 +215,6 @@ static void settle(struct maker *m, struct stream_tls *tls, SSL_CTX *context)
 	SSL_CTX_set_default_passwd_cb(context, no_password);
 	SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
 	SSL_CTX_set_tlsext_servername_callback(context, choose_certificate);
-	SSL_CTX_set_tlsext_servername_arg(context, tls);
 }
 
 static int add_context(struct maker *m, struct stream_tls *tls, const char *at,
@@ -225,7 +225,7 @@ static int add_context(struct maker *m, struct stream_tls *tls, const char *at,
 	if (!context)
 		return -ENOMEM;
 	tls->context[tls->n++] = context;
-	settle(m, tls, context);
+	settle(m, context);
 	use_files(m, context, at, certificate);
 	use_ciphers(m, context);
 	use_client_ca(m, context);
@@ -261,12 +261,17 @@ int stream_tls_create(const struct conf *conf, uint64_t now_s, bool datagrams, F
 
 void stream_tls_destroy(struct stream_tls *tls)
 {
-	for (size_t i = 0; tls && i < tls->n; i++) {
-		// A handshake under way keeps its context, not us, and so its first certificate.
-		SSL_CTX_set_tlsext_servername_arg(tls->context[i], NULL);
+	for (size_t i = 0; tls && i < tls->n; i++)
 		SSL_CTX_free(tls->context[i]);
-	}
 	free(tls);
+}
+
+void stream_tls_replace(struct stream_tls **place, struct stream_tls *fresh)
+{
+	stream_tls_destroy(*place);
+	*place = fresh;
+	for (size_t i = 0; fresh && i < fresh->n; i++)
+		SSL_CTX_set_tlsext_servername_arg(fresh->context[i], place);
 }
 
 // ---- sessions

@@ -21,6 +21,10 @@ int stream_tls_create(const struct conf *conf, uint64_t now_s, bool datagrams, F
 // Sessions that were made of it live on.
 void stream_tls_destroy(struct stream_tls *tls);
 
+// Puts `fresh`, or NULL, in the place of what is there, which is destroyed. A handshake under way goes on by
+// its own context but finds the certificate of a name in `*place`, which outlives all sessions.
+void stream_tls_replace(struct stream_tls **place, struct stream_tls *fresh);
+
 // A session over an accepted socket; `wire` has to outlive it. NULL without memory.
 SSL *stream_tls_session(struct stream_tls *tls, struct stream_wire *wire);
 // A DTLS session over `bio`, which it takes. NULL without memory. The client's cookie was verified.

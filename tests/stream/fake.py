@@ -263,4 +263,9 @@ class Control(Peer):
         return note[1:]
 
     def tell(self, kind, connection=0, payload=b""):
-        self.rings[RESPONSE, 0].put(struct.pack("<HHIQ", kind, len(payload), connection, 0) + payload)
+        self.tell_all([(kind, connection, payload)])
+
+    def tell_all(self, notes):
+        """Seen by the stream all at once."""
+        self.rings[RESPONSE, 0].put(*(struct.pack("<HHIQ", kind, len(payload), connection, 0) + payload
+                                      for kind, connection, payload in notes))
