@@ -229,6 +229,7 @@ struct conf {
 		struct conf_relay addresses[CONF_MAX_RELAYS];
 		size_t n_addresses;
 		uint16_t port_min, port_max;
+		bool tcp; // RFC 6062
 	} relay;
 
 	struct {

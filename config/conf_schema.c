@@ -155,6 +155,8 @@ static const struct conf_option schema[] = {
 	.help = "Every address of a prefix, made local by `ip route add local PREFIX dev lo`."},
 {"relay.port_range", CONF_RANGE, RESTART_BOTH, .min = 1024, .max = 65535, TOP(relay.port_min), .default_json = "[49152, 65535]",
 	.help = "First and last port of relayed transport addresses. The dataplane takes all UDP to them from the kernel."},
+{"relay.tcp", CONF_BOOLEAN, LIVE, TOP(relay.tcp), .default_json = "true",
+	.help = "Whether TCP and TLS clients may have TCP relayed (RFC 6062). Allocations that are there stay."},
 
 {"tls", CONF_OBJECT, .help = "Certificate of the tls and dtls listeners, which need this section. Files are looked for beside the configuration file."},
 {"tls.certificate", CONF_STRING, STREAMS, .required = true, .min = 1, .max = 4095, TOP(tls.certificate), .check = conf_check_printable,

@@ -21,14 +21,14 @@ static enum stun_err check_tcp(struct ctl_transaction *t)
 	return STUN_OK;
 }
 
-// 3. REQUESTED-TRANSPORT must be there and be UDP or TCP.
+// 3. REQUESTED-TRANSPORT must be there and be UDP, or TCP where that is relayed.
 static enum stun_err check_transport(struct ctl_transaction *t, bool *over_tcp)
 {
 	struct stun_attr a;
 	if (!stun_find(&t->message, STUN_ATTR_REQUESTED_TRANSPORT, &a) || !stun_attr_length_ok(&a))
 		return STUN_ERR_BAD_REQUEST;
 	*over_tcp = a.value[0] == PROTOCOL_TCP;
-	if (*over_tcp)
+	if (*over_tcp && t->turn->relays_tcp)
 		return check_tcp(t);
 	return a.value[0] == PROTOCOL_UDP ? STUN_OK : STUN_ERR_UNSUPPORTED_TRANSPORT;
 }

@@ -31,6 +31,7 @@ int ctl_turn_renew(struct ctl_turn *turn, const struct conf *conf)
 	ctl_oauth_destroy(turn->oauth);
 	turn->oauth = oauth;
 	turn->mobility = conf->mobility;
+	turn->relays_tcp = conf->relay.tcp;
 	turn->nonce_lifetime_s = conf->auth.nonce_lifetime_s;
 	turn->allocation_default_s = conf->lifetimes.allocation_default_s;
 	turn->allocation_max_s = conf->lifetimes.allocation_max_s;

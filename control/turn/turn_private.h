@@ -104,7 +104,7 @@ struct ctl_turn {
 	uint32_t nonce_lifetime_s;
 	uint32_t allocation_default_s;
 	uint32_t allocation_max_s;
-	bool mobility;
+	bool mobility, relays_tcp;
 	struct conf_discovery discovery[2];
 	bool classic;    // clients of RFC 3489 are answered
 	bool draft_dual; // 0x8032 asks for a dual allocation, too

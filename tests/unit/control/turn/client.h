@@ -140,6 +140,7 @@ static inline void relay_open(struct relay *r)
 		(struct conf_relay){ip("fd00:198:18::2"), ip("fd00:198:18::2"), 128};
 	if (!c->relay.n_addresses)
 		c->relay.n_addresses = 2;
+	c->relay.tcp = true;
 	c->relay.port_min = 50000;
 	if (!c->relay.port_max)
 		c->relay.port_max = 50099;

@@ -743,6 +743,25 @@ static void a_connect_that_no_process_answers_has_an_end(void **state)
 	assert_int_equal(ctl_turn_counters(r->turn)->pending, 0);
 }
 
+static void where_tcp_is_not_relayed_its_allocations_stay(void **state)
+{
+	struct relay *r = *state;
+
+	allocate(r);
+	r->conf.relay.tcp = false;
+	assert_int_equal(ctl_turn_renew(r->turn, &r->conf), 0);
+	assert_int_equal(request_connect(r, PEER, PEER_PORT), -1);
+	assert_non_null(told(r, TP_STREAM_FAR_CONNECT));
+	r->stream.connection++;
+	request_over_tcp(r);
+	assert_int_equal(request_code(r), 442);
+	r->conf.relay.tcp = true;
+	assert_int_equal(ctl_turn_renew(r->turn, &r->conf), 0);
+	request_over_tcp(r);
+	assert_int_equal(request_code(r), -1);
+	r->stream.connection--;
+}
+
 static void notes_that_contradict_themselves(void **state)
 {
 	struct relay *r = *state;
@@ -792,6 +811,7 @@ int main(void)
 		T(a_new_control_learns_what_there_is),
 		T(bytes_of_a_time_without_control_count),
 		T(a_connect_that_no_process_answers_has_an_end),
+		T(where_tcp_is_not_relayed_its_allocations_stay),
 		T(notes_that_contradict_themselves),
 #undef T
 	};
