@@ -43,14 +43,14 @@ static int host_find_ports(struct host *h)
 		const struct conf_port *port = &h->conf->ports[i];
 		int rc;
 
-		if (port->mode != CONF_PORT_AF_XDP)
+		if (!port->interface[0])
 			continue;
 		rc = conf_netlink_link(h->sock, port->interface, 0, &h->ports[h->n_ports]);
 		if (rc == -ENODEV)
 			host_problem_missing(h, i);
 		else if (rc)
 			return rc;
-		else
+		else if (port->mode == CONF_PORT_AF_XDP)
 			h->n_ports++;
 	}
 	return 0;

@@ -103,7 +103,7 @@ static const struct conf_option schema[] = {
 {"ports[].mode", CONF_CHOICE, .min = 0, PORT(mode), .choices = port_modes, .default_json = "\"af_xdp\"",
 	.help = "af_xdp shares a kernel interface with Linux; bench is a DPDK virtual device without a kernel side, for measurements."},
 {"ports[].interface", CONF_NAME, .min = 1, .max = CONF_NAME_BYTES - 1, PORT(interface), .check = conf_check_interface,
-	.help = "Kernel interface of an af_xdp port, which needs it."},
+	.help = "Kernel interface of an af_xdp port, which needs it. Of a bench port, one whose addresses, routes and neighbours are used as if they were those of the device (a veth or dummy interface); without it nothing leaves."},
 {"ports[].vdev", CONF_NAME, .min = 1, .max = 255, PORT(vdev), .check = conf_check_printable,
 	.help = "DPDK virtual device of a bench port, which needs it: driver name and arguments as EAL's --vdev takes them."},
 {"ports[].queues", CONF_INTEGER, .min = 1, .max = CONF_MAX_CORES, PORT(queues), .default_json = "1",

@@ -88,16 +88,16 @@ void conf_check_port(struct conf_check_context *context)
 	const json_t *mode_value = json_object_get(context->value, "mode");
 	const char *mode = mode_value ? json_string_value(mode_value) : "af_xdp";
 	bool bench = mode && strcmp(mode, "bench") == 0;
-	const char *needs = bench ? "vdev" : "interface", *alien = bench ? "interface" : "vdev";
+	const char *needs = bench ? "vdev" : "interface";
 
 	if (!mode || (!bench && strcmp(mode, "af_xdp") != 0))
 		return; // reported already
 	if (!json_object_get(context->value, needs))
 		conf_problem(context->report, context->path, "\"%s\" is required in mode \"%s\"",
 			needs, mode);
-	if (json_object_get(context->value, alien))
-		conf_problem(context->report, context->path, "\"%s\" has no place in mode \"%s\"",
-			alien, mode);
+	if (!bench && json_object_get(context->value, "vdev"))
+		conf_problem(context->report, context->path,
+			"\"vdev\" has no place in mode \"%s\"", mode);
 }
 
 void conf_check_nat_discovery(struct conf_check_context *context)

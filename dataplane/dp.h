@@ -41,6 +41,7 @@ struct dp_port {
 	uint16_t index;   // in dp.ports
 	uint16_t port_id; // DPDK's
 	uint32_t ifindex; // 0 in bench mode
+	uint32_t routes_ifindex; // whose addresses, routes and neighbours are the port's; 0: nobody's
 	struct rte_ether_addr mac;
 	_Atomic uint16_t mtu; // IP bytes
 	_Atomic uint8_t up;

@@ -42,7 +42,7 @@ static void block_signals(void)
 static bool has_kernel_side(const struct dp *dp)
 {
 	for (uint16_t i = 0; i < dp->n_ports; i++)
-		if (dp->ports[i].ifindex)
+		if (dp->ports[i].routes_ifindex)
 			return true;
 	return false;
 }

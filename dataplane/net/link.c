@@ -22,7 +22,7 @@ int dp_net_link_find(const struct net_tables *t, uint32_t ifindex)
 static int port_of(const struct net_tables *t, uint32_t ifindex)
 {
 	for (uint16_t i = 0; i < t->dp->n_ports; i++)
-		if (ifindex && t->dp->ports[i].ifindex == ifindex)
+		if (ifindex && t->dp->ports[i].routes_ifindex == ifindex)
 			return i;
 	return -1;
 }

@@ -21,4 +21,4 @@ int dp_port_af_xdp_find(struct dp *dp, const struct dp_port *port);
 // ---- bench
 
 // Makes the vdev of the config's "vdev" (NAME,ARGUMENTS). 0 or -errno, logged.
-int dp_port_bench_create(const struct dp_port *port, char vdev[32]);
+int dp_port_bench_create(struct dp_port *port, char vdev[32]);

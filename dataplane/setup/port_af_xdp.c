@@ -155,7 +155,7 @@ int dp_port_af_xdp_create(
 			conf->interface, rte_strerror(-rc));
 		return rc;
 	}
-	port->ifindex = interface->index;
+	port->ifindex = port->routes_ifindex = interface->index;
 	atomic_store(&port->mtu, (uint16_t)interface->mtu);
 	atomic_store(&port->up, interface->running);
 	return 0;

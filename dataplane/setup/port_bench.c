@@ -8,9 +8,25 @@
 #include <rte_errno.h>
 
 #include "common/base/log.h"
+#include "dataplane/setup/interface.h"
 #include "dataplane/setup/port.h"
 
-int dp_port_bench_create(const struct dp_port *port, char vdev[32])
+// Linux is the routing control plane here too, where the document names an interface for it (a dummy one).
+static int find_interface(struct dp_port *port)
+{
+	const char *name = port->conf->interface;
+	struct dp_interface interface;
+	int rc = name[0] ? dp_interface_read(name, &interface) : 0;
+
+	if (rc < 0)
+		tp_error("ports.%s: interface %s cannot be examined: %s", port->conf->name, name,
+			strerror(-rc));
+	else if (name[0])
+		port->routes_ifindex = interface.index;
+	return rc;
+}
+
+int dp_port_bench_create(struct dp_port *port, char vdev[32])
 {
 	const struct conf_port *conf = port->conf;
 	size_t name_bytes = strcspn(conf->vdev, ",");
@@ -27,6 +43,8 @@ int dp_port_bench_create(const struct dp_port *port, char vdev[32])
 	vdev[name_bytes] = '\0';
 	if (*arguments)
 		arguments++;
+	if ((rc = find_interface(port)) < 0)
+		return rc;
 	if ((rc = rte_eal_hotplug_add("vdev", vdev, arguments)) < 0)
 		tp_error("ports.%s: DPDK does not make the device %s: %s", conf->name, conf->vdev,
 			rte_strerror(-rc));

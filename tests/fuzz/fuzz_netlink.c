@@ -133,8 +133,8 @@ static void open_once(void)
 	FUZZ_CHECK(dp_net_socket_open(&f.socket, (const int[]){RTNLGRP_LINK, 0}, true) == 0);
 	memset(f.dp.next_hops, 0, DP_NEXT_HOP_MAX * sizeof(*f.dp.next_hops));
 	f.dp.n_ports = 2;
-	f.dp.ports[0].ifindex = WAN;
-	f.dp.ports[1].ifindex = LAN;
+	f.dp.ports[0].routes_ifindex = WAN;
+	f.dp.ports[1].routes_ifindex = LAN;
 	FUZZ_CHECK(dp_net_tables_init(&f.t, &f.dp, (struct net_asker){.ask = ask}) == 0);
 	announce_links();
 	measure();

@@ -188,6 +188,10 @@ static void bench_ports_have_no_addresses(void **state)
 {
 	host_gives("{'name':'a','mode':'bench','vdev':'net_null0'}", AT("192.0.2.1"),
 		AT("192.0.2.2"), 0, "");
+	host_gives("{'name':'a','mode':'bench','vdev':'net_null0','interface':'none0'}",
+		AT("192.0.2.1"), AT("192.0.2.2"), -EINVAL,
+		"t.json: ports[0].interface: there is no interface none0 (this host has lo, far, "
+		"eth0, far1, eth1, bond7)\n");
 }
 
 int main(void)

@@ -309,8 +309,7 @@ static const struct mistake mistakes[] = {
 	{"{'ports':[{'name':'p'}]}",
 		"t.json: ports[0]: \"interface\" is required in mode \"af_xdp\"\n"},
 	{"{'ports':[{'name':'p','mode':'bench','interface':'eth0'}]}",
-		"t.json: ports[0]: \"vdev\" is required in mode \"bench\"\n"
-		"t.json: ports[0]: \"interface\" has no place in mode \"bench\"\n"},
+		"t.json: ports[0]: \"vdev\" is required in mode \"bench\"\n"},
 	{"{'ports':[{'name':'p','mode':'dpdk','interface':'eth0'}]}",
 		"t.json: ports[0].mode: must be \"af_xdp\" or \"bench\", is \"dpdk\"\n"},
 	{"{'ports':[{'name':'p','interface':'a-name-too-long-'}]}",

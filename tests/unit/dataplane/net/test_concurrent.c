@@ -222,7 +222,7 @@ static void test_readers_beside_the_mirror(void **state)
 
 	f.conf.limits.routes = 64;
 	f.dp = (struct dp){.conf = &f.conf, .n_ports = 1};
-	f.dp.ports[0].ifindex = WAN;
+	f.dp.ports[0].routes_ifindex = WAN;
 	f.dp.next_hops = aligned_alloc(64, DP_NEXT_HOP_MAX * sizeof(*f.dp.next_hops));
 	memset(f.dp.next_hops, 0, DP_NEXT_HOP_MAX * sizeof(*f.dp.next_hops));
 	f.dp.qsbr = aligned_alloc(64, bytes);

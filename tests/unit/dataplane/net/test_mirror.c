@@ -100,7 +100,7 @@ static int setup(void **state)
 	memset(f.hops, 0, DP_NEXT_HOP_MAX * sizeof(*f.hops));
 	f.conf.limits.routes = 256;
 	f.dp = (struct dp){.conf = &f.conf, .next_hops = f.hops, .n_ports = 1};
-	f.dp.ports[0].ifindex = if_nametoindex("wan0");
+	f.dp.ports[0].routes_ifindex = if_nametoindex("wan0");
 	assert_int_equal(dp_net_create(&f.dp, &f.dp.net), 0);
 	return 0;
 }

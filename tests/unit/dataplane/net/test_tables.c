@@ -52,8 +52,8 @@ static int setup(void **state)
 	f.hops = aligned_alloc(64, DP_NEXT_HOP_MAX * sizeof(*f.hops));
 	memset(f.hops, 0, DP_NEXT_HOP_MAX * sizeof(*f.hops));
 	f.dp = (struct dp){.conf = &f.conf, .next_hops = f.hops, .n_ports = 2};
-	f.dp.ports[0].ifindex = WAN;
-	f.dp.ports[1].ifindex = LAN;
+	f.dp.ports[0].routes_ifindex = WAN;
+	f.dp.ports[1].routes_ifindex = LAN;
 	if (dp_net_tables_init(&f.t, &f.dp, (struct net_asker){.ask = count_ask}) < 0)
 		return -1;
 	apply(link_message(&f.m, RTM_NEWLINK, WAN, UP, 1500, 0, 0));
