@@ -29,6 +29,13 @@
 #define MISSING_EVERY 100
 #define CHUNK         (64 * DP_BURST) // packets between two looks at the scheduler
 
+// As the product counts them (dataplane/path/stage.h); preemptions are in them.
+#define STAGES      4
+#define FIRST_STAGE TP_COUNTER_cycles_read
+
+static const char *const stage_name[STAGES] = {"read", "find", "relay", "steps"};
+static_assert(TP_COUNTER_cycles_steps == FIRST_STAGE + STAGES - 1);
+
 enum variant {
 	TABLE,
 	TABLE_COLD, // descriptors as cold as the frames
@@ -75,6 +82,7 @@ struct run {
 	uint64_t relayed;
 	uint64_t wrong;
 	uint32_t chunks, disturbed; // disturbed: the CPU was taken away, so not in the figures
+	uint64_t stage[STAGES], stage_packets; // cycles of the stages of the first variant
 	struct bench_series series[VARIANTS];
 };
 
@@ -192,6 +200,15 @@ static void check(struct run *r)
 	rte_pktmbuf_free_bulk(r->out, r->n_out);
 }
 
+static void add_stages(struct run *r, uint64_t sign)
+{
+	uint64_t counter[TP_COUNTERS] = {0}, drop[TP_DROPS] = {0}, held = 0;
+
+	dp_worker_add_stats(r->world.worker, counter, drop, &held);
+	for (uint32_t i = 0; i < STAGES; i++)
+		r->stage[i] += sign * counter[FIRST_STAGE + i];
+}
+
 static int sample(struct run *r, enum variant variant)
 {
 	int error = prepare(r);
@@ -199,7 +216,13 @@ static int sample(struct run *r, enum variant variant)
 	if (error < 0)
 		return error;
 	bench_switch_to(variant == HASH ? r->world.hash : NULL);
+	if (variant == TABLE)
+		add_stages(r, UINT64_MAX);
 	bench_series_add(&r->series[variant], relay(r, variant == TABLE_COLD));
+	if (variant == TABLE) {
+		add_stages(r, 1);
+		r->stage_packets += PACKETS;
+	}
 	bench_switch_to(NULL);
 	check(r);
 	return 0;
@@ -270,6 +293,9 @@ static void print_text(const struct run *r)
 		printf(" | %5.1f (%5.1f .. %5.1f)", bench_series_median(s), bench_series_least(s),
 			bench_series_most(s));
 	}
+	for (uint32_t i = 0; i < STAGES; i++)
+		printf(" %s %s %.0f", i == 0 ? "|" : "", stage_name[i],
+			(double)r->stage[i] / (double)r->stage_packets);
 	if (r->disturbed != 0)
 		printf(" | %.1f %% disturbed", 100.0 * r->disturbed / r->chunks);
 	printf("\n");
@@ -288,7 +314,11 @@ static void print_json(const struct run *r, double gate, bool first)
 			variant_name[v], bench_series_median(s), bench_series_least(s),
 			bench_series_most(s));
 	}
-	printf("}");
+	printf(", \"stages\": {");
+	for (uint32_t i = 0; i < STAGES; i++)
+		printf("%s\"%s\": %.1f", i == 0 ? "" : ", ", stage_name[i],
+			(double)r->stage[i] / (double)r->stage_packets);
+	printf("}}");
 }
 
 // Whether the figures are right and within the gate. *channel is the median of ChannelData over
