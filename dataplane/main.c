@@ -112,7 +112,12 @@ static void workers_close(struct dp *dp)
 static int workers_start(struct dp *dp)
 {
 	for (uint16_t i = 0; i < dp->n_workers; i++) {
-		int rc = rte_eal_remote_launch(dp_worker_main, dp->workers[i], i + 1u);
+		// The filter that follows takes the system call for it away: no worker may be late with it.
+		int rc = rte_eal_remote_launch(dp_worker_name, dp->workers[i], i + 1u);
+		if (rc == 0)
+			rc = rte_eal_wait_lcore(i + 1u);
+		if (rc == 0)
+			rc = rte_eal_remote_launch(dp_worker_main, dp->workers[i], i + 1u);
 		if (rc < 0) {
 			tp_error("worker %u does not start: %s", i, strerror(-rc));
 			return rc;

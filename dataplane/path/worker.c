@@ -222,6 +222,15 @@ static bool turn(struct dp_worker *w, uint64_t now_ns)
 	return received + other != 0;
 }
 
+int dp_worker_name(void *arg)
+{
+	const struct dp_worker *w = arg;
+	char name[16];
+
+	snprintf(name, sizeof(name), "tp-worker-%u", w->index);
+	return -pthread_setname_np(pthread_self(), name);
+}
+
 int dp_worker_main(void *arg)
 {
 	struct dp_worker *w = arg;
@@ -229,10 +238,7 @@ int dp_worker_main(void *arg)
 	bool backoff = w->dp->conf->workers.idle == CONF_IDLE_BACKOFF;
 	uint64_t now_ns = tp_now_ns(), ticked_ns = now_ns;
 	uint32_t idle = 0;
-	char name[16];
 
-	snprintf(name, sizeof(name), "tp-worker-%u", w->index);
-	pthread_setname_np(pthread_self(), name);
 	rte_rcu_qsbr_thread_register(qsbr, w->index);
 	rte_rcu_qsbr_thread_online(qsbr, w->index);
 	while (!atomic_load_explicit(&w->dp->stop, memory_order_acquire)) {

@@ -10,7 +10,9 @@
 int dp_worker_create(struct dp *dp, uint16_t index, unsigned int lcore, struct dp_worker **out);
 void dp_worker_destroy(struct dp_worker *w);
 
-// The lcore's function (rte_eal_remote_launch): loops until dp->stop. `arg` is struct dp_worker *.
+// The lcore's functions (rte_eal_remote_launch); `arg` is struct dp_worker *. The first one names the thread, 0 or
+// -errno, and wants a system call that the filter does not allow; the second one loops until dp->stop.
+int dp_worker_name(void *arg);
 int dp_worker_main(void *arg);
 
 // ---- management thread

@@ -2,6 +2,9 @@
 // The loop: it sleeps when nothing comes, wakes for a kick, an injected datagram and a hand-off,
 // and hands frames to the worker that owns the only queue. Devices: two net_ring ports.
 #include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <rte_bus_vdev.h>
 #include <rte_eth_ring.h>
@@ -9,6 +12,7 @@
 #include <rte_lcore.h>
 
 #include "common/base/clock.h"
+#include "common/privilege/filter.h"
 #include "dataplane/path/handoff.h"
 #include "dataplane/path/tx.h"
 #include "tests/unit/dataplane/path/stream_rig.h"
@@ -344,6 +348,28 @@ static void test_a_full_queue_drops_and_counts(void **state)
 	end(rig, &wire, true);
 }
 
+// What a worker asks of the kernel from its first line on is in the filter, which may be there before it runs.
+static void test_a_worker_lives_under_the_filter(void **state)
+{
+	const struct tp_filter filter = tp_filter_dataplane();
+	struct wire wire;
+	struct rig *rig = make(&wire, 1);
+	int status;
+
+	pid_t pid = fork();
+	if (pid == 0) {
+		atomic_store(&rig->dp.stop, true);
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+			tp_filter_load(&filter, TP_FILTER_KILL) < 0)
+			_exit(2);
+		_exit(dp_worker_main(rig->w));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	end(rig, &wire, true);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_frames_go_through_the_loop),
 	cmocka_unit_test(test_a_sleeping_worker_is_not_late_and_wakes_for_control),
@@ -352,5 +378,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_a_detached_link_is_not_touched_again),
 	cmocka_unit_test(test_a_worker_without_a_queue_hands_its_frames_over),
 	cmocka_unit_test(test_a_full_queue_drops_and_counts),
+	cmocka_unit_test(test_a_worker_lives_under_the_filter),
 };
 RIG_TESTS(tests)
