@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Installs what Turnpike needs on Debian 12, and nothing when it is all there.
-#   config/install-packages.sh [--test | --browser]     adds what only the tests use, or those with a browser
+#   config/install-packages.sh [--test | --browser | --bench]   adds what only the tests use, those with a
+#                                                               browser, or bench/run.sh
 set -euo pipefail
 
 packages=(
@@ -13,6 +14,7 @@ packages=(
 case ${1:-} in
 --test) packages+=(git libclang-rt-14-dev stun-client) ;;
 --browser) packages+=(chromium libnss3-tools) ;;
+--bench) packages+=(dpdk-dev gnuplot-nox) ;;
 esac
 
 missing=()

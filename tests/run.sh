@@ -138,6 +138,7 @@ fi
 
 if [ "$netns" = yes ]; then
 	[ "${#suite[@]}" -gt 0 ] || check "turnpike-stream alone" tests/stream/run.py build/control/turnpike-stream
+	[ "${#suite[@]}" -gt 0 ] || check "figures, the short form" bench/run.sh --quick
 	step "namespace tests"
 	count tests/netns/run.py --jobs=2 "${suite[@]}" "${long[@]}" "${patterns[@]}"
 fi

@@ -27,10 +27,11 @@ def load(*flags, check=True):
 
 
 @contextlib.contextmanager
-def coturn():
+def coturn(program="turnserver", more=()):
+    """Gives its pid."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix=h.RUN_PREFIX, dir="/run"))
     process = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", h.namespace("relay"), "turnserver", "-n",
+        ["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", h.namespace("relay"), program, "-n", *more,
          "--listening-ip", h.RELAY4, "--relay-ip", h.RELAY4, "-u", "u:p", "-r", "example.org",
          "--lt-cred-mech", "--no-tls", "--no-dtls", "--no-cli", "--simple-log", "--log-file",
          directory / "log", "--pidfile", directory / "pid", "--userdb", directory / "db"],
@@ -48,7 +49,7 @@ def coturn():
 
     try:
         h.wait_until(answers, 10, "coturn answers")
-        yield
+        yield process.pid
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait(5)

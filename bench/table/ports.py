@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""G1b, G14: the daemon on ports of DPDK in its own memory, against dpdk-testpmd on the same ones."""
+
+import lab
+from lab import h
+from row import PORT
+
+FLOWS = 4096
+SIZE = 206  # of frames, check sequence included
+
+
+def replay(path, queues=1):
+    return "net_pcap0," + f"rx_pcap={path}," * queues + "infinite_rx=1"
+
+
+def relay_rate(vdev, workers, direction, allocations=FLOWS):
+    counter = {"up": "channel_up", "down": "channel_down"}[direction]
+    with h.relay(lab.bench_config(vdev, workers, allocations)) as r:
+        lab.provision(r, allocations)
+        # Neighbours of the next hops are resolved by now or soon: nothing is dropped any more.
+        h.wait_until(lambda: lab.stats_rate(r, [counter], 0.2)["dropped"] < 0.001, 20, "all is relayed")
+        return lab.stats_rate(r, [counter])
+
+
+def numbering(allocations=FLOWS):
+    """How a relay numbers that many, whatever its ports."""
+    with h.relay(lab.bench_config("net_null0", [lab.cpu()], allocations)) as r:
+        return lab.provision(r, allocations)
+
+
+def pcap(options):
+    """Frames from memory without end, sent ones thrown away: what is left is the relay's own cost."""
+    if not lab.testpmd_there():
+        raise FileNotFoundError("dpdk-testpmd (Debian: dpdk-dev)")
+    with lab.directory() as d:
+        made = numbering()
+        for direction in ("up", "down"):
+            path = lab.frames(d, made, direction, SIZE, FLOWS)
+            rates = []
+
+            def relay():
+                rates.append(relay_rate(replay(path), [lab.cpu()], direction))
+                return rates[-1]["pps"]
+
+            pairs = lab.interleave(options.pairs, relay, lambda: lab.testpmd(replay(path)))
+            last = rates[-1]
+            yield lab.of_pairs(
+                pairs, "G1b", f"net_pcap, {SIZE} bytes, 4 k flows, {direction}link", PORT, unit="of macswap", limit=0.39,
+                stretch=0.48, more=True, note=f"{pairs[-1][0] / 1e6:.2f} and {pairs[-1][1] / 1e6:.2f} Mpps, "
+                f"{last['cycles']:.0f} cycles", facts={"pps": last["pps"], "cycles_per_packet": last["cycles"],
+                                                       "hz": last["hz"]})
+
+
+def workers(options):
+    """Two workers, each with a queue of its own, against one: nothing that both write is a line that they share."""
+    with lab.directory() as d:
+        path = lab.frames(d, numbering(), "up", SIZE, FLOWS)
+        pairs = lab.interleave(options.pairs, lambda: relay_rate(replay(path, 2), [0, lab.cpu()], "up")["pps"],
+                               lambda: relay_rate(replay(path), [lab.cpu()], "up")["pps"])
+        yield lab.of_pairs(pairs, "G14", "two workers / one, net_pcap", PORT, unit="ratio", limit=1.85, stretch=1.95,
+                           more=True, note=f"{pairs[-1][0] / 1e6:.2f} and {pairs[-1][1] / 1e6:.2f} Mpps")
+
+
+CASES = [
+    ("G1b", "net_pcap against testpmd macswap", pcap, False),
+    ("G14", "two workers against one", workers, False),
+]

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""G5, G6: what requests cost control, against coturn, and what strangers' requests leave behind."""
+
+import contextlib
+
+import lab
+from lab import h
+from row import VETH, Row
+
+import test_load  # of tests/netns
+from test_flood import Flood, key_published, memory, settled
+
+CLIENTS, SECONDS = 1000, 2
+MILLION = 1000000
+OPEN = {"requests_per_address": 0, "requests_per_network": 0}  # all clients have one address here
+
+
+@contextlib.contextmanager
+def turnpike():
+    """Gives what tells the CPU time of its work: control, and the worker's bursts."""
+    with h.relay(unauthenticated=OPEN) as r:
+        yield lambda: lab.cpu_s([r.control.pid]) + lab.worker_busy_s(r)
+
+
+@contextlib.contextmanager
+def coturn(options):
+    with test_load.coturn(program=options.coturn, more=("-m", "1")) as pid:
+        yield lambda: lab.cpu_s([pid])
+
+
+def microseconds(server, test):
+    """CPU time of the server for each one done."""
+    with server() as spent:
+        before = spent()
+        _, got = test_load.load(f"--clients={CLIENTS}", f"--test={test}", f"--duration={SECONDS}", check=False)
+        return (spent() - before) / got["done"] * 1e6
+
+
+def rates(options):
+    for test, what in (("allocations", "401 and Allocate"), ("cycles", "the whole cycle of five requests")):
+        pairs = lab.interleave(options.pairs, lambda: microseconds(lambda: coturn(options), test),
+                               lambda: microseconds(turnpike, test))
+        yield lab.of_pairs(pairs, "G5", f"{what}, a CPU-second", VETH, unit="of coturn's", limit=5, stretch=10, more=True,
+                           note=f"coturn {pairs[-1][0]:.0f} us, Turnpike {pairs[-1][1]:.1f} us")
+
+
+def growth(options):
+    """A million Allocate requests from as many networks: memory of both daemons."""
+    with h.relay() as r:
+        key_published(r)
+        Flood(2, 0, "a").result()  # turns the rings over
+        settled(r)
+        before = [memory(d) for d in (r.dataplane, r.control)]
+        sent = Flood(1, 0, "a", least=MILLION).result()["frames"]
+        settled(r)
+        after = [memory(d) for d in (r.dataplane, r.control)]
+    grown = sum(max(0, a[k] - b[k]) for b, a in zip(before, after) for k in ("RssAnon", "RssShmem", "HugetlbPages"))
+    yield Row("G6", "growth a million requests of strangers", VETH, grown / sent * MILLION / 1e6, "MB", 1, 0,
+              note=f"{sent} sent")
+
+
+CASES = [
+    ("G5", "signalling against coturn", rates, False),
+    ("G6", "memory after a million requests of strangers", growth, False),
+]
