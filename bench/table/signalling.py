@@ -17,31 +17,33 @@ OPEN = {"requests_per_address": 0, "requests_per_network": 0}  # all clients hav
 
 @contextlib.contextmanager
 def turnpike():
-    """Gives what tells the CPU time of its work: control, and the worker's bursts."""
+    """Gives what tells the CPU time of its work: of control, and of the worker's bursts."""
     with h.relay(unauthenticated=OPEN) as r:
-        yield lambda: lab.cpu_s([r.control.pid]) + lab.worker_busy_s(r)
+        yield lambda: (lab.cpu_s([r.control.pid]), lab.worker_busy_s(r))
 
 
 @contextlib.contextmanager
 def coturn(options):
     with test_load.coturn(program=options.coturn, more=("-m", "1")) as pid:
-        yield lambda: lab.cpu_s([pid])
+        yield lambda: (lab.cpu_s([pid]), 0)
 
 
 def microseconds(server, test):
-    """CPU time of the server for each one done."""
+    """CPU time of the server for each one done: of its control core, and of a worker."""
     with server() as spent:
         before = spent()
         _, got = test_load.load(f"--clients={CLIENTS}", f"--test={test}", f"--duration={SECONDS}", check=False)
-        return (spent() - before) / got["done"] * 1e6
+        return [(after - was) / got["done"] * 1e6 for was, after in zip(before, spent())]
 
 
 def rates(options):
     for test, what in (("allocations", "401 and Allocate"), ("cycles", "the whole cycle of five requests")):
-        pairs = lab.interleave(options.pairs, lambda: microseconds(lambda: coturn(options), test),
-                               lambda: microseconds(turnpike, test))
-        yield lab.of_pairs(pairs, "G5", f"{what}, a CPU-second", VETH, unit="of coturn's", limit=5, stretch=10, more=True,
-                           note=f"coturn {pairs[-1][0]:.0f} us, Turnpike {pairs[-1][1]:.1f} us")
+        both = lab.interleave(options.pairs, lambda: microseconds(lambda: coturn(options), test),
+                              lambda: microseconds(turnpike, test))
+        (theirs, _), (control, worker) = both[-1]
+        yield lab.of_pairs([(a[0], b[0]) for a, b in both], "G5", f"{what}, a control core", VETH, unit="of coturn's",
+                           limit=5, stretch=10, more=True,
+                           note=f"coturn {theirs:.0f} us, control {control:.1f} us and the worker beside {worker:.1f} us")
 
 
 def growth(options):
