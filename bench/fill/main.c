@@ -28,6 +28,7 @@ static int open_store(struct fill *f)
 {
 	struct ctl_store_options options = {.region = f->attachment.region.base,
 		.region_bytes = f->attachment.region.bytes,
+		.region_fd = f->attachment.region.fd,
 		.commands = ctl_command_queue_sink(&f->commands),
 		.random = ctl_random_system()};
 	struct ctl_store_policy *policy = malloc(sizeof(*policy));

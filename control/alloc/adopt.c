@@ -277,9 +277,21 @@ static void settle_move(struct ctl_store *s, uint32_t index)
 
 // ---- Names, peers.
 
+// A record of which nothing was ever written is a free one, and stays without a page.
+static bool untouched(struct ctl_store *s, const void *record, size_t bytes)
+{
+	uint64_t offset = (uint64_t)((const uint8_t *)record - (const uint8_t *)s->header);
+
+	return !ctl_written(&s->written, offset, bytes);
+}
+
 static void scan_name(struct ctl_store *s, uint32_t index, struct ctl_adoption *report)
 {
 	struct tp_name_record *n = &s->names[index];
+	if (untouched(s, n, sizeof(*n))) {
+		ctl_free_list_put(&s->free_names, index);
+		return;
+	}
 	if (!ctl_record_torn(&n->sequence) && n->state == TP_RECORD_LIVE) {
 		const struct tp_alloc_record *r = ctl_live(s, n->owner);
 		if (r && r->user_more == index)
@@ -298,7 +310,8 @@ static void scan_peer(
 	struct ctl_store *s, uint32_t index, struct ctl_time now, struct ctl_adoption *report)
 {
 	struct tp_peer_record *p = &s->peers[index];
-	if (!ctl_record_torn(&p->sequence) && p->state == TP_RECORD_FREE) {
+	if (untouched(s, p, sizeof(*p)) ||
+		(!ctl_record_torn(&p->sequence) && p->state == TP_RECORD_FREE)) {
 		ctl_free_list_put(&s->free_peers, index);
 		return;
 	}
@@ -361,6 +374,7 @@ int ctl_store_adopt(struct ctl_store *s, struct ctl_time now, struct ctl_adoptio
 	if (rc)
 		goto out;
 	ctl_journal_undo(s);
+	ctl_written_anew(&s->written);
 	for (uint32_t i = 0; !rc && each(s, i, s->alloc_capacity); i++)
 		rc = scan_live(s, i, now, &uids, report);
 	if (rc)

@@ -57,10 +57,10 @@ void ctl_store_count_anew(struct ctl_store *store);
 
 // A restarted dataplane brings a new, empty region: copies header state (ids, nonce keys) and all
 // records over, index by index, and works on it from now on; the old region may be unmapped
-// afterwards. No change may be pending (ctl_turn_detach). 0;
+// afterwards. `region_fd`: as in struct ctl_store_options. No change may be pending (ctl_turn_detach). 0;
 // -EINVAL header; -ENOMEM: the store stays on the old region. Follow it with a ctl_sync.
-int ctl_store_move(struct ctl_store *store, void *region, size_t region_bytes, struct ctl_time now,
-	struct ctl_adoption *report);
+int ctl_store_move(struct ctl_store *store, void *region, size_t region_bytes, int region_fd,
+	struct ctl_time now, struct ctl_adoption *report);
 
 // SYNC_BEGIN, every live object as a SET, SYNC_END: idempotent, so it serves a living dataplane and
 // an empty one. Ordinary commands may be sent between the steps.

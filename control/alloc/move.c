@@ -6,6 +6,8 @@
 #include "control/alloc/adopt.h"
 #include "control/alloc/store_private.h"
 
+#define PIECE 4096 // a page
+
 static void copy_header(struct tp_region_header *to, struct tp_region_header *from)
 {
 	to->node_id = from->node_id;
@@ -16,13 +18,27 @@ static void copy_header(struct tp_region_header *to, struct tp_region_header *fr
 	*tp_region_relays(to) = *tp_region_relays(from);
 }
 
+// Bytes that are the same place in both, but for what was never written: that stays without a page.
+static void copy_written(struct ctl_store *from, void *to, const void *at, uint64_t bytes)
+{
+	uint64_t offset = (uint64_t)((const uint8_t *)at - (const uint8_t *)from->header);
+
+	for (uint64_t done = 0, piece; done < bytes; done += piece) {
+		piece = PIECE - (offset + done) % PIECE;
+		piece = bytes - done < piece ? bytes - done : piece;
+		if (ctl_written(&from->written, offset + done, piece))
+			memcpy((uint8_t *)to + done, (const uint8_t *)at + done, piece);
+	}
+}
+
 // Copies what fits; returns how many records in use did not.
-static uint32_t copy_records(struct ctl_store *to, const struct ctl_store *from)
+static uint32_t copy_records(struct ctl_store *to, struct ctl_store *from)
 {
 #define FEWER(field) (to->field < from->field ? to->field : from->field)
 	memcpy(to->allocs, from->allocs, FEWER(alloc_capacity) * sizeof(*to->allocs));
-	memcpy(to->peers, from->peers, FEWER(peer_capacity) * sizeof(*to->peers));
-	memcpy(to->names, from->names, FEWER(name_capacity) * sizeof(*to->names));
+	ctl_written_anew(&from->written);
+	copy_written(from, to->peers, from->peers, FEWER(peer_capacity) * sizeof(*to->peers));
+	copy_written(from, to->names, from->names, FEWER(name_capacity) * sizeof(*to->names));
 	// Another run of the dataplane counts from zero: what was read so far is carried.
 	bool anew = from->counted->instance != to->header->instance;
 	for (uint32_t i = 0; anew && i < FEWER(alloc_capacity); i++)
@@ -45,14 +61,15 @@ static void tell_of_lost(const struct ctl_store *s, const struct ctl_store *old)
 	}
 }
 
-int ctl_store_move(struct ctl_store *s, void *region, size_t region_bytes, struct ctl_time now,
-	struct ctl_adoption *report)
+int ctl_store_move(struct ctl_store *s, void *region, size_t region_bytes, int region_fd,
+	struct ctl_time now, struct ctl_adoption *report)
 {
 	struct ctl_adoption local;
 	if (!report)
 		report = &local;
 	struct ctl_store_options options = {.region = region,
 		.region_bytes = region_bytes,
+		.region_fd = region_fd,
 		.policy = &s->policy,
 		.commands = s->commands,
 		.random = s->draw.random,

@@ -93,6 +93,7 @@ int ctl_store_create(const struct ctl_store_options *options, struct ctl_store *
 	s->commands = options->commands;
 	s->draw.random = options->random;
 	s->working = options->working;
+	s->written.fd = options->region_fd;
 	int rc = map_region(s, options->region, options->region_bytes);
 	if (!rc)
 		rc = make_indexes(s);

@@ -47,6 +47,7 @@ struct ctl_store_policy {
 struct ctl_store_options {
 	void *region; // 8-byte aligned; the caller's, mapped as long as the store uses it
 	size_t region_bytes;
+	int region_fd; // its file, the caller's; 0 or less: none (written.h)
 	const struct ctl_store_policy *policy; // copied
 	struct ctl_commands commands;          // copied
 	struct ctl_random random;              // copied

@@ -10,6 +10,7 @@
 #include "control/alloc/record_write.h"
 #include "control/alloc/relay_address.h"
 #include "control/alloc/synthetic.h"
+#include "control/alloc/written.h"
 
 #define CTL_RESERVATIONS       256
 #define CTL_RESERVATIONS_USER  8               // at once, so that no user takes them all
@@ -49,6 +50,7 @@ struct ctl_store {
 	void (*working)(void); // may be NULL
 	struct ctl_draw draw;
 
+	struct ctl_written written; // of the region's file
 	struct tp_region_header *header;
 	struct tp_region_keys *keys; // in the header's page, as
 	struct tp_region_counted *counted;

@@ -92,6 +92,7 @@ static int adopt_region(struct ctl_session *s, struct tp_shm *region)
 {
 	struct ctl_store_options options = {.region = region->base,
 		.region_bytes = region->bytes,
+		.region_fd = region->fd,
 		.commands = ctl_command_queue_sink(&s->commands),
 		.random = ctl_random_system(),
 		.working = tp_notify_watchdog};
@@ -131,7 +132,7 @@ static int take_region(struct ctl_session *s, struct tp_shm *region)
 	}
 	if (s->store)
 		rc = ctl_store_move(
-			s->store, region->base, region->bytes, ctl_session_time(), &s->adoption);
+			s->store, region->base, region->bytes, region->fd, ctl_session_time(), &s->adoption);
 	else
 		rc = adopt_region(s, region);
 	if (rc) {

@@ -129,7 +129,7 @@ static int take_region(struct control *c)
 	fault_watch(&c->s->plan, m->base, m->bytes);
 	if (c->store) {
 		fault_doing(FAULT_renew);
-		rc = ctl_store_move(c->store, m->base, m->bytes, c->s->now, &report);
+		rc = ctl_store_move(c->store, m->base, m->bytes, -1, c->s->now, &report);
 		fault_doing(FAULT_NOTHING);
 	} else {
 		rc = adopt(c, &report);

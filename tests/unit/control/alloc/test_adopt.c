@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A new control over the records of an old one: sound ones stay as they are, everything else goes,
 // whatever the region holds.
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "common/base/bytes.h"
 #include "tests/unit/control/alloc/check.h"
 
@@ -547,7 +551,7 @@ static void move_takes_all_along(void **state)
 	assert_int_equal(ctl_region_format(fresh, bytes, ALLOCS + 9, PEERS + 5, NAMES + 1, 8), 0);
 	struct tp_alloc_record sample = *alloc_of(w, 9);
 	struct ctl_adoption report;
-	assert_int_equal(ctl_store_move(w->store, fresh, bytes, w->now, &report), 0);
+	assert_int_equal(ctl_store_move(w->store, fresh, bytes, -1, w->now, &report), 0);
 	memset(old, 0xee, w->region_bytes); // nothing refers to it any more
 	free(old);
 	w->region = fresh;
@@ -579,7 +583,7 @@ static void move_carries_counters(void **state)
 	void *fresh = aligned_alloc(64, (bytes + 63) / 64 * 64);
 	memset(fresh, 0, bytes);
 	assert_int_equal(ctl_region_format(fresh, bytes, ALLOCS, PEERS, NAMES, 8), 0);
-	assert_int_equal(ctl_store_move(w->store, fresh, bytes, w->now, NULL), 0);
+	assert_int_equal(ctl_store_move(w->store, fresh, bytes, -1, w->now, NULL), 0);
 	free(w->region);
 	w->region = fresh;
 	ack.counters = (struct tp_alloc_counters){10, 1000, 20, 2000};
@@ -635,7 +639,7 @@ static void a_move_in_the_same_run_carries_nothing(void **state)
 	assert_int_equal(ctl_region_format(fresh, w->region_bytes, ALLOCS, PEERS, NAMES,
 				 header_of(w)->instance),
 		0);
-	assert_int_equal(ctl_store_move(w->store, fresh, w->region_bytes, w->now, NULL), 0);
+	assert_int_equal(ctl_store_move(w->store, fresh, w->region_bytes, -1, w->now, NULL), 0);
 	free(w->region);
 	w->region = fresh;
 	ack.counters.up_packets = 11;
@@ -651,7 +655,7 @@ static void move_into_less_loses_what_does_not_fit(void **state)
 	memset(fresh, 0, bytes);
 	assert_int_equal(ctl_region_format(fresh, bytes, 10, PEERS, NAMES, 8), 0);
 	struct ctl_adoption report;
-	assert_int_equal(ctl_store_move(w->store, fresh, bytes, w->now, &report), 0);
+	assert_int_equal(ctl_store_move(w->store, fresh, bytes, -1, w->now, &report), 0);
 	assert_int_equal(report.allocations, 10);
 	assert_int_equal(report.dropped_allocations[CTL_ADOPT_NO_PLACE], 8);
 	free(w->region);
@@ -810,10 +814,81 @@ static void a_long_scan_says_that_it_goes_on(void **state)
 	memset(region, 0, w.region_bytes);
 	assert_int_equal(ctl_region_format(region, w.region_bytes, 100000, 100000, NAMES, 8), 0);
 	said = 0;
-	assert_int_equal(ctl_store_move(w.store, region, w.region_bytes, w.now, NULL), 0);
+	assert_int_equal(ctl_store_move(w.store, region, w.region_bytes, -1, w.now, NULL), 0);
 	assert_true(said >= 5 * 5);
 	world_close(&w);
 	free(region);
+}
+
+#define MANY 100000
+
+// A region in a file of its own, as the dataplane makes it; its records lie across the ends of pages.
+static int file_region(struct world *w)
+{
+	int fd = memfd_create("region", MFD_CLOEXEC);
+
+	w->region_bytes = (tp_region_bytes(ALLOCS + 1, MANY, MANY) + 4095) / 4096 * 4096;
+	assert_int_equal(ftruncate(fd, (off_t)w->region_bytes), 0);
+	w->region = mmap(NULL, w->region_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(w->region, MAP_FAILED);
+	assert_int_equal(ctl_region_format(w->region, w->region_bytes, ALLOCS + 1, MANY, MANY, 7), 0);
+	return fd;
+}
+
+static uint64_t pages_of(int fd)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	return (uint64_t)st.st_blocks * 512 / 4096;
+}
+
+// What nobody wrote costs no page, however often it is adopted and moved; what somebody did is there.
+static void what_was_never_written_costs_nothing(void **state)
+{
+	struct world *w = *state, from = *w;
+	struct ctl_store_options options;
+	struct ctl_adoption report;
+	int fd = file_region(w), next;
+
+	ctl_store_destroy(w->store);
+	options = world_options(w);
+	options.region_fd = fd;
+	assert_int_equal(ctl_store_create(&options, &w->store), 0);
+	assert_int_equal(ctl_store_adopt(w->store, w->now, NULL), 0);
+	populate(w);
+	ctl_store_destroy(w->store);
+	assert_int_equal(ctl_store_create(&options, &w->store), 0);
+	assert_int_equal(ctl_store_adopt(w->store, w->now, &report), 0);
+	assert_int_equal(report.allocations, 18);
+	assert_true(report.channels > 20);
+	assert_true(pages_of(fd) < 30);
+	// Written since it was looked at.
+	struct tp_alloc_ref ref = alloc_of(w, 0)->self;
+	for (uint32_t k = 0; k < 60; k++) {
+		struct tp_addr peer = {.ip = tp_ip4(0xc6140000 + k), .port = 9};
+		struct ctl_change change;
+		ctl_change_init(&change);
+		assert_int_equal(ctl_channel_bind(w->store, ref, (uint16_t)(0x4200 + k), &peer, w->now, &change), 0);
+	}
+	world_forget(w);
+	uint32_t channels = (uint32_t)world_status(w).channels;
+	void *old = w->region;
+	next = file_region(w);
+	assert_int_equal(ctl_store_move(w->store, w->region, w->region_bytes, next, w->now, &report), 0);
+	assert_int_equal(report.channels, channels);
+	assert_int_equal(report.allocations, 18);
+	assert_true(pages_of(next) < 40);
+	ctl_store_destroy(w->store);
+	munmap(old, w->region_bytes);
+	munmap(w->region, w->region_bytes);
+	close(fd);
+	close(next);
+	// What teardown expects.
+	w->region = from.region;
+	w->region_bytes = from.region_bytes;
+	options = world_options(w);
+	assert_int_equal(ctl_store_create(&options, &w->store), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -844,6 +919,7 @@ int main(void)
 		TEST(no_session_key_stays_behind),
 		TEST(want_of_memory_drops_nothing),
 		cmocka_unit_test(a_long_scan_says_that_it_goes_on),
+		TEST(what_was_never_written_costs_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -346,7 +346,7 @@ static void a_new_dataplane_is_told_of_the_move(void **state)
 	void *fresh = aligned_alloc(64, (w->region_bytes + 63) / 64 * 64);
 	memset(fresh, 0, w->region_bytes);
 	assert_int_equal(ctl_region_format(fresh, w->region_bytes, ALLOCS, 200, 2, 8), 0);
-	assert_int_equal(ctl_store_move(w->store, fresh, w->region_bytes, w->now, NULL), 0);
+	assert_int_equal(ctl_store_move(w->store, fresh, w->region_bytes, -1, w->now, NULL), 0);
 	free(w->region);
 	w->region = fresh;
 	assert_memory_equal(key, ctl_store_ticket_key(w->store), sizeof(key));

@@ -230,7 +230,7 @@ static void it_lasts_over_control_and_dataplane(void **state)
 	// A new region.
 	void *region = calloc(1, w->region_bytes);
 	assert_int_equal(ctl_region_format(region, w->region_bytes, 600, 128, 4, 8), 0);
-	assert_int_equal(ctl_store_move(w->store, region, w->region_bytes, w->now, NULL), 0);
+	assert_int_equal(ctl_store_move(w->store, region, w->region_bytes, -1, w->now, NULL), 0);
 	free(w->region);
 	w->region = region;
 	assert_int_equal(entry(w, 1).use, CTL_RELAY_DRAINED);

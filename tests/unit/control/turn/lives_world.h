@@ -274,7 +274,7 @@ static inline void replace_dataplane(struct leak *l)
 	memset(w->region, 0, w->region_bytes);
 	assert_int_equal(
 		ctl_region_format(w->region, w->region_bytes, RECORDS, PEERS, NAMES, 9), 0);
-	assert_int_equal(ctl_store_move(w->store, w->region, w->region_bytes, w->now, NULL), 0);
+	assert_int_equal(ctl_store_move(w->store, w->region, w->region_bytes, -1, w->now, NULL), 0);
 	free(old);
 	world_forget(w);
 	ctl_store_resync_due(w->store);

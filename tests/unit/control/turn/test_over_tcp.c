@@ -613,7 +613,7 @@ static void move_region(struct relay *r, uint64_t late_s)
 		0);
 	w->now.now_ns += late_s * TP_NS_PER_S;
 	r->n_told = 0;
-	assert_int_equal(ctl_store_move(w->store, w->region, w->region_bytes, w->now, NULL), 0);
+	assert_int_equal(ctl_store_move(w->store, w->region, w->region_bytes, -1, w->now, NULL), 0);
 	free(old);
 }
 
