@@ -11,7 +11,7 @@
 #include "tests/unit/dataplane/eal.h"
 
 #define MODEL_KEYS 3000
-#define MODEL_OPS  400000
+#define MODEL_OPS  3000000 // TURNPIKE_OPERATIONS: another number
 
 static uint64_t random_next(uint64_t *state)
 {
@@ -63,6 +63,8 @@ static void run_model(uint32_t mask)
 {
 	struct dp_flow_table *t = dp_flow_table_create(MODEL_KEYS, NULL, SOCKET_ID_ANY);
 	struct dp_flow *model[MODEL_KEYS] = {0};
+	const char *more = getenv("TURNPIKE_OPERATIONS");
+	uint64_t operations = more ? strtoull(more, NULL, 10) : MODEL_OPS;
 	uint64_t seed = 0x1234567 + mask;
 	uint32_t count = 0;
 
@@ -70,7 +72,7 @@ static void run_model(uint32_t mask)
 	t->mask &= mask; // buckets above become unused, the overflow reserve is untouched
 	if (mask != UINT32_MAX)
 		t->bucket_fresh = t->mask + 1;
-	for (uint32_t op = 0; op < MODEL_OPS; op++) {
+	for (uint64_t op = 0; op < operations; op++) {
 		uint64_t r = random_next(&seed);
 		uint32_t n = (uint32_t)(r >> 8) % MODEL_KEYS;
 		// The population drifts between full and empty.
