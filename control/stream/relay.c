@@ -59,7 +59,8 @@ void stream_relay_deny(struct stream *s, const struct tp_stream_far *said, int e
 {
 	struct stream_relay *r = stream_relay_find(s, said->id) ? NULL : add(s, said->id);
 
-	stream_count(s, STREAM_COUNT_refused_memory, 1);
+	if (error)
+		stream_count(s, STREAM_COUNT_relay_failed, 1);
 	if (!r)
 		return; // control waits in vain, for a while
 	r->owner = said->owner;
