@@ -207,7 +207,7 @@ static void test_where_dtls_is_not_served(void **state)
 static void test_what_a_listener_does_not_speak(void **state)
 {
 	struct scene s = scene(false);
-	uint8_t request[64];
+	uint8_t request[64], indication[64];
 	struct stun_writer w;
 
 	stun_write_begin(&w, request, sizeof(request), STUN_REQUEST, STUN_BINDING,
@@ -218,6 +218,17 @@ static void test_what_a_listener_does_not_speak(void **state)
 	assert_int_equal(rig_drop(s.rig, bad_first_byte), 1);
 	receive(&s, "\x40\1\0\1x", 5);
 	assert_int_equal(rig_drop(s.rig, no_channel), 1);
+	// The lane has its own eye for a Send indication, also one of a client that it could serve.
+	rig_allocate(s.rig, 3, s.client, s.listener, rig_addr("198.18.0.2", 50001), (struct tp_addr){0}, 0);
+	rig_permit(s.rig, 3, rig_addr("198.18.2.2", 0).ip, RIG_NOW + 300 * RIG_SECOND);
+	struct tp_addr peer = rig_addr("198.18.2.2", 6000);
+	stun_write_begin(&w, indication, sizeof(indication), STUN_INDICATION, STUN_SEND,
+		(const uint8_t *)"abcdefghijkl");
+	stun_write_xor_address(&w, STUN_ATTR_XOR_PEER_ADDRESS, &peer);
+	stun_write_attr(&w, STUN_ATTR_DATA, "data", 4);
+	receive(&s, indication, (size_t)stun_write_finish(&w));
+	assert_int_equal(rig_drop(s.rig, bad_first_byte), 2);
+	assert_int_equal(rig_drop(s.rig, no_allocation), 0);
 	assert_int_equal(s.rig->n_out, 0);
 	s.listener.port = 3478;
 	receive(&s, request, length);
