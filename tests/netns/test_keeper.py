@@ -398,6 +398,16 @@ def test_what_hangs_is_killed_when_the_configuration_says_so():
     with Kept(keeper={"watchdog_s": 3}) as kept:
         calls = Calls(2)
         before = identities(kept.relay)
+        # A group of processes that is frozen whole: of a time in which it did not run itself the keeper says nothing.
+        frozen = [kept.pid("control"), kept.pid("dataplane"), kept.keeper.pid]
+        for pid in reversed(frozen):
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(3.5)  # longer than the watchdog waits
+        for pid in reversed(frozen):  # the keeper first, which finds the others silent
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.3)
+        kept.wait_healthy()
+        assert [kept.pid("control"), kept.pid("dataplane")] == frozen[:2], restarts(kept)
         for name in ("control", "dataplane"):
             pid = kept.pid(name)
             stopped = time.monotonic()
