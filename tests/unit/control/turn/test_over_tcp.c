@@ -724,6 +724,28 @@ static void bytes_of_a_time_without_control_count(void **state)
 	assert_int_equal(allocation(r)->snapshot.up_bytes, 1005);
 }
 
+// A process that has lost its mind makes no more of an allocation's connections than there may be.
+static void what_processes_say_to_exist_is_bounded(void **state)
+{
+	struct relay *r = *state;
+	struct tp_stream_far far;
+
+	allocate(r);
+	far = comes(r, PEER_PORT);
+	far.state = TP_STREAM_FAR_BOUND;
+	for (uint32_t i = 0; i < CONNECTIONS_MOST; i++) {
+		far.id = 1000 + i;
+		far.peer.port = (uint16_t)(2000 + i);
+		assert_true(say(r, TP_STREAM_FAR_IS, 8, far));
+	}
+	assert_null(told(r, TP_STREAM_FAR_CLOSE));
+	far.id++;
+	far.peer.port++;
+	assert_true(say(r, TP_STREAM_FAR_IS, 8, far));
+	assert_int_equal(far_told(r, TP_STREAM_FAR_CLOSE).id, far.id);
+	assert_int_equal(ctl_turn_counters(r->turn)->connections, CONNECTIONS_MOST);
+}
+
 static void a_connect_that_no_process_answers_has_an_end(void **state)
 {
 	struct relay *r = *state;
@@ -810,6 +832,7 @@ int main(void)
 		T(connections_end_after_a_move_too),
 		T(a_new_control_learns_what_there_is),
 		T(bytes_of_a_time_without_control_count),
+		T(what_processes_say_to_exist_is_bounded),
 		T(a_connect_that_no_process_answers_has_an_end),
 		T(where_tcp_is_not_relayed_its_allocations_stay),
 		T(notes_that_contradict_themselves),
