@@ -172,7 +172,10 @@ void stream_connection_event(struct stream *s, struct stream_connection *c, uint
 {
 	// Of one that waits nothing is read, so nothing else tells that the client is gone.
 	if ((events & EPOLLERR) || ((events & EPOLLHUP) && stream_linked(&c->waiting))) {
-		stream_connection_end(s, c);
+		if (c->state == STREAM_SHAKES)
+			stream_connection_end_for(s, c, STREAM_COUNT_tls_failed, "connection reset");
+		else
+			stream_connection_end(s, c);
 		return;
 	}
 	c->wire.drained = false;

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import ssl
 import struct
 import subprocess
@@ -77,11 +78,17 @@ class Errors(Stream):
         s.sendall(b"\x16\x03\x01\x02\x00\x01")
         s.close()
         self.until(lambda: self.counters()["tls_failed"] == 10)
+        # The same with a reset.
+        s = self.connect(ONLY_TLS, set=((socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)),))
+        s.sendall(b"\x16\x03\x01\x02\x00\x01")
+        self.until(lambda: self.counters()["accepted"] == 12)
+        s.close()
+        self.until(lambda: self.counters()["tls_failed"] == 11)
         values = self.counters()
         self.assertEqual((values["accepted"] - values["closed"], values["handshakes"]), (1, 1))
         self.until(lambda: self.descriptors() == before)
-        for line in ("unsupported protocol", "no shared cipher", "peer did not return a certificate", "certificate verify failed", "no application protocol", "tlsv1 alert unknown ca", "unexpected message",
-                     "packet length too long", "wrong version number", "connection ended"):
+        for line in ("unsupported protocol", "no shared cipher", "peer did not return a certificate", "certificate verify failed", "no application protocol", "(tlsv1 alert unknown ca|connection reset)",  # whose reset overtakes its alert
+                     "unexpected message", "packet length too long", "wrong version number", "connection ended", "connection reset"):
             self.assertRegex(self.log(), r"198\.18\.0\.2:\d+: " + line)
 
     def with_key(self, name):

@@ -11,7 +11,7 @@
 #include "tests/unit/dataplane/eal.h"
 
 #define MODEL_KEYS 3000
-#define MODEL_OPS  3000000 // TURNPIKE_OPERATIONS: another number
+#define MODEL_OPS  3000000 // TURNPIKE_OPERATIONS, and TURNPIKE_SEED, ask for others
 
 static uint64_t random_next(uint64_t *state)
 {
@@ -64,11 +64,14 @@ static void run_model(uint32_t mask)
 	struct dp_flow_table *t = dp_flow_table_create(MODEL_KEYS, NULL, SOCKET_ID_ANY);
 	struct dp_flow *model[MODEL_KEYS] = {0};
 	const char *more = getenv("TURNPIKE_OPERATIONS");
+	const char *other = getenv("TURNPIKE_SEED");
 	uint64_t operations = more ? strtoull(more, NULL, 10) : MODEL_OPS;
-	uint64_t seed = 0x1234567 + mask;
+	uint64_t seed = (other ? strtoull(other, NULL, 10) : 0x1234567) + mask;
 	uint32_t count = 0;
 
 	assert_non_null(t);
+	assert_true(operations > 0);
+	assert_true(seed != 0);
 	t->mask &= mask; // buckets above become unused, the overflow reserve is untouched
 	if (mask != UINT32_MAX)
 		t->bucket_fresh = t->mask + 1;
