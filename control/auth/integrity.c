@@ -6,26 +6,36 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/bytes.h"
+
+// What an answer is signed with is what its request was verified with: a key that is the one before is not
+// hashed into the context again.
+struct mac {
+	EVP_MAC_CTX *ctx;
+	size_t key_length; // 0: none, or too long to be kept
+	uint8_t key[64];
+};
 
 struct ctl_crypto {
 	EVP_MD *md5, *sha256;
 	EVP_MD_CTX *md_ctx;
 	EVP_MAC *hmac;
-	EVP_MAC_CTX *mac_sha1, *mac_sha256;
+	struct mac sha1_mac, sha256_mac;
 };
 
 void ctl_crypto_destroy(struct ctl_crypto *c)
 {
 	if (!c)
 		return;
-	EVP_MAC_CTX_free(c->mac_sha1);
-	EVP_MAC_CTX_free(c->mac_sha256);
+	EVP_MAC_CTX_free(c->sha1_mac.ctx);
+	EVP_MAC_CTX_free(c->sha256_mac.ctx);
 	EVP_MAC_free(c->hmac);
 	EVP_MD_CTX_free(c->md_ctx);
 	EVP_MD_free(c->md5);
 	EVP_MD_free(c->sha256);
+	OPENSSL_cleanse(c, sizeof(*c));
 	free(c);
 }
 
@@ -58,9 +68,9 @@ int ctl_crypto_create(struct ctl_crypto **out)
 	c->md_ctx = EVP_MD_CTX_new();
 	if (!c->md_ctx)
 		goto fail;
-	rc = create_hmac(c, sha1, &c->mac_sha1);
+	rc = create_hmac(c, sha1, &c->sha1_mac.ctx);
 	if (!rc)
-		rc = create_hmac(c, sha256, &c->mac_sha256);
+		rc = create_hmac(c, sha256, &c->sha256_mac.ctx);
 	if (rc)
 		goto fail;
 	*out = c;
@@ -109,28 +119,45 @@ void ctl_key_cleanse(struct ctl_key *key)
 	OPENSSL_cleanse(key, sizeof(*key));
 }
 
+static bool begin(struct mac *m, const void *key, size_t key_length)
+{
+	if (m->key_length > 0 && m->key_length == key_length &&
+		CRYPTO_memcmp(m->key, key, key_length) == 0)
+		return EVP_MAC_init(m->ctx, NULL, 0, NULL) == 1;
+	m->key_length = 0;
+	if (EVP_MAC_init(m->ctx, key, key_length, NULL) != 1)
+		return false;
+	if (key_length <= sizeof(m->key)) {
+		memcpy(m->key, key, key_length);
+		m->key_length = key_length;
+	}
+	return true;
+}
+
 // HMAC over two pieces; `size` is that of the whole digest.
-static int hmac_two(EVP_MAC_CTX *ctx, const void *key, size_t key_length, const void *first,
+static int hmac_two(struct mac *m, const void *key, size_t key_length, const void *first,
 	size_t first_length, const void *second, size_t second_length, uint8_t *out, size_t size)
 {
 	size_t written;
-	bool ok = EVP_MAC_init(ctx, key, key_length, NULL) == 1 &&
-		  EVP_MAC_update(ctx, first, first_length) == 1 &&
-		  EVP_MAC_update(ctx, second, second_length) == 1 &&
-		  EVP_MAC_final(ctx, out, &written, size) == 1;
+	bool ok = begin(m, key, key_length) &&
+		  EVP_MAC_update(m->ctx, first, first_length) == 1 &&
+		  EVP_MAC_update(m->ctx, second, second_length) == 1 &&
+		  EVP_MAC_final(m->ctx, out, &written, size) == 1;
+	if (!ok)
+		m->key_length = 0;
 	return ok && written == size ? 0 : -EIO;
 }
 
 int ctl_crypto_hmac_sha1(struct ctl_crypto *c, const void *key, size_t key_length, const void *data,
 	size_t len, uint8_t out[CTL_INTEGRITY_BYTES])
 {
-	return hmac_two(c->mac_sha1, key, key_length, data, len, data, 0, out, CTL_INTEGRITY_BYTES);
+	return hmac_two(&c->sha1_mac, key, key_length, data, len, data, 0, out, CTL_INTEGRITY_BYTES);
 }
 
 int ctl_crypto_hmac_sha256(struct ctl_crypto *c, const void *key, size_t key_length,
 	const void *data, size_t len, uint8_t out[CTL_INTEGRITY_SHA256_BYTES])
 {
-	return hmac_two(c->mac_sha256, key, key_length, data, len, data, 0, out,
+	return hmac_two(&c->sha256_mac, key, key_length, data, len, data, 0, out,
 		CTL_INTEGRITY_SHA256_BYTES);
 }
 
@@ -148,7 +175,7 @@ bool ctl_integrity_ok(struct ctl_crypto *c, const struct stun_message *m,
 	memcpy(header, m->bytes, sizeof(header));
 	tp_wr16(header + 2,
 		(uint16_t)(mi->offset + STUN_ATTR_HEADER_BYTES + mi->length - STUN_HEADER_BYTES));
-	if (hmac_two(is_sha256 ? c->mac_sha256 : c->mac_sha1, key, key_length, header,
+	if (hmac_two(is_sha256 ? &c->sha256_mac : &c->sha1_mac, key, key_length, header,
 		    sizeof(header), m->bytes + sizeof(header), mi->offset - sizeof(header), right,
 		    size))
 		return false;

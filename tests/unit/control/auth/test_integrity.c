@@ -183,6 +183,30 @@ static void rfc2202_hmac(void **state)
 	assert_memory_equal(out, two, 20);
 }
 
+// Whatever key came before, the same one included.
+static void keys_in_any_order_give_the_same(void **state)
+{
+	static const uint8_t keys[200] = {1, 2, 3, 4, 5, 6, 7, 8};
+	static const size_t lengths[] = {16, 16, 8, 16, 64, 65, 65, 64, 1, 1, 200, 16};
+	struct ctl_crypto *kept, *fresh;
+	uint8_t a[CTL_INTEGRITY_SHA256_BYTES], b[CTL_INTEGRITY_SHA256_BYTES];
+
+	assert_int_equal(ctl_crypto_create(&kept), 0);
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		const uint8_t *key = keys + i % 3 / 2; // the second of two of one length is another one, once
+		size_t length = lengths[i] - (key != keys && lengths[i] == 200);
+		assert_int_equal(ctl_crypto_create(&fresh), 0);
+		assert_int_equal(ctl_crypto_hmac_sha1(kept, key, length, "text", 4, a), 0);
+		assert_int_equal(ctl_crypto_hmac_sha1(fresh, key, length, "text", 4, b), 0);
+		assert_memory_equal(a, b, CTL_INTEGRITY_BYTES);
+		assert_int_equal(ctl_crypto_hmac_sha256(kept, key, length, "text", 4, a), 0);
+		assert_int_equal(ctl_crypto_hmac_sha256(fresh, key, length, "text", 4, b), 0);
+		assert_memory_equal(a, b, CTL_INTEGRITY_SHA256_BYTES);
+		ctl_crypto_destroy(fresh);
+	}
+	ctl_crypto_destroy(kept);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +219,7 @@ int main(void)
 		cmocka_unit_test(sha256_may_be_truncated),
 		cmocka_unit_test(sha256_that_is_appended_verifies),
 		cmocka_unit_test(rfc2202_hmac),
+		cmocka_unit_test(keys_in_any_order_give_the_same),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
