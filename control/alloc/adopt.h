@@ -55,7 +55,7 @@ int ctl_store_adopt(struct ctl_store *store, struct ctl_time now, struct ctl_ado
 // ctl_store_move do it themselves.
 void ctl_store_count_anew(struct ctl_store *store);
 
-// A restarted dataplane brings a new, empty region: copies header state (ids, nonce keys) and all
+// A restarted dataplane brings a new region of which nothing but the header was written: copies header state (ids, nonce keys) and all
 // records over, index by index, and works on it from now on; the old region may be unmapped
 // afterwards. `region_fd`: as in struct ctl_store_options. No change may be pending (ctl_turn_detach). 0;
 // -EINVAL header; -ENOMEM: the store stays on the old region. Follow it with a ctl_sync.

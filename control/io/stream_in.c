@@ -145,8 +145,8 @@ static void take_counters(
 
 static bool is_of_an_end(uint16_t kind)
 {
-	return kind == TP_STREAM_CLOSED || kind == TP_STREAM_FAR_BYTES ||
-	       kind == TP_STREAM_FAR_GONE;
+	return kind == TP_STREAM_CLOSED || kind == TP_STREAM_FAR_IS ||
+	       kind == TP_STREAM_FAR_BYTES || kind == TP_STREAM_FAR_GONE;
 }
 
 static void take_note(

@@ -193,7 +193,8 @@ static int timeout_ms(struct stream *s, uint64_t due_ns, bool more)
 	// Clients that wait to be read on, or to be heard by control.
 	if (ms > WAITS_FOR_MS &&
 		(stream_list_first(&s->waiting) ||
-			(s->has_control && (s->greets || stream_list_first(&s->talk)))))
+			(s->has_control && (s->greets || stream_list_first(&s->talk) ||
+						   stream_list_first(&s->relays.talk)))))
 		ms = WAITS_FOR_MS;
 	return ms == UINT64_MAX ? -1 : ms > 60000 ? 60000 : (int)ms;
 }

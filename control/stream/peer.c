@@ -42,18 +42,17 @@ static void detach(struct stream *s, enum stream_peer_name name)
 {
 	struct stream_peer *p = &s->peers[name];
 	enum stream_peer_state before = p->state;
+	int fd = p->fd;
 
-	if (p->fd >= 0)
-		close(p->fd);
 	p->fd = -1;
 	p->state = STREAM_PEER_AWAY;
 	p->retry_ns = 0;
-	if (before != STREAM_PEER_ATTACHED)
-		return;
-	if (name == STREAM_DATAPLANE)
+	if (before == STREAM_PEER_ATTACHED && name == STREAM_DATAPLANE)
 		stream_media_detached(s);
-	else
+	else if (before == STREAM_PEER_ATTACHED)
 		stream_control_detached(s);
+	if (fd >= 0) // last: the other side then looks into the ring once more
+		close(fd);
 }
 
 static uint32_t flags(const struct stream *s)

@@ -255,12 +255,12 @@ void stream_relay_connect(struct stream *s, const struct tp_stream_far *said)
 	if (said->owner.stream != s->number || !owner || !owner->relayed ||
 		stream_relay_find(s, said->id))
 		return; // its allocation ends, and control knows
+	stream_count(s, STREAM_COUNT_relay_connects, 1);
 	r = stream_relay_new(s, said->id);
 	if (!r) {
 		stream_relay_deny(s, said, ENOBUFS);
 		return;
 	}
-	stream_count(s, STREAM_COUNT_relay_connects, 1);
 	r->state = TP_STREAM_FAR_CONNECTING;
 	r->known = true;
 	r->owner = said->owner;

@@ -262,7 +262,8 @@ static void ask_again(struct stream *s, struct stream_connection *c)
 	stream_list_add(&s->talk, &c->talk);
 }
 
-// Bytes of TCP allocations that it did not take are told to the next one.
+// Bytes of TCP allocations that it did not take are told to the next one; it shall not find them when it
+// looks once more.
 static void take_back_bytes(struct stream *s)
 {
 	struct tp_ring *ring = &s->control.request;
@@ -273,8 +274,9 @@ static void take_back_bytes(struct stream *s)
 	while (ring->own != ring->other) {
 		ring->own--;
 		memcpy(&note, tp_ring_slot(ring), sizeof(note));
-		if (note.kind != TP_STREAM_FAR_BYTES)
+		if (note.kind != TP_STREAM_FAR_BYTES && note.kind != TP_STREAM_FAR_IS)
 			continue;
+		memset(tp_ring_slot(ring), 0, sizeof(struct tp_stream_note));
 		memcpy(&said, note.payload, sizeof(said));
 		stream_relay_take_back(s, &said);
 	}

@@ -99,6 +99,7 @@ static int adopt(struct control *c, struct ctl_adoption *report)
 	ctl_policy_store(c->conf, &policy);
 	struct ctl_store_options o = {.region = c->memory.region.base,
 		.region_bytes = c->memory.region.bytes,
+		.region_fd = c->memory.region.fd,
 		.policy = &policy,
 		.commands = {.send = send_command, .room = room, .context = c},
 		.random = {.bytes = random_bytes, .context = c->s}};
@@ -129,7 +130,7 @@ static int take_region(struct control *c)
 	fault_watch(&c->s->plan, m->base, m->bytes);
 	if (c->store) {
 		fault_doing(FAULT_renew);
-		rc = ctl_store_move(c->store, m->base, m->bytes, -1, c->s->now, &report);
+		rc = ctl_store_move(c->store, m->base, m->bytes, m->fd, c->s->now, &report);
 		fault_doing(FAULT_NOTHING);
 	} else {
 		rc = adopt(c, &report);
