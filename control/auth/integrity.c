@@ -10,8 +10,8 @@
 
 #include "common/base/bytes.h"
 
-// What an answer is signed with is what its request was verified with: a key that is the one before is not
-// hashed into the context again.
+// What an answer is signed with is what its request was verified with, so its key is not hashed into the context
+// again. Verifying always takes the same work: who guesses learns nothing from the time.
 struct mac {
 	EVP_MAC_CTX *ctx;
 	size_t key_length; // 0: none, or too long to be kept
@@ -121,9 +121,6 @@ void ctl_key_cleanse(struct ctl_key *key)
 
 static bool begin(struct mac *m, const void *key, size_t key_length)
 {
-	if (m->key_length > 0 && m->key_length == key_length &&
-		CRYPTO_memcmp(m->key, key, key_length) == 0)
-		return EVP_MAC_init(m->ctx, NULL, 0, NULL) == 1;
 	m->key_length = 0;
 	if (EVP_MAC_init(m->ctx, key, key_length, NULL) != 1)
 		return false;
@@ -134,13 +131,20 @@ static bool begin(struct mac *m, const void *key, size_t key_length)
 	return true;
 }
 
-// HMAC over two pieces; `size` is that of the whole digest.
-static int hmac_two(struct mac *m, const void *key, size_t key_length, const void *first,
-	size_t first_length, const void *second, size_t second_length, uint8_t *out, size_t size)
+static bool begin_to_sign(struct mac *m, const void *key, size_t key_length)
+{
+	if (m->key_length > 0 && m->key_length == key_length &&
+		CRYPTO_memcmp(m->key, key, key_length) == 0)
+		return EVP_MAC_init(m->ctx, NULL, 0, NULL) == 1;
+	return begin(m, key, key_length);
+}
+
+// HMAC over two pieces of what was begun; `size` is that of the whole digest.
+static int hmac_two(struct mac *m, bool begun, const void *first, size_t first_length,
+	const void *second, size_t second_length, uint8_t *out, size_t size)
 {
 	size_t written;
-	bool ok = begin(m, key, key_length) &&
-		  EVP_MAC_update(m->ctx, first, first_length) == 1 &&
+	bool ok = begun && EVP_MAC_update(m->ctx, first, first_length) == 1 &&
 		  EVP_MAC_update(m->ctx, second, second_length) == 1 &&
 		  EVP_MAC_final(m->ctx, out, &written, size) == 1;
 	if (!ok)
@@ -151,14 +155,15 @@ static int hmac_two(struct mac *m, const void *key, size_t key_length, const voi
 int ctl_crypto_hmac_sha1(struct ctl_crypto *c, const void *key, size_t key_length, const void *data,
 	size_t len, uint8_t out[CTL_INTEGRITY_BYTES])
 {
-	return hmac_two(&c->sha1_mac, key, key_length, data, len, data, 0, out, CTL_INTEGRITY_BYTES);
+	return hmac_two(&c->sha1_mac, begin(&c->sha1_mac, key, key_length), data, len, data, 0, out,
+		CTL_INTEGRITY_BYTES);
 }
 
 int ctl_crypto_hmac_sha256(struct ctl_crypto *c, const void *key, size_t key_length,
 	const void *data, size_t len, uint8_t out[CTL_INTEGRITY_SHA256_BYTES])
 {
-	return hmac_two(&c->sha256_mac, key, key_length, data, len, data, 0, out,
-		CTL_INTEGRITY_SHA256_BYTES);
+	return hmac_two(&c->sha256_mac, begin(&c->sha256_mac, key, key_length), data, len, data, 0,
+		out, CTL_INTEGRITY_SHA256_BYTES);
 }
 
 // RFC 8489 sections 14.5 and 14.6: over the message up to the attribute, with a Message Length that
@@ -175,9 +180,9 @@ bool ctl_integrity_ok(struct ctl_crypto *c, const struct stun_message *m,
 	memcpy(header, m->bytes, sizeof(header));
 	tp_wr16(header + 2,
 		(uint16_t)(mi->offset + STUN_ATTR_HEADER_BYTES + mi->length - STUN_HEADER_BYTES));
-	if (hmac_two(is_sha256 ? &c->sha256_mac : &c->sha1_mac, key, key_length, header,
-		    sizeof(header), m->bytes + sizeof(header), mi->offset - sizeof(header), right,
-		    size))
+	struct mac *mac = is_sha256 ? &c->sha256_mac : &c->sha1_mac;
+	if (hmac_two(mac, begin(mac, key, key_length), header, sizeof(header),
+		    m->bytes + sizeof(header), mi->offset - sizeof(header), right, size))
 		return false;
 	bool ok = CRYPTO_memcmp(right, mi->value, mi->length) == 0;
 	OPENSSL_cleanse(right, sizeof(right));
@@ -191,7 +196,8 @@ int ctl_integrity_append(
 	uint8_t *value = stun_write_reserve(w, STUN_ATTR_MESSAGE_INTEGRITY, CTL_INTEGRITY_BYTES);
 	if (!value)
 		return 0;
-	return ctl_crypto_hmac_sha1(c, key, key_length, w->buffer, before, value);
+	return hmac_two(&c->sha1_mac, begin_to_sign(&c->sha1_mac, key, key_length), w->buffer, before,
+		value, 0, value, CTL_INTEGRITY_BYTES);
 }
 
 int ctl_integrity_sha256_append(
@@ -202,5 +208,6 @@ int ctl_integrity_sha256_append(
 		w, STUN_ATTR_MESSAGE_INTEGRITY_SHA256, CTL_INTEGRITY_SHA256_BYTES);
 	if (!value)
 		return 0;
-	return ctl_crypto_hmac_sha256(c, key, key_length, w->buffer, before, value);
+	return hmac_two(&c->sha256_mac, begin_to_sign(&c->sha256_mac, key, key_length), w->buffer,
+		before, value, 0, value, CTL_INTEGRITY_SHA256_BYTES);
 }

@@ -199,6 +199,18 @@ static void keys_in_any_order_give_the_same(void **state)
 		assert_int_equal(ctl_crypto_hmac_sha1(kept, key, length, "text", 4, a), 0);
 		assert_int_equal(ctl_crypto_hmac_sha1(fresh, key, length, "text", 4, b), 0);
 		assert_memory_equal(a, b, CTL_INTEGRITY_BYTES);
+		for (int again = 0; again < 2; again++) {
+			uint8_t bytes[2][64];
+			struct stun_writer w[2];
+			for (int k = 0; k < 2; k++) {
+				stun_write_begin(&w[k], bytes[k], sizeof(bytes[k]), STUN_REQUEST,
+					STUN_ALLOCATE, (const uint8_t *)"abcdefghijkl");
+				assert_int_equal(ctl_integrity_append(
+							 k ? fresh : kept, &w[k], key, length),
+					0);
+			}
+			assert_memory_equal(bytes[0], bytes[1], 44);
+		}
 		assert_int_equal(ctl_crypto_hmac_sha256(kept, key, length, "text", 4, a), 0);
 		assert_int_equal(ctl_crypto_hmac_sha256(fresh, key, length, "text", 4, b), 0);
 		assert_memory_equal(a, b, CTL_INTEGRITY_SHA256_BYTES);
