@@ -40,7 +40,7 @@ def shortfalls():
 def cases(options):
     for module in MODULES:
         for gate, title, function, quick in module.CASES:
-            wanted = gate in options.gates if options.gates else quick or not options.quick
+            wanted = set(gate.split()) & set(options.gates) if options.gates else quick or not options.quick
             if wanted:
                 yield gate, title, function
 
@@ -58,6 +58,15 @@ def run(options):
             failed.append(f"{gate}, {title}: failed")
         print(f"# {gate}, {title}: {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
     return rows, failed
+
+
+def draw(directory):
+    try:
+        plots.draw(directory)
+    except Exception:
+        traceback.print_exc()
+        return ["plots: failed"]
+    return []
 
 
 def missed(rows, options):
@@ -82,8 +91,13 @@ def main():
     if options.list:
         for module in MODULES:
             for gate, title, _, quick in module.CASES:
-                print(f"{gate:5} {title}{' (quick)' if quick else ''}")
+                print(f"{gate:10} {title}{' (quick)' if quick else ''}")
         return 0
+    known = {g for module in MODULES for gate, *_ in module.CASES for g in gate.split()}
+    if not set(options.gates) <= known:
+        p.error(f"no case for {' '.join(sorted(set(options.gates) - known))}: --list names them")
+    if options.plots and not plots.possible():
+        p.error("--plots needs gnuplot (Debian: gnuplot-nox)")
     if os.geteuid() != 0:
         p.error("needs root, for namespaces and hugepages")
     facts = report.machine()
@@ -91,7 +105,7 @@ def main():
     try:
         rows, failed = run(options)
         if options.plots:
-            plots.draw(options.plots)
+            failed += draw(options.plots)
     finally:
         lab.h.lab("down")
     problems = list(consistency.wrong(rows))

@@ -50,10 +50,12 @@ PLOTS = (
 )
 
 
+def possible():
+    return shutil.which("gnuplot") is not None
+
+
 def draw(directory):
     """Writes a .dat and an .svg for each."""
-    if not shutil.which("gnuplot"):
-        raise FileNotFoundError("gnuplot (Debian: gnuplot-nox)")
     out = pathlib.Path(directory)
     out.mkdir(parents=True, exist_ok=True)
     for name, measure, x, y, title, more, what in PLOTS:

@@ -20,7 +20,7 @@ NOT_SHOWN = """What this does not show
 def machine():
     text = pathlib.Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*: (.*)", text)
-    return {"cpu": model.group(1) if model else "unknown", "cores": os.cpu_count(), "kernel": platform.release(),
+    return {"cpu": model.group(1) if model else "unknown", "cores": os.cpu_count(), "kernel": platform.release().split("-")[0],
             "load": os.getloadavg()[0]}
 
 

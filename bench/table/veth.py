@@ -137,7 +137,8 @@ def floods(options):
         load.wait_ready()
         seen, worst = test_overload.Seen(r, load), (0, "")
         for kind in kinds:
-            seen, media, lost = test_overload.flooded_quietly(r, load, kind, FLOOD, offered, seen)
+            with contextlib.redirect_stdout(sys.stderr):
+                seen, media, lost = test_overload.flooded_quietly(r, load, kind, FLOOD, offered, seen)
             worst = max(worst, (100 * lost / media, kind.title))
         load.process.terminate()
         load.process.wait()
