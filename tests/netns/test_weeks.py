@@ -56,13 +56,14 @@ def end_cycles(process, count, timeout):
 
 def bytes_in_use(relay, answers):
     """By process. Without `answers`: all of control but its heap, which for 40 seconds holds the
-    answers to what may come again."""
+    answers to what may come again, and but the region: its records are handed out in turn, so that its
+    pages come one after the other, up to its capacity."""
     memory = relay.ctl("memory")
     used = {f"{p} {k}": memory[p][k] for p in ("dataplane", "control")
             for k in ("resident_bytes", "hugetlb_bytes")}
     if not answers:
         used["control resident_bytes"] -= sum(memory["control"]["parts"].get(p, 0)
-                                              for p in ("heap", "heap_free", "replay"))
+                                              for p in ("heap", "heap_free", "replay", "region"))
     return used
 
 
