@@ -12,6 +12,8 @@ static const struct tp_filter_rule rules[] = {
 	ALLOW_IF(bpf, 0, BPF_MAP_GET_NEXT_KEY), ALLOW_IF(bpf, 0, BPF_OBJ_GET_INFO_BY_FD),
 	// DPDK's heap: pages given and taken while it runs, on the right node.
 	ALLOW(get_mempolicy), ALLOW(set_mempolicy), ALLOW(mbind), ALLOW(fallocate), ALLOW(msync),
+	// Its thread of interrupts, and memif's peers, who come and go: older forms of what all may do.
+	ALLOW(accept), ALLOW(epoll_create),
 };
 // clang-format on
 

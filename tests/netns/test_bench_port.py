@@ -2,7 +2,9 @@
 """Ports of mode bench: a device of DPDK, and the routes of a kernel interface."""
 
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import tempfile
 
@@ -54,3 +56,30 @@ def test_without_an_interface_nothing_has_a_way_out():
     with tempfile.TemporaryDirectory(dir="/dev/shm") as d:
         n, drops = relayed(frames(d, "up"), "channel_up", interface=False)
         assert set(drops) == {"no_route"} and drops["no_route"] >= 1000000, (n, drops)
+
+
+def shares_memory(daemon):
+    """Whether it has the memory of a memif's other end."""
+    assert daemon.process.poll() is None, f"{daemon.process.returncode}: {daemon.output()}"
+    fds = pathlib.Path(f"/proc/{daemon.pid}/fd")
+    return any("memif" in os.readlink(fds / fd) for fd in os.listdir(fds))
+
+
+def test_the_other_end_of_a_memif_comes_and_goes():
+    """DPDK's thread of interrupts does it, under the filter of system calls."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as d:
+        server, client = (h.Relay(**config(f"net_memif0,role={role},socket={d}/memif,socket-abstract=no", False))
+                          for role in ("server", "client"))
+        try:
+            server.start_dataplane()
+            for end in (signal.SIGKILL, signal.SIGTERM):
+                client.start_dataplane()
+                h.wait_until(lambda: shares_memory(server.dataplane), 10, "connected")
+                client.dataplane.end(end)
+                h.wait_until(lambda: not shares_memory(server.dataplane), 10, "let go")
+            client.close()
+            server.close()
+        except BaseException:
+            server.kill_all()
+            client.kill_all()
+            raise
