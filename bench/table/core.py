@@ -2,10 +2,12 @@
 """G2, G7, G17: the relay core without a port, by bench-core, whose figures are cycles a packet of its own rounds."""
 
 import json
+import pathlib
+import re
 import subprocess
 
 import lab
-from row import FUNCTION, Row
+from row import FUNCTION, Row, of_pairs
 
 ROUNDS = 5  # of bench-core, the first is dropped
 STRETCH = {1000: 110, 100000: 130, 1000000: 160, 4000000: 200}
@@ -38,8 +40,19 @@ def relayed(counts, case, scale):
                       STRETCH[flows] * scale, got)
 
 
+def room_for_4m():
+    """As bench-core judges: without hugepages it leaves that size out."""
+    text = pathlib.Path("/proc/meminfo").read_text()
+    free, size = (int(re.search(rf"{k}:\s+(\d+)", text).group(1)) for k in ("HugePages_Free", "Hugepagesize"))
+    return free * size >= 1200 * 1024
+
+
+def sizes():
+    return [n for n in STRETCH if n < 4000000 or room_for_4m()]
+
+
 def cycles(options):
-    counts = (1000, 100000) if options.quick else (1000, 100000, 1000000)
+    counts = (1000, 100000) if options.quick else sizes()
     yield from relayed(counts, "channel_ipv4", 1)
     if not options.quick:
         yield from relayed(counts[:2], "channel_ipv6", 1.2)
@@ -52,7 +65,7 @@ def indications(options):
         a = run("--flows=1000", "--case=indication_ipv4", "--rounds=2")["results"][0]["table"]["median"]
         b = run("--flows=1000", "--case=channel_ipv4", "--rounds=2")["results"][0]["table"]["median"]
         pairs.append((a, b))
-    yield lab.of_pairs(pairs, "G17", "Send and Data / ChannelData", FUNCTION, unit="ratio", limit=2.0, stretch=1.5,
+    yield of_pairs(pairs, "G17", "Send and Data / ChannelData", FUNCTION, unit="ratio", limit=2.0, stretch=1.5,
                        note=f"{pairs[-1][0]:.0f} and {pairs[-1][1]:.0f} cycles")
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,6 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests" / "netns"))
 import harness as h  # noqa: E402
-from row import interleave, of_pairs  # noqa: E402, F401
 
 BUILD = h.BUILD
 PREFIX = "198.18.7.0/26"  # the lab routes it
@@ -83,31 +83,28 @@ def worker_busy_s(relay):
 
 # ---- dpdk-testpmd
 
-def testpmd_there():
-    return subprocess.run(["which", "dpdk-testpmd"], capture_output=True).returncode == 0
-
-
 def testpmd(vdev, *options, namespace=None, seconds=SECONDS, ready=None):
     """Packets a second that it receives from its device and sends back, macswap, on the measured core."""
+    if not shutil.which("dpdk-testpmd"):
+        raise FileNotFoundError("dpdk-testpmd (Debian: dpdk-dev)")
     command = ["ip", "netns", "exec", h.namespace(namespace)] if namespace else []
     command += ["setpriv", "--pdeathsig", "KILL", "dpdk-testpmd", "--in-memory", "--iova-mode=va", "--no-telemetry",
                 "-l", f"0,{cpu()}", "--main-lcore", "0", "--no-pci", "--vdev", vdev]
     command += ["--", "--forward-mode=macswap", "--stats-period=1", "--total-num-mbufs=65536", *options]
-    with tempfile.TemporaryFile("w+") as log:
+    with tempfile.TemporaryFile() as log:
+        def printed():  # not by seek(): the process writes where the offset of this file is
+            return os.pread(log.fileno(), 1 << 24, 0).decode()
+
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         try:
             deadline = time.monotonic() + 20
-            seen = ""
-            while "NIC statistics" not in seen:
-                assert process.poll() is None and time.monotonic() < deadline, f"dpdk-testpmd:\n{seen}"
+            while "NIC statistics" not in printed():
+                assert process.poll() is None and time.monotonic() < deadline, f"dpdk-testpmd:\n{printed()}"
                 time.sleep(0.1)
-                log.seek(0)
-                seen = log.read()
             if ready:
                 ready()
             time.sleep(seconds + 1)
-            log.seek(0)
-            seen = log.read()
+            seen = printed()
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(10)

@@ -18,7 +18,7 @@ LOADS = (20000, 50000, 80000, 110000, 140000)  # datagrams a second, both ways t
 
 
 def by_flows():
-    for flows in core.STRETCH:
+    for flows in core.sizes():
         got = core.run(f"--flows={flows}", "--case=channel_ipv4", "--rounds=3")
         for result in got["results"]:
             yield flows, got["tsc_hz"] / result["table"]["median"] / 1e6

@@ -3,7 +3,7 @@
 
 import lab
 from lab import h
-from row import PORT
+from row import PORT, interleave, of_pairs
 
 FLOWS = 4096
 SIZE = 206  # of frames, check sequence included
@@ -30,8 +30,6 @@ def numbering(allocations=FLOWS):
 
 def pcap(options):
     """Frames from memory without end, sent ones thrown away: what is left is the relay's own cost."""
-    if not lab.testpmd_there():
-        raise FileNotFoundError("dpdk-testpmd (Debian: dpdk-dev)")
     with lab.directory() as d:
         made = numbering()
         for direction in ("up", "down"):
@@ -42,9 +40,9 @@ def pcap(options):
                 rates.append(relay_rate(replay(path), [lab.cpu()], direction))
                 return rates[-1]["pps"]
 
-            pairs = lab.interleave(options.pairs, relay, lambda: lab.testpmd(replay(path)))
+            pairs = interleave(options.pairs, relay, lambda: lab.testpmd(replay(path)))
             last = rates[-1]
-            yield lab.of_pairs(
+            yield of_pairs(
                 pairs, "G1b", f"net_pcap, {SIZE} bytes, 4 k flows, {direction}link", PORT, unit="of macswap", limit=0.39,
                 stretch=0.48, more=True, note=f"{pairs[-1][0] / 1e6:.2f} and {pairs[-1][1] / 1e6:.2f} Mpps, "
                 f"{last['cycles']:.0f} cycles", facts={"pps": last["pps"], "cycles_per_packet": last["cycles"],
@@ -55,9 +53,9 @@ def workers(options):
     """Two workers, each with a queue of its own, against one: nothing that both write is a line that they share."""
     with lab.directory() as d:
         path = lab.frames(d, numbering(), "up", SIZE, FLOWS)
-        pairs = lab.interleave(options.pairs, lambda: relay_rate(replay(path, 2), [0, lab.cpu()], "up")["pps"],
+        pairs = interleave(options.pairs, lambda: relay_rate(replay(path, 2), [0, lab.cpu()], "up")["pps"],
                                lambda: relay_rate(replay(path), [lab.cpu()], "up")["pps"])
-        yield lab.of_pairs(pairs, "G14", "two workers / one, net_pcap", PORT, unit="ratio", limit=1.85, stretch=1.95,
+        yield of_pairs(pairs, "G14", "two workers / one, net_pcap", PORT, unit="ratio", limit=1.85, stretch=1.95,
                            more=True, note=f"{pairs[-1][0] / 1e6:.2f} and {pairs[-1][1] / 1e6:.2f} Mpps")
 
 

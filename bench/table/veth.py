@@ -11,7 +11,7 @@ import time
 
 import lab
 from lab import h
-from row import VETH, Row
+from row import VETH, Row, interleave, of_pairs
 
 import test_load  # of tests/netns
 import test_overload
@@ -24,17 +24,9 @@ FLOOD = 3               # seconds
 TICKS = 100             # of /proc/stat, a second
 
 
-@contextlib.contextmanager
-def turnpike():
-    with h.relay(limits={"allocations": 4096}) as r:
-        yield {"control": r.control.pid, "dataplane": r.dataplane.pid}
-
-
-@contextlib.contextmanager
 def coturn(options):
     """Debian's, or another build, with one thread that relays."""
-    with test_load.coturn(program=options.coturn, more=("-m", "1")) as pid:
-        yield {"coturn": pid}
+    return test_load.coturn(program=options.coturn, more=("-m", "1"))
 
 
 def bound():
@@ -75,14 +67,14 @@ def macswap():
 
 
 def port(options):
-    pairs = lab.interleave(options.pairs, lambda: most(turnpike), macswap)
-    yield lab.of_pairs(pairs, "G1", "ChannelData / testpmd macswap", VETH, unit="of macswap", limit=0.9, stretch=0.97,
+    pairs = interleave(options.pairs, lambda: most(h.relay), macswap)
+    yield of_pairs(pairs, "G1", "ChannelData / testpmd macswap", VETH, unit="of macswap", limit=0.9, stretch=0.97,
                        more=True, note=f"{pairs[-1][0] / 1e3:.0f} and {pairs[-1][1] / 1e3:.0f} kpps")
 
 
 def rate(options):
-    pairs = lab.interleave(options.pairs, lambda: most(turnpike), lambda: most(lambda: coturn(options)))
-    yield lab.of_pairs(pairs, "G3", "packets a second / coturn's, one channel", VETH, unit="times", limit=3, stretch=4,
+    pairs = interleave(options.pairs, lambda: most(h.relay), lambda: most(lambda: coturn(options)))
+    yield of_pairs(pairs, "G3", "packets a second / coturn's, one channel", VETH, unit="times", limit=3, stretch=4,
                        more=True, note=f"{pairs[-1][0] / 1e3:.0f} and {pairs[-1][1] / 1e3:.0f} kpps")
 
 
@@ -116,8 +108,8 @@ def spent(server):
 
 
 def cost(options):
-    pairs = lab.interleave(options.pairs, lambda: spent(turnpike), lambda: spent(lambda: coturn(options)))
-    yield lab.of_pairs(pairs, "G3c", "CPU time a packet / coturn's", VETH, unit="ratio", limit=0.4, stretch=0.25,
+    pairs = interleave(options.pairs, lambda: spent(h.relay), lambda: spent(lambda: coturn(options)))
+    yield of_pairs(pairs, "G3c", "CPU time a packet / coturn's", VETH, unit="ratio", limit=0.4, stretch=0.25,
                        note=f"{pairs[-1][0]:.2f} and {pairs[-1][1]:.2f} s a million, whole machine without the load")
 
 

@@ -44,8 +44,9 @@ struct ctl_adoption {
 	uint32_t dropped_names;
 };
 
-// Scans the region, which takes a second or three for a million records, drops what is inconsistent (ports of dropped records rest), rebuilds all
-// indexes, counts the attach in the header. Sends no command: follow it with a ctl_sync.
+// Scans the region, drops what is inconsistent (ports of dropped records rest), rebuilds all
+// indexes, counts the attach in the header: one to three seconds for a million records, in which
+// ctl_store_options.working is called. Sends no command: follow it with a ctl_sync.
 // 0; -ENOMEM or -errno of the random source, and every record that is sound can be adopted by the
 // next attempt, with another store. `report` may be NULL.
 int ctl_store_adopt(struct ctl_store *store, struct ctl_time now, struct ctl_adoption *report);
@@ -55,10 +56,11 @@ int ctl_store_adopt(struct ctl_store *store, struct ctl_time now, struct ctl_ado
 // ctl_store_move do it themselves.
 void ctl_store_count_anew(struct ctl_store *store);
 
-// A restarted dataplane brings a new region of which nothing but the header was written: copies header state (ids, nonce keys) and all
-// records over, index by index, and works on it from now on; the old region may be unmapped
-// afterwards. `region_fd`: as in struct ctl_store_options. No change may be pending (ctl_turn_detach). 0;
-// -EINVAL header; -ENOMEM: the store stays on the old region. Follow it with a ctl_sync.
+// A restarted dataplane brings a new region of which nothing but the header was written: copies
+// header state (ids, nonce keys) and all records over, index by index, and works on it from now on;
+// the old region may be unmapped afterwards. `region_fd`: as in struct ctl_store_options. No change
+// may be pending (ctl_turn_detach). 0; -EINVAL header; -ENOMEM: the store stays on the old region.
+// Follow it with a ctl_sync.
 int ctl_store_move(struct ctl_store *store, void *region, size_t region_bytes, int region_fd,
 	struct ctl_time now, struct ctl_adoption *report);
 

@@ -160,7 +160,7 @@ void stream_relay_handed(struct stream *s, const struct tp_stream_far *said, int
 		stream_relay_find(s, said->id) ? NULL : stream_relay_new(s, said->id);
 
 	if (!r) {
-		close(fd); // FAR_BIND, which follows, is told
+		close(fd); // FAR_BIND, which follows, finds nothing and says so
 		return;
 	}
 	stream_count(s, STREAM_COUNT_relay_taken, 1);

@@ -505,7 +505,7 @@ static void end_late(struct ctl_turn *turn, struct ctl_far *far, void *arg)
 
 void ctl_over_tcp_tick(struct ctl_turn *turn)
 {
-	if (turn->binds > 0 || turn->apart > 0)
+	if (turn->apart > 0)
 		ctl_far_each(turn, end_late, NULL);
 	for (size_t i = 0; turn->listening > 0 && i < CTL_BUSY_BUCKETS; i++)
 		for (struct ctl_transaction *t = turn->busy[i]; t; t = t->busy_next)

@@ -135,6 +135,12 @@ class Stream(unittest.TestCase):
             self.control.attach()
             self.control.expect(READY)
 
+    def another_control(self):
+        """In the place of the one before, which is closed, or was not there."""
+        self.control = fake.Control(self.directory + "/run")
+        self.peers.append(self.control)
+        self.control.attach()
+
     def connect(self, port=PLAIN, address=ADDRESS, **options):
         s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         for level, option, value in options.get("set", ()):

@@ -27,9 +27,7 @@ class Away(Stream):
         worker = connection % self.workers
         s.sendall(padded(channel_data(0x4000, b"media goes on")))
         self.assertEqual(self.dataplane.messages(worker), [(connection, channel_data(0x4000, b"media goes on"))])
-        self.control = fake.Control(self.directory + "/run")
-        self.peers.append(self.control)
-        self.control.attach()
+        self.another_control()
         self.assertEqual(self.control.stream, stream)
         self.assertEqual({self.opened()[0], self.opened()[0]}, {connection, second})
         self.control.expect(READY)
@@ -55,9 +53,7 @@ class Away(Stream):
         self.control.close()
         os.kill(self.process.pid, signal.SIGCONT)
         self.assertEqual(read_exactly(s, 20), stun(SUCCESS, number=2))
-        self.control = fake.Control(self.directory + "/run")
-        self.peers.append(self.control)
-        self.control.attach()
+        self.another_control()
         self.opened()
         self.control.expect(READY)
         got = [self.control.expect(fake.NOTE_REQUEST)[1] for _ in range(2)]
@@ -72,9 +68,7 @@ class Away(Stream):
         for _ in range(40):
             self.control.expect(fake.NOTE_REQUEST)
         self.control.close()
-        self.control = fake.Control(self.directory + "/run")
-        self.peers.append(self.control)
-        self.control.attach()
+        self.another_control()
         self.opened()
         self.control.expect(READY)
         got = [self.control.expect(fake.NOTE_REQUEST)[1] for _ in range(16)]
@@ -105,9 +99,7 @@ class Away(Stream):
         s.sendall(b"".join(stun(ALLOCATE, number=n) for n in range(40)) + padded(channel_data(0x4000, b"x")))
         self.until(lambda: self.counters()["up"] == 1)
         self.assertEqual(self.counters()["requests_dropped"], 24)
-        self.control = fake.Control(self.directory + "/run")
-        self.peers.append(self.control)
-        self.control.attach()
+        self.another_control()
         self.opened()
         self.control.expect(READY)
         got = [self.control.expect(fake.NOTE_REQUEST)[1] for _ in range(16)]
