@@ -361,6 +361,14 @@ void conf_forget_credentials(struct conf *conf);
 bool conf_discovery_find(const struct conf_discovery families[2], const struct tp_addr *listener,
 	struct conf_discovery_place *out);
 
+// quotas.bits_per_second_per_allocation in bytes, rounded up; 0: unlimited.
+static inline uint64_t conf_bytes_per_second(const struct conf *conf)
+{
+	uint64_t bits = conf->quotas.bits_per_second_per_allocation;
+
+	return bits / 8 + (bits % 8 != 0);
+}
+
 // Prints the schema: as a table for people (help, man page), or as JSON Schema.
 void conf_print_options(FILE *out);
 void conf_print_json_schema(FILE *out);

@@ -263,7 +263,7 @@ static const struct conf_option schema[] = {
 {"quotas.allocations_per_realm", CONF_INTEGER, LIVE, .max = INTEGER_MAX, TOP(quotas.allocations_per_realm), .default_json = "0",
 	.help = "Allocations of all users of one realm at a time; 0: unlimited."},
 {"quotas.bits_per_second_per_allocation", CONF_INTEGER, LIVE, .max = INTEGER_MAX, TOP(quotas.bits_per_second_per_allocation), .default_json = "0", .unit = "bit/s",
-	.help = "Rate of each direction of an allocation, over all its channels and permissions: application data, without headers; 0: unlimited."},
+	.help = "Rate of each direction of an allocation, over all its channels and permissions: application data, without headers; 0: unlimited. Over TCP, what is faster waits, and the connections of an allocation that end in one stream process share the rate."},
 {"quotas.packets_per_second_per_allocation", CONF_INTEGER, LIVE, .max = INTEGER_MAX, TOP(quotas.packets_per_second_per_allocation), .default_json = "0", .unit = "1/s",
 	.help = "The same in datagrams, whatever their size; 0: unlimited."},
 {"quotas.permissions_per_allocation", CONF_INTEGER, LIVE, .min = 1, .max = 2048, TOP(quotas.permissions_per_allocation), .default_json = "1024",

@@ -32,7 +32,7 @@ void stream_connection_watch(struct stream *s, struct stream_connection *c)
 	if (c->state == STREAM_IS_GONE || c->fd < 0)
 		return;
 	if (!stream_linked(&c->waiting) && !c->binds &&
-		!(c->relay && (c->relay->up.bytes || c->relay->up.ended)))
+		!(c->relay && (c->relay->up.bytes || c->relay->up.ended || c->relay->up.held)))
 		e.events |= EPOLLIN;
 	if (c->blocked)
 		e.events |= EPOLLOUT;
@@ -173,7 +173,8 @@ void stream_connection_event(struct stream *s, struct stream_connection *c, uint
 	// Of one that waits nothing is read, so nothing else tells that the client is gone.
 	if ((events & EPOLLERR) || ((events & EPOLLHUP) && stream_linked(&c->waiting))) {
 		if (c->state == STREAM_SHAKES)
-			stream_connection_end_for(s, c, STREAM_COUNT_tls_failed, "connection reset");
+			stream_connection_end_for(
+				s, c, STREAM_COUNT_tls_failed, "connection reset");
 		else
 			stream_connection_end(s, c);
 		return;

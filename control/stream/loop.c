@@ -83,6 +83,7 @@ void stream_reload(struct stream *s)
 	stream_tls_replace(&s->dtls, dtls);
 	conf_free(s->conf);
 	s->conf = fresh;
+	stream_relays_rate(s, conf_bytes_per_second(fresh));
 	tp_log_limit((enum tp_log_level)fresh->log_level);
 	tp_notice("%s read again, certificates too", fresh->path);
 }
@@ -250,7 +251,7 @@ static int turn(struct stream *s, bool *more)
 	struct epoll_event events[EVENTS];
 	uint64_t due[] = {stream_connections_expire(s), stream_peers_retry(s),
 		stream_certificates_expire(s), expire_drain(s), stream_relays_expire(s),
-		stream_dtls_repeat(s)};
+		stream_relays_release(s), stream_dtls_repeat(s)};
 	int timeout, n;
 
 	flush_all(s); // what expiry ended

@@ -18,6 +18,7 @@
 void stream_relays_init(struct stream *s)
 {
 	stream_list_init(&s->relays.talk);
+	stream_list_init(&s->relays.held);
 	for (int i = 0; i < STREAM_RELAY_TIMERS; i++)
 		stream_list_init(&s->relays.timers[i]);
 }
@@ -130,6 +131,7 @@ void stream_relay_end(struct stream *s, struct stream_relay *r)
 	r->of = NULL;
 	stream_list_remove(&r->timer);
 	stream_list_remove(&r->of_link);
+	stream_relay_leave(s, r);
 	stream_count(s, STREAM_COUNT_relay_closed, 1);
 	over(s, r);
 	if (unjudged && of)

@@ -6,9 +6,11 @@
 
 #include "common/abi/stream.h"
 #include "control/stream/list.h"
+#include "control/stream/rate.h"
 
 struct stream;
 struct stream_connection;
+struct stream_share;
 
 // What a control connection has here for its allocation.
 struct stream_relayed {
@@ -33,6 +35,9 @@ struct stream_pipe {
 	bool shut;      // and its sink was told
 	uint64_t total; // bytes written, since the beginning
 	uint64_t told;  // of these, control knows
+
+	struct stream_rate *rate; // bound: shared with others of the allocation
+	bool held;                // its source is not read because of the rate
 };
 
 // A connection with a peer.
@@ -60,6 +65,10 @@ struct stream_relay {
 	struct stream_link timer; // of its connecting, its waiting, or its bytes that are not told
 	struct stream_link talk;  // has something for control
 	struct stream_link of_link; // of stream_relayed.relays
+
+	struct stream_share *share; // bound
+	struct stream_link hold;    // one way or both are held
+	uint64_t held_ns;
 };
 
 enum stream_relay_due {
@@ -79,12 +88,15 @@ enum stream_relay_timer {
 };
 
 #define STREAM_RELAY_BUCKETS 4096
+#define STREAM_SHARE_BUCKETS 512
 
 struct stream_relays {
 	struct stream_relay *bucket[STREAM_RELAY_BUCKETS]; // by id, which is random
 	uint32_t count;                                    // with those that are over
 	struct stream_list timers[STREAM_RELAY_TIMERS];
 	struct stream_list talk;
+	struct stream_share *share[STREAM_SHARE_BUCKETS]; // by owner
+	struct stream_list held;                          // the first is the next to be tried
 };
 
 void stream_relays_init(struct stream *s);
@@ -95,8 +107,8 @@ void stream_relays_close(struct stream *s);
 struct stream_relay *stream_relay_find(const struct stream *s, uint32_t id);
 // A new one, in no list. NULL without memory, or when there are as many as there may be.
 struct stream_relay *stream_relay_new(struct stream *s, uint32_t id);
-// Of one that control believes to be here and that is not: tells it so, as soon as there is room, with an
-// errno as the answer to FAR_CONNECT.
+// Of one that control believes to be here and that is not: tells it so, as soon as there is room,
+// with an errno as the answer to FAR_CONNECT.
 void stream_relay_deny(struct stream *s, const struct tp_stream_far *said, int error);
 // Belongs to an allocation from now on, until it is bound.
 void stream_relay_join(struct stream_relay *r, struct stream_relayed *of);
@@ -136,6 +148,20 @@ void stream_relay_event(struct stream *s, uint32_t id, uint32_t events);
 void stream_relay_pump(struct stream *s, struct stream_relay *r);
 // Nothing more is read; it ends when what was read is written.
 void stream_relay_finish(struct stream *s, struct stream_relay *r);
+
+// ---- relay_rate.c: quotas.bits_per_second_per_allocation
+
+// Bound: it has a part in the rate of its owner from now on, which becomes its own. False: no
+// memory.
+bool stream_relay_share(struct stream *s, struct stream_relay *r);
+// Of all that are bound, after a reload. 0: unlimited.
+void stream_relays_rate(struct stream *s, uint64_t bytes_per_s);
+// Bound no more.
+void stream_relay_leave(struct stream *s, struct stream_relay *r);
+// Something is too fast: it is tried again in a while.
+void stream_relay_hold(struct stream *s, struct stream_relay *r);
+// Tries those again that waited for it. Returns when to look again, UINT64_MAX: never.
+uint64_t stream_relays_release(struct stream *s);
 
 // ---- relay_notes.c: control
 

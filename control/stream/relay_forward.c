@@ -165,12 +165,19 @@ static int move_once(
 {
 	bool ended = false;
 	ssize_t written;
-	int n = way->read(s, r, &ended);
+	int n;
 
+	pipe->held = !stream_rate_open(pipe->rate, s->now_ns);
+	if (pipe->held) {
+		stream_relay_hold(s, r);
+		return 0;
+	}
+	n = way->read(s, r, &ended);
 	if (ended)
 		pipe->ended = true;
 	if (n <= 0)
 		return n < 0 ? -1 : ended;
+	stream_rate_take(pipe->rate, (uint64_t)n, s->now_ns);
 	written = way->write(s, r, s->input, (size_t)n);
 	if (written < 0)
 		return -1;
@@ -204,7 +211,7 @@ static void watch_peer(struct stream *s, struct stream_relay *r)
 {
 	struct epoll_event e = {.data.u64 = (uint64_t)STREAM_EVENT_RELAY << 32 | r->id};
 
-	if (!r->down.bytes && !r->down.ended && !is_full(r->client))
+	if (!r->down.bytes && !r->down.ended && !r->down.held && !is_full(r->client))
 		e.events |= EPOLLIN;
 	if (r->up.bytes)
 		e.events |= EPOLLOUT;
@@ -250,8 +257,9 @@ void stream_relay_bind(struct stream *s, struct stream_relay *r, struct stream_c
 {
 	// Before the peer's first byte can leave: what waits for the client may be flushed by this.
 	stream_connection_send(s, c, response, length, false);
-	if (c->state != STREAM_IS_OPEN) {
+	if (c->state != STREAM_IS_OPEN || !stream_relay_share(s, r)) {
 		stream_relay_end(s, r);
+		stream_connection_end(s, c);
 		return;
 	}
 	stream_list_remove(&r->of_link);
@@ -263,7 +271,8 @@ void stream_relay_bind(struct stream *s, struct stream_relay *r, struct stream_c
 	c->state = STREAM_IS_BOUND;
 	c->binds = false;
 	stream_list_remove(&c->timer);
-	// Elsewhere many end without close_notify and nothing is lost; here it cuts what the peer receives.
+	// Elsewhere many end without close_notify and nothing is lost; here it cuts what the peer
+	// receives.
 	if (c->ssl)
 		SSL_clear_options(c->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	stream_count(s, STREAM_COUNT_relay_bound, 1);
@@ -273,6 +282,7 @@ void stream_relay_bind(struct stream *s, struct stream_relay *r, struct stream_c
 		r->up.length = c->stash_length;
 		c->stash = NULL;
 		c->stash_length = 0;
+		stream_rate_take(r->up.rate, r->up.length, s->now_ns);
 	}
 	stream_list_add(&s->dirty, &c->dirty);
 }

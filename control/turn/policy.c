@@ -25,8 +25,7 @@ void ctl_policy_store(const struct conf *conf, struct ctl_store_policy *out)
 		.new_peers_per_s = conf->quotas.new_peers_per_second,
 		.allocations_per_realm = conf->quotas.allocations_per_realm,
 		.n_realms = conf->n_realms,
-		.rate_bytes_per_s = conf->quotas.bits_per_second_per_allocation / 8 +
-				    (conf->quotas.bits_per_second_per_allocation % 8 != 0),
+		.rate_bytes_per_s = conf_bytes_per_second(conf),
 		.rate_packets_per_s = conf->quotas.packets_per_second_per_allocation,
 		.allocation_max_s = conf->lifetimes.allocation_max_s,
 		.permission_s = conf->lifetimes.permission_s,

@@ -394,6 +394,25 @@ def test_bytes_both_ways():
             h.wait_until(lambda: not listed(r), 5, "it is gone")
 
 
+def test_the_rate_of_an_allocation():
+    """What is too fast waits; a reload lets it go."""
+    size, rate, saved = 192 << 10, 100000, 100000 // 8 + 16384
+    with relay(quotas={"bits_per_second_per_allocation": 8 * rate}) as r:
+        c = allocate()
+        data, peer = pair(c)
+        begin = time.monotonic()
+        both_ways(data, peer, size)
+        assert time.monotonic() - begin > (size - saved) / rate, time.monotonic() - begin
+        pid, = (p["pid"] for p in processes(r))
+        assert counters_of(r, pid)["relay_held"] > 0
+        job = h.in_thread(both_ways, data, peer, 32 << 20)  # five minutes of it
+        r.config["quotas"]["bits_per_second_per_allocation"] = 0
+        r.write_config()
+        r.ctl("reload")
+        job.result(60)
+        end(c, data, peer)
+
+
 def bytes_of(r, entry):
     shown = r.ctl("allocation", "show", f"id={entry['id']}")
     return shown["up_bytes"], shown["down_bytes"]

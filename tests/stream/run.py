@@ -14,7 +14,7 @@ from test_dtls import Dtls  # noqa: F401
 from test_errors import Errors  # noqa: F401
 from test_limits import Limits  # noqa: F401
 from test_proxy import Proxy  # noqa: F401
-from test_relay import Relay, RelayLimit  # noqa: F401
+from test_relay import Relay, RelayLimit, RelayRate  # noqa: F401
 from test_slow import Burst, FullRing, SlowReader  # noqa: F401
 from test_tls import Tls  # noqa: F401
 

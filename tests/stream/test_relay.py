@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Connections with peers of TCP allocations (RFC 6062), between what control says and what both ends see."""
+import random
 import socket
 import ssl
 import struct
+import threading
+import time
 
 import fake
 from case import ADDRESS, ALLOCATE, PLAIN, SUCCESS, Stream, read_exactly, stun
@@ -69,12 +72,12 @@ class RelayCase(Stream):
         self.control.expect(fake.NOTE_REQUEST)
         return s, number
 
-    def bound(self, tls=False):
+    def bound(self, tls=False, rate=0, owner=None, far_number=77):
         """(client, peer), bound to each other."""
-        owner = self.owner()
-        peer = self.connected(owner)
+        owner = owner or self.owner()
+        peer = self.connected(owner, far_number)
         client, number = self.data_connection(tls)
-        self.control.tell(BIND, number, far(77, self.control.stream, owner) + stun(BOUND, number=9))
+        self.control.tell(BIND, number, far(far_number, self.control.stream, owner, rate=rate) + stun(BOUND, number=9))
         self.assertEqual(read_exactly(client, 20), stun(BOUND, number=9))
         return client, peer
 
@@ -209,6 +212,72 @@ class Relay(RelayCase):
             if self.counters()["unread_answers"] == 1:
                 break
         self.assertEqual(self.control.expect(fake.CLOSED)[0], number)
+
+
+class RelayRate(RelayCase):
+    RATE, SAVED, READ = 200000, 25000, 16384  # bytes a second; at once after a pause; what one read may take too much
+
+    def pass_through(self, ways):
+        """Seconds in which data comes out of all (source, sink) as it went in."""
+        data = random.Random(1).randbytes(150000)
+        jobs = [threading.Thread(target=source.sendall, args=(data,)) for source, _ in ways]
+        got = {}
+        jobs += [threading.Thread(target=lambda s=sink: got.update({s: read_exactly(s, len(data))})) for _, sink in ways]
+        begin = time.monotonic()
+        for job in jobs:
+            job.start()
+        for job in jobs:
+            job.join(60)
+        took = time.monotonic() - begin
+        self.assertEqual([got.get(sink) for _, sink in ways], [data] * len(ways))
+        return took
+
+    def least(self, bytes_each_way):
+        return (bytes_each_way - self.SAVED - self.READ) / self.RATE
+
+    def test_each_way_has_the_rate(self):
+        self.run_with_peers()
+        client, peer = self.bound(rate=self.RATE)
+        self.assertGreater(self.pass_through([(client, peer), (peer, client)]), self.least(150000))
+        self.assertGreater(self.counters()["relay_held"], 0)
+
+    def test_the_same_over_tls(self):
+        self.run_with_peers()
+        client, peer = self.bound(tls=True, rate=self.RATE)
+        for way in ((client, peer), (peer, client)):
+            self.assertGreater(self.pass_through([way]), self.least(150000))
+
+    def test_connections_of_an_allocation_share_it_and_others_do_not(self):
+        self.run_with_peers()
+        owner = self.owner()
+        first = self.bound(rate=self.RATE, owner=owner)
+        second = self.bound(rate=self.RATE, owner=owner, far_number=78)
+        other = self.bound(far_number=79)
+        self.pass_through([other])
+        self.assertEqual(self.counters()["relay_held"], 0)
+        self.assertGreater(self.pass_through([first, second]), self.least(300000))
+
+    def test_the_newest_bind_says_the_rate(self):
+        self.run_with_peers()
+        owner = self.owner()
+        client, peer = self.bound(rate=1, owner=owner)
+        client.sendall(bytes(100))
+        self.assertEqual(read_exactly(peer, 100), bytes(100))
+        client.sendall(b"late")  # by a minute and a half
+        self.until(lambda: self.counters()["relay_held"] > 0)
+        self.bound(rate=0, owner=owner, far_number=78)
+        self.assertEqual(read_exactly(peer, 4), b"late")
+
+    def test_the_end_is_not_held(self):
+        """What control ends, ends."""
+        self.run_with_peers()
+        client, peer = self.bound(rate=1)
+        client.sendall(bytes(100))
+        read_exactly(peer, 100)
+        client.sendall(b"never read")
+        self.until(lambda: self.counters()["relay_held"] > 0)
+        self.control.tell(CLOSE, 0, far(77))
+        self.assertEqual(peer.recv(1), b"")
 
 
 class RelayLimit(RelayCase):
