@@ -16,7 +16,11 @@ int ctl_stream_clients_init(
 		buckets *= 2;
 	*c = (struct ctl_stream_clients){.mask = buckets - 1, .most = most, .key = *key};
 	c->bucket = calloc(buckets, sizeof(struct ctl_stream_client *));
-	return c->bucket ? 0 : -ENOMEM;
+	c->dtls = calloc(buckets, sizeof(struct ctl_stream_client *));
+	if (c->bucket && c->dtls)
+		return 0;
+	ctl_stream_clients_fini(c);
+	return -ENOMEM;
 }
 
 void ctl_stream_clients_fini(struct ctl_stream_clients *c)
@@ -27,6 +31,7 @@ void ctl_stream_clients_fini(struct ctl_stream_clients *c)
 			free(at);
 		}
 	free(c->bucket);
+	free(c->dtls);
 	*c = (struct ctl_stream_clients){0};
 }
 
@@ -44,6 +49,25 @@ struct ctl_stream_client *ctl_stream_clients_find(
 	const struct ctl_stream_clients *c, uint32_t connection)
 {
 	return *find(c, connection);
+}
+
+static struct ctl_stream_client **dtls_bucket(const struct ctl_stream_clients *c,
+	const struct tp_addr *client, const struct tp_addr *listener)
+{
+	const struct tp_addr tuple[2] = {*client, *listener};
+
+	return &c->dtls[tp_siphash(&c->key, tuple, sizeof(tuple)) & c->mask];
+}
+
+struct ctl_stream_client *ctl_stream_clients_find_dtls(const struct ctl_stream_clients *c,
+	const struct tp_addr *client, const struct tp_addr *listener)
+{
+	struct ctl_stream_client *at = *dtls_bucket(c, client, listener);
+
+	while (at &&
+		!(tp_addr_equal(&at->client, client) && tp_addr_equal(&at->listener, listener)))
+		at = at->next_dtls;
+	return at;
 }
 
 int ctl_stream_clients_add(
@@ -64,6 +88,11 @@ int ctl_stream_clients_add(
 		.transport = opened->transport,
 		.proxied = opened->proxied != 0};
 	*at = fresh;
+	if (fresh->transport == TP_STREAM_DTLS_CLIENT) {
+		at = dtls_bucket(c, &fresh->client, &fresh->listener);
+		fresh->next_dtls = *at;
+		*at = fresh;
+	}
 	c->count++;
 	return 0;
 }
@@ -75,6 +104,12 @@ void ctl_stream_clients_remove(struct ctl_stream_clients *c, uint32_t connection
 	if (!gone)
 		return;
 	*at = gone->next;
+	if (gone->transport == TP_STREAM_DTLS_CLIENT) {
+		at = dtls_bucket(c, &gone->client, &gone->listener);
+		while (*at != gone)
+			at = &(*at)->next_dtls;
+		*at = gone->next_dtls;
+	}
 	free(gone);
 	c->count--;
 }

@@ -6,7 +6,8 @@
 #include "common/base/hash.h"
 
 struct ctl_stream_client {
-	struct ctl_stream_client *next; // of the bucket
+	struct ctl_stream_client *next;      // of the bucket
+	struct ctl_stream_client *next_dtls; // over DTLS: of the bucket by five-tuple
 	uint32_t connection;
 	uint32_t failures; // error responses since the last success
 	struct tp_addr client, listener;
@@ -15,7 +16,8 @@ struct ctl_stream_client {
 };
 
 struct ctl_stream_clients {
-	struct ctl_stream_client **bucket;
+	struct ctl_stream_client **bucket; // by connection
+	struct ctl_stream_client **dtls;   // those over DTLS, by five-tuple
 	uint32_t mask;
 	uint32_t count, most;
 	struct tp_siphash_key key; // the numbers are the stream's choice
@@ -28,6 +30,9 @@ void ctl_stream_clients_fini(struct ctl_stream_clients *c);
 
 struct ctl_stream_client *ctl_stream_clients_find(
 	const struct ctl_stream_clients *c, uint32_t connection);
+// The session that a DTLS client has here. NULL: none.
+struct ctl_stream_client *ctl_stream_clients_find_dtls(const struct ctl_stream_clients *c,
+	const struct tp_addr *client, const struct tp_addr *listener);
 // 0, -EEXIST, -ENOSPC, -ENOMEM.
 int ctl_stream_clients_add(
 	struct ctl_stream_clients *c, uint32_t connection, const struct tp_stream_opened *opened);

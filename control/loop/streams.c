@@ -105,6 +105,35 @@ static void take_request(void *context, const struct ctl_request *request)
 		refuse(s, request);
 }
 
+// A DTLS client that shook hands anew may have come to another process than before, as when the one
+// it had drains: of what it had there nothing will be heard again (RFC 6347 section 4.2.8).
+// Sessions that a process announces at its beginning are not newer than others.
+static void end_elsewhere(struct ctl_streams *s, const struct ctl_request *opened)
+{
+	const struct ctl_streams_member *here = ctl_streams_find(s, opened->stream.stream);
+	struct ctl_streams_member *m;
+
+	if (opened->transport != CTL_TRANSPORT_DTLS || !here->stream.ready)
+		return;
+	TAILQ_FOREACH(m, &s->members, entry) {
+		const struct ctl_stream_client *c =
+			m == here || !m->attached ? NULL
+						  : ctl_stream_clients_find_dtls(&m->stream.clients,
+							    &opened->client, &opened->listener);
+
+		if (c)
+			ctl_stream_tell(&m->stream, TP_STREAM_CLOSE, c->connection);
+	}
+}
+
+static void take_opened(void *context, const struct ctl_request *opened)
+{
+	struct ctl_streams *s = context;
+
+	end_elsewhere(s, opened);
+	ctl_turn_opened(s->ctl->session->turn, opened, ctl_session_time());
+}
+
 static void take_closed(void *context, const struct ctl_request *gone)
 {
 	struct ctl_streams *s = context;
@@ -281,6 +310,7 @@ int ctl_streams_create(struct ctl *ctl, int listener, struct ctl_streams **out)
 	TAILQ_INIT(&s->asks);
 	s->in = (struct ctl_stream_in){.conf = ctl->conf,
 		.request = take_request,
+		.opened = take_opened,
 		.closed = take_closed,
 		.ready = take_ready,
 		.counted = take_counters,

@@ -13,17 +13,9 @@ static bool take_note(void *context, const struct ctl_far_note *note)
 	return ctl_turn_far_note(s->ctl->session->turn, note, ctl_session_time());
 }
 
-static void take_opened(void *context, const struct ctl_request *opened)
-{
-	struct ctl_streams *s = context;
-
-	ctl_turn_opened(s->ctl->session->turn, opened, ctl_session_time());
-}
-
 void ctl_streams_far_callbacks(struct ctl_stream_in *in)
 {
 	in->far = take_note;
-	in->opened = take_opened;
 }
 
 void ctl_streams_gone(struct ctl_streams_member *m)

@@ -402,6 +402,22 @@ def test_the_next_generation():
         end(again, peer, peer2)
 
 
+def test_a_new_session_at_the_next_generation_ends_the_old_one():
+    """The old process has a client that will never speak to it again, and ends without waiting for it."""
+    with relay() as r:
+        c, peer = call()
+        source = c.sock.getsockname()[1]
+        first, = listed(r)
+        old = processes(r)[0]["pid"]
+        r.ctl("upgrade", "streams")
+        leave(c)
+        again, peer2 = call(source=source)
+        h.wait_until(lambda: not alive(old), 5, "the old process ends")
+        assert [a["id"] for a in listed(r)] != [first["id"]] and len(listed(r)) == 1, listed(r)
+        echo(again, peer2)
+        end(again, peer, peer2)
+
+
 def test_moves_between_transports():
     """RFC 8016: UDP, DTLS, UDP, DTLS."""
     with relay(mobility=True) as r:

@@ -50,7 +50,8 @@ static inline int scene_setup(void **state)
 	assert_non_null(mkdtemp(s->directory));
 	conf->run_directory = s->directory;
 	conf->path = (char *)(uintptr_t) "/nonexistent.json";
-	conf->listeners[0].transports = CONF_TRANSPORT_UDP | CONF_TRANSPORT_TCP;
+	conf->listeners[0].transports =
+		CONF_TRANSPORT_UDP | CONF_TRANSPORT_TCP | CONF_TRANSPORT_DTLS;
 	conf->streams.connections = 65536;
 	// Found beside the "program".
 	snprintf(s->stub, sizeof(s->stub), "%s/turnpike-stream", s->directory);
@@ -165,13 +166,19 @@ static inline void say(struct scene *s, struct process *p, uint16_t kind, uint32
 	turn_loop(s);
 }
 
-static inline void announce(struct scene *s, struct process *p, uint32_t connection)
+static inline void announce_one(struct scene *s, struct process *p, uint32_t connection,
+	enum tp_stream_transport transport, uint16_t port)
 {
-	struct tp_stream_opened o = {.client = {.ip = tp_ip4(0xc612000a), .port = 999},
+	struct tp_stream_opened o = {.client = {.ip = tp_ip4(0xc612000a), .port = port},
 		.listener = {.ip = tp_ip4(0xc6120002), .port = 3478},
-		.transport = TP_STREAM_TCP};
+		.transport = (uint8_t)transport};
 
 	say(s, p, TP_STREAM_OPENED, connection, &o, sizeof(o));
+}
+
+static inline void announce(struct scene *s, struct process *p, uint32_t connection)
+{
+	announce_one(s, p, connection, TP_STREAM_TCP, 999);
 }
 
 // As an Allocate of that client would.

@@ -95,6 +95,52 @@ static void the_end_of_a_connection_ends_its_allocation(void **state)
 	assert_int_equal(allocations(s), 1); // it may come back
 }
 
+// A note that the process was sent, which is taken; 0: none.
+static uint16_t told(struct process *p, uint32_t *connection)
+{
+	const struct tp_stream_note *n = tp_ring_front(&p->response);
+	uint16_t kind = n ? n->kind : 0;
+
+	if (n) {
+		*connection = n->connection;
+		tp_ring_pop(&p->response);
+	}
+	return kind;
+}
+
+// RFC 6347 section 4.2.8, where the new session is another process's.
+static void a_new_dtls_session_ends_the_old_one_elsewhere(void **state)
+{
+	struct scene *s = *state;
+	struct process old, next;
+	uint32_t connection = 0;
+
+	join(s, &old, 8);
+	for (uint32_t i = 1; i <= 3; i++)
+		announce_one(s, &old, i, TP_STREAM_DTLS_CLIENT, (uint16_t)(1000 + i));
+	announce_one(s, &old, 4, TP_STREAM_TCP, 1004);
+	say(s, &old, TP_STREAM_READY, 0, NULL, 0);
+	join(s, &next, 9);
+	// What it announces at its beginning may be the older one.
+	announce_one(s, &next, 1, TP_STREAM_DTLS_CLIENT, 1001);
+	say(s, &next, TP_STREAM_READY, 0, NULL, 0);
+	assert_int_equal(told(&old, &connection), 0);
+
+	announce_one(s, &next, 2, TP_STREAM_DTLS_CLIENT, 1002);
+	assert_int_equal(told(&old, &connection), TP_STREAM_CLOSE);
+	assert_int_equal(connection, 2);
+	// A connection of TCP has its own socket, and nobody else's five-tuple matters.
+	announce_one(s, &next, 4, TP_STREAM_DTLS_CLIENT, 1004);
+	announce_one(s, &next, 5, TP_STREAM_DTLS_CLIENT, 1005);
+	assert_int_equal(told(&old, &connection), 0);
+	say(s, &old, TP_STREAM_CLOSED, 3, NULL, 0);
+	announce_one(s, &next, 3, TP_STREAM_DTLS_CLIENT, 1003);
+	assert_int_equal(told(&old, &connection), 0);
+	assert_int_equal(told(&next, &connection), 0);
+	leave(s, &next);
+	leave(s, &old);
+}
+
 // As of a control that was started again: the allocations are there before the processes.
 static void what_is_not_announced_ends_when_all_is(void **state)
 {
@@ -399,6 +445,7 @@ int main(void)
 		T(a_wakeup_ends_the_sleep),
 		T(bad_greetings_are_refused),
 		T(the_end_of_a_connection_ends_its_allocation),
+		T(a_new_dtls_session_ends_the_old_one_elsewhere),
 		T(what_is_not_announced_ends_when_all_is),
 		T(processes_that_do_not_come_back_are_waited_for_so_long),
 		T(who_comes_back_in_time_keeps_its_allocations),
