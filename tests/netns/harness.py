@@ -276,7 +276,21 @@ class Relay:
             if daemon is not None and daemon.process.poll() is None:
                 daemon.process.kill()
                 daemon.process.wait(5)
+        self.kill_streams()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def kill_streams(self):
+        """Stream processes outlive the control that started them; they run by this relay's configuration.
+        The pids of those that were there."""
+        left = []
+        for command in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if str(self.config_path).encode() in command.read_bytes().split(b"\0"):
+                    os.kill(int(command.parent.name), signal.SIGKILL)
+                    left.append(int(command.parent.name))
+            except (ProcessLookupError, FileNotFoundError):
+                pass
+        return left
 
     def logs(self):
         return "".join(f"--- {d.name}\n{d.output()[-6000:]}" for d in (self.dataplane, self.control)

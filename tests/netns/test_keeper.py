@@ -76,6 +76,8 @@ class Kept:
                 if "turnpike-" in os.readlink(f"/proc/{pid}/exe"):
                     os.kill(pid, signal.SIGKILL)
                     assert failed, f"{name} was left behind"
+        left = self.relay.kill_streams()
+        assert failed or not left, f"{left} were left behind"
         shutil.rmtree(self.relay.directory, ignore_errors=True)
 
 
