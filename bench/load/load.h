@@ -19,6 +19,7 @@ enum load_test {
 	LOAD_SEARCH,      // of the rates NDR and PDR
 	LOAD_ALLOCATIONS, // 401 and Allocate, each client once
 	LOAD_CYCLES, // 401, Allocate, CreatePermission, ChannelBind, Refresh to 0, again and again
+	LOAD_ECHO,   // uplink at one rate to what sends every datagram back: no server, no requests
 };
 
 #define LOAD_PEER_TAG UINT32_MAX // of the peer's socket, where clients have their number

@@ -19,7 +19,9 @@ static const char usage[] =
 	"with "
 	"little\n"
 	"                         loss, allocations (401, Allocate) or cycles (401, Allocate,\n"
-	"                         CreatePermission, ChannelBind, Refresh to 0) a second\n"
+	"                         CreatePermission, ChannelBind, Refresh to 0) a second, or echo: "
+	"no\n"
+	"                         requests, the uplink to a reflector in place of a server\n"
 	"  --clients N            clients, each with one allocation and one channel (100)\n"
 	"  --at-a-time N          clients that wait for an answer to a request together (64)\n"
 	"  --direction D          of the traffic: up, down, both (both)\n"
@@ -119,6 +121,7 @@ static bool read_test(const char *text, struct load_options *o)
 		[LOAD_SEARCH] = "search",
 		[LOAD_ALLOCATIONS] = "allocations",
 		[LOAD_CYCLES] = "cycles",
+		[LOAD_ECHO] = "echo",
 		NULL};
 	int test = word(text, tests);
 
@@ -237,6 +240,12 @@ int load_main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
+	if (o.test == LOAD_ECHO && (o.refresh_every_s || o.until_silence)) {
+		fputs("turnpike-bench: a reflector has nothing to refresh\n", stderr);
+		return 2;
+	}
+	if (o.test == LOAD_ECHO)
+		o.directions = LOAD_UP;
 	if (o.test == LOAD_SEARCH && o.refresh_every_s == 0)
 		o.refresh_every_s = SEARCH_REFRESH_S;
 	return load_run(&o);

@@ -54,6 +54,14 @@ static void bind_all(struct load *l)
 	l->refreshed_ns = tp_now_ns();
 }
 
+// A reflector knows no requests.
+static void take_as_bound(struct load *l)
+{
+	for (uint32_t i = 0; i < l->options.clients; i++)
+		l->clients[i].bound = true;
+	l->bound = l->options.clients;
+}
+
 // What arrived up to here is judged for loss; later traffic only for when it stops.
 static uint64_t lost(const struct load *l)
 {
@@ -110,7 +118,10 @@ static int phases(struct load *l)
 {
 	if (l->options.test == LOAD_ALLOCATIONS || l->options.test == LOAD_CYCLES)
 		return load_rate(l);
-	bind_all(l);
+	if (l->options.test == LOAD_ECHO)
+		take_as_bound(l);
+	else
+		bind_all(l);
 	if (l->bound != l->options.clients) {
 		load_report(l, stderr);
 		return -EIO;

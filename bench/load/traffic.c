@@ -134,6 +134,10 @@ static int receive_batch(int sock)
 
 void load_receive_client(struct load *l, struct load_client *c)
 {
+	bool echo = l->options.test == LOAD_ECHO; // what comes is what this client sent
+	uint32_t direction = echo ? DIRECTION_UP : DIRECTION_DOWN;
+	struct load_flow *flow = echo ? &c->up : &c->down;
+	struct load_histogram *latency = echo ? &l->up_ns : &l->down_ns;
 	int n = receive_batch(c->sock);
 	uint64_t now_ns = tp_now_ns(), sent_ns;
 
@@ -150,12 +154,12 @@ void load_receive_client(struct load *l, struct load_client *c)
 		}
 		if (chandata_read(data, len, CHANDATA_CHANNEL_MAX, &channel, &bytes) &&
 			channel == c->channel &&
-			number_read(l, data + CHANDATA_HEADER_BYTES, bytes, DIRECTION_DOWN, &client,
+			number_read(l, data + CHANDATA_HEADER_BYTES, bytes, direction, &client,
 				&number, &sent_ns) &&
 			client == c->number)
-			flow_count(&c->down, &l->down_ns, number, sent_ns, now_ns);
+			flow_count(flow, latency, number, sent_ns, now_ns);
 		else
-			c->down.damaged++;
+			flow->damaged++;
 	}
 }
 

@@ -16,10 +16,10 @@ FLAGS = ("--client-address", h.CLIENT4, "--peer-address", h.PEER4, "--client-nam
          h.namespace("client"), "--peer-namespace", h.namespace("peer"), "--server", h.RELAY4)
 
 
-def load(*flags, check=True):
+def load(*flags, check=True, wrapper=()):
     """Exit code and result."""
     with tempfile.NamedTemporaryFile() as result:
-        done = subprocess.run([h.BENCH, "load", *FLAGS, *flags, "--json", result.name],
+        done = subprocess.run([*wrapper, h.BENCH, "load", *FLAGS, *flags, "--json", result.name],
                               capture_output=True, text=True, timeout=120)
         text = pathlib.Path(result.name).read_text()
     assert not check or done.returncode == 0, (done.returncode, done.stdout, done.stderr)
@@ -87,6 +87,36 @@ def test_load_against_ours():
 def test_load_against_coturn():
     with coturn():
         assert_counts_and_rates_work()
+
+
+@h.alone
+def test_load_against_a_reflector():
+    """What returns is counted as the uplink's, what does not is lost, and what is not ours is damaged."""
+    server = h.udp("relay", h.RELAY4, 3478)
+    count, ended = 0, False
+
+    def reflect():
+        nonlocal count
+        while (got := h.receive(server, 0.1)) or not ended:
+            if not got:
+                continue
+            count += 1
+            data = got[0]
+            if count % 10 == 5:
+                data = data[:-1] + bytes([data[-1] ^ 1])
+            if count % 10:
+                server.sendto(data, got[1])
+
+    job = h.in_thread(reflect)
+    code, r = load("--test=echo", "--clients=20", "--rate=20", "--duration=1", check=False)
+    ended = True
+    job.result()
+    server.close()
+    up = r["up"]
+    assert code == 1 and r["requests"] == 0 and count == up["sent"] >= 380, (code, r, count)
+    assert up["received"] == up["sent"] - count // 10 - (count + 5) // 10, (r, count)
+    assert up["damaged"] == (count + 5) // 10 and r["down"]["sent"] == 0, (r, count)
+    assert 0 < up["latency_us"]["p50"] <= up["latency_us"]["p99"], r
 
 
 @h.alone
