@@ -31,6 +31,7 @@ struct load_options {
 	enum load_test test;
 	uint32_t directions;       // LOAD_UP, LOAD_DOWN
 	uint32_t at_a_time;        // clients whose requests are under way together
+	uint32_t per_second;       // cycles begun at most; 0: as many as go
 	uint32_t trial_s;          // of a search
 	uint32_t max_pps;          // of a search, each way
 	double ndr_loss, pdr_loss; // part of the datagrams that a rate may lose

@@ -24,6 +24,8 @@ static const char usage[] =
 	"                         requests, the uplink to a reflector in place of a server\n"
 	"  --clients N            clients, each with one allocation and one channel (100)\n"
 	"  --at-a-time N          clients that wait for an answer to a request together (64)\n"
+	"  --per-second N         allocations and cycles begun a second at most (0: as many as "
+	"go)\n"
 	"  --direction D          of the traffic: up, down, both (both)\n"
 	"  --rate PPS             datagrams a second, each client, each way (50)\n"
 	"  --payload BYTES        application data a datagram, 32 to 1400 (172)\n"
@@ -63,6 +65,7 @@ enum {
 	O_JSON,
 	O_TEST,
 	O_AT,
+	O_PER_SECOND,
 	O_DIRECTION,
 	O_MAX,
 	O_TRIAL,
@@ -90,6 +93,7 @@ static const struct option flags[] = {
 	{"json", required_argument, NULL, O_JSON},
 	{"test", required_argument, NULL, O_TEST},
 	{"at-a-time", required_argument, NULL, O_AT},
+	{"per-second", required_argument, NULL, O_PER_SECOND},
 	{"direction", required_argument, NULL, O_DIRECTION},
 	{"max-pps", required_argument, NULL, O_MAX},
 	{"trial", required_argument, NULL, O_TRIAL},
@@ -193,6 +197,8 @@ static bool option_set(struct load_options *o, int flag, const char *value)
 		return read_test(value, o);
 	case O_AT:
 		return bench_number(value, 1, 60000, &o->at_a_time);
+	case O_PER_SECOND:
+		return bench_number(value, 0, 100000, &o->per_second);
 	case O_DIRECTION:
 		return read_direction(value, o);
 	case O_MAX:

@@ -8,9 +8,17 @@
 #include "bench/load/load.h"
 #include "common/base/clock.h"
 
-static int begin(struct load *l, uint32_t *next)
+// How many may have been begun by now.
+static uint64_t allowed(const struct load *l, uint64_t begin_ns)
 {
-	while (l->outstanding < l->options.at_a_time) {
+	uint64_t n = l->options.per_second;
+
+	return n ? (tp_now_ns() - begin_ns) * n / TP_NS_PER_S : UINT64_MAX;
+}
+
+static int begin(struct load *l, uint32_t *next, uint64_t *begun, uint64_t most)
+{
+	for (; l->outstanding < l->options.at_a_time && *begun < most; ++*begun) {
 		struct load_client *c;
 		if (*next < l->options.clients) {
 			c = &l->clients[(*next)++];
@@ -78,12 +86,13 @@ int load_rate(struct load *l)
 {
 	uint64_t begin_ns = tp_now_ns(), end_ns = begin_ns + l->options.duration_s * TP_NS_PER_S;
 	struct load_live live;
+	uint64_t begun = 0;
 	uint32_t next = 0;
 	int rc;
 
 	load_live_begin(&live);
 	do {
-		rc = begin(l, &next);
+		rc = begin(l, &next, &begun, allowed(l, begin_ns));
 		if (rc)
 			return rc;
 		load_poll(l, 1);

@@ -81,6 +81,9 @@ def test_load_against_ours():
         # The server knows what the generator says: all of it ended but what the traffic left.
         status = relay.ctl("status")["control"]
         assert status["allocations"] == 20, status
+        # As many would go a thousand times faster.
+        _, r = load("--test=cycles", "--clients=20", "--per-second=40", "--duration=1")
+        assert 0 < r["done"] <= 40 * r["seconds"] + 1, r
 
 
 @h.alone
@@ -113,7 +116,7 @@ def test_load_against_a_reflector():
     job.result()
     server.close()
     up = r["up"]
-    assert code == 1 and r["requests"] == 0 and count == up["sent"] >= 380, (code, r, count)
+    assert code == 1 and r["requests"] == 0 and count == up["sent"] >= 40, (code, r, count)
     assert up["received"] == up["sent"] - count // 10 - (count + 5) // 10, (r, count)
     assert up["damaged"] == (count + 5) // 10 and r["down"]["sent"] == 0, (r, count)
     assert 0 < up["latency_us"]["p50"] <= up["latency_us"]["p99"], r
