@@ -83,35 +83,54 @@ def worker_busy_s(relay):
 
 # ---- dpdk-testpmd
 
-def testpmd(vdev, *options, namespace=None, seconds=SECONDS, ready=None):
-    """Packets a second that it receives from its device and sends back, macswap, on the measured core."""
+@contextlib.contextmanager
+def testpmd_running(vdevs, *options, mode="macswap", namespace=None, core=None):
+    """It forwards on that core, the measured one by default. Gives two functions: what it printed so far, and, when it is
+    told to end, all of it."""
     if not shutil.which("dpdk-testpmd"):
         raise FileNotFoundError("dpdk-testpmd (Debian: dpdk-dev)")
+    core = cpu() if core is None else core
     command = ["ip", "netns", "exec", h.namespace(namespace)] if namespace else []
     command += ["setpriv", "--pdeathsig", "KILL", "dpdk-testpmd", "--in-memory", "--iova-mode=va", "--no-telemetry",
-                "-l", f"0,{cpu()}", "--main-lcore", "0", "--no-pci", "--vdev", vdev]
-    command += ["--", "--forward-mode=macswap", "--stats-period=1", "--total-num-mbufs=65536", *options]
+                "--lcores", f"0@0,1@{core}", "--main-lcore", "0", "--no-pci"]
+    command += [word for vdev in vdevs for word in ("--vdev", vdev)]
+    command += ["--", f"--forward-mode={mode}", "--stats-period=1", "--total-num-mbufs=65536", *options]
     with tempfile.TemporaryFile() as log:
-        def printed():  # not by seek(): the process writes where the offset of this file is
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+
+        def printed():  # not by seek(): the process writes where this file's offset is
             return os.pread(log.fileno(), 1 << 24, 0).decode()
 
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        def end():
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                process.wait(10)
+            return printed()
+
         try:
             deadline = time.monotonic() + 20
             while "NIC statistics" not in printed():
                 assert process.poll() is None and time.monotonic() < deadline, f"dpdk-testpmd:\n{printed()}"
                 time.sleep(0.1)
-            if ready:
-                ready()
-            time.sleep(seconds + 1)
-            seen = printed()
+            yield printed, end
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(10)
-    # The last whole second: the first report is of a time before all began.
-    rates = [int(n) for n in re.findall(r"Rx-pps:\s+(\d+)", seen)][1:]
-    assert rates, seen
+            end()
+
+
+def last_rate(printed):
+    """Packets a second of the last whole second of testpmd: the first report is of a time before all began."""
+    rates = [int(n) for n in re.findall(r"Rx-pps:\s+(\d+)", printed)][1:]
+    assert rates, printed
     return rates[-1]
+
+
+def testpmd(vdev, *options, mode="macswap", namespace=None, seconds=SECONDS, ready=None):
+    """Packets a second that it receives from its device and sends back, on the measured core."""
+    with testpmd_running([vdev], *options, mode=mode, namespace=namespace) as (printed, _):
+        if ready:
+            ready()
+        time.sleep(seconds + 1)
+        return last_rate(printed())
 
 
 @contextlib.contextmanager

@@ -18,9 +18,11 @@ import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+import churn  # noqa: E402
 import consistency  # noqa: E402
 import core  # noqa: E402
 import lab  # noqa: E402
+import latency  # noqa: E402
 import plots  # noqa: E402
 import ports  # noqa: E402
 import report  # noqa: E402
@@ -28,7 +30,7 @@ import scripts  # noqa: E402
 import signalling  # noqa: E402
 import veth  # noqa: E402
 
-MODULES = (core, ports, veth, signalling, scripts)
+MODULES = (core, ports, churn, veth, latency, signalling, scripts)
 
 
 def shortfalls():
