@@ -14,8 +14,9 @@ import time
 
 import harness as h
 import turn
+import test_relays
 from test_clients import LEGACY
-from test_stream import KINDS, attached, connect, end, listed, processes, relay
+from test_stream import KINDS, alive, attached, connect, end, listed, processes, relay
 from test_upgrade import upgrade
 
 CONNECT, CONNECTION_BIND, CONNECTION_ATTEMPT = 0xA, 0xB, 0xC
@@ -600,6 +601,46 @@ def test_two_allocations_of_one_relay():
         assert address == one.relayed
         talk(bind(one, number), bind(other, coming))
         end(one, other)
+
+
+def test_a_relay_address_of_a_prefix():
+    """The kernel has the prefix as a route and no address of it: peers are connected to from there, and connect to it."""
+    with relay(relay={"addresses": [{"prefix": test_relays.PREFIX}], "port_range": [49152, 65535]}):
+        c, l = allocate(), listener(h.PEER4)
+        assert test_relays.inside(c.relayed[0], test_relays.PREFIX), c.relayed
+        number = connect_peer(c, l.getsockname()[:2])
+        out, source = l.accept()
+        assert source[:2] == c.relayed
+        talk(bind(c, number), out)
+        c.permit(h.PEER4)
+        back = tcp("peer", h.PEER4)
+        back.connect(c.relayed)
+        coming, _ = attempt(c)
+        talk(bind(c, coming), back)
+        end(c, l, out, back)
+
+
+def test_the_allocation_is_a_draining_process_s():
+    """Data connections come to the next generation: peers' sockets go there, and the old process ends with the allocation."""
+    with relay() as r:
+        c, l = allocate(), listener(h.PEER4)
+        old, = (p["pid"] for p in processes(r))
+        r.ctl("upgrade", "streams")
+        h.wait_until(lambda: len(processes(r)) == 2, 10, "the next one is there")
+        number = connect_peer(c, l.getsockname()[:2])
+        out, _ = l.accept()
+        out.settimeout(10)
+        out.sendall(b"early")
+        data = bind(c, number)
+        assert exactly(data, 5) == b"early"
+        new, = (p["pid"] for p in processes(r) if p["pid"] != old)
+        assert counters_of(r, new)["relay_taken"] == 1
+        talk(data, out)
+        assert alive(old)
+        c.close()
+        assert closed(data) and closed(out)
+        h.wait_until(lambda: not alive(old), 10, "the old process ends")
+        end(l, data, out)
 
 
 @h.long_test
