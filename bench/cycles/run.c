@@ -23,7 +23,7 @@ static int open_peer(struct cycles *c)
 	c->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (c->epoll < 0)
 		return -errno;
-	c->peer_sock = load_socket(c->options.peer_namespace, &c->options.peer_address);
+	c->peer_sock = load_socket(c->options.peer_namespace, &c->options.peer_address, 0);
 	if (c->peer_sock < 0)
 		return c->peer_sock;
 	if (getsockname(c->peer_sock, (struct sockaddr *)&sa, &length) < 0 ||

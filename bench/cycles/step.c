@@ -85,7 +85,7 @@ static int renew_socket(struct cycles *c, struct cycle *p)
 	if (p->sock >= 0)
 		close(p->sock);
 	p->fresh = true;
-	p->sock = load_socket(c->options.client_namespace, &c->options.client_address);
+	p->sock = load_socket(c->options.client_namespace, &c->options.client_address, 0);
 	if (p->sock < 0)
 		return p->sock;
 	if (connect(p->sock, (struct sockaddr *)&sa, length) < 0 ||

@@ -15,7 +15,8 @@ int load_client_open(struct load *l, struct load_client *c)
 
 	if (c->sock >= 0)
 		close(c->sock);
-	c->sock = load_socket(o->client_namespace, &o->client_address);
+	c->sock = load_socket(o->client_namespace, &o->client_address,
+		o->client_port ? (uint16_t)(o->client_port + c->number) : 0);
 	if (c->sock < 0)
 		return c->sock;
 	if (connect(c->sock, (struct sockaddr *)&sa, len) < 0 ||

@@ -37,6 +37,7 @@ struct load_options {
 	double ndr_loss, pdr_loss; // part of the datagrams that a rate may lose
 	struct tp_addr server;
 	struct tp_ip client_address; // where the clients' sockets are bound
+	uint32_t client_port;        // of the first client, others follow; 0: any
 	struct tp_ip peer_address;
 	const char *client_namespace; // name below /run/netns, NULL: here
 	const char *peer_namespace;
@@ -125,7 +126,7 @@ struct load {
 };
 
 // netns.c: a bound UDP socket of a namespace, non-blocking. Descriptor or -errno.
-int load_socket(const char *name_space, const struct tp_ip *address);
+int load_socket(const char *name_space, const struct tp_ip *ip, uint16_t port);
 
 // clients.c: (re)opens the client's socket, so that it has another five-tuple. 0 or -errno.
 int load_client_open(struct load *l, struct load_client *c);

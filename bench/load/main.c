@@ -6,7 +6,8 @@
 #include "bench/load/load.h"
 #include "bench/text.h"
 
-#define SEARCH_REFRESH_S 120 // of permissions that live 300 seconds
+#define SEARCH_REFRESH_S 120   // of permissions that live 300 seconds
+#define CLIENTS_MOST     64512 // as many ports as there are from 1024 on
 
 static const char usage[] =
 	"usage: turnpike-bench load --server ADDRESS --client-address A --peer-address B "
@@ -22,7 +23,9 @@ static const char usage[] =
 	"                         CreatePermission, ChannelBind, Refresh to 0) a second, or echo: "
 	"no\n"
 	"                         requests, the uplink to a reflector in place of a server\n"
-	"  --clients N            clients, each with one allocation and one channel (100)\n"
+	"  --clients N            clients, each with one allocation and one channel (100; at most "
+	"64512)\n"
+	"  --client-port N        of the first client; others have those that follow (0: any)\n"
 	"  --at-a-time N          clients that wait for an answer to a request together (64)\n"
 	"  --per-second N         allocations and cycles begun a second at most (0: as many as "
 	"go)\n"
@@ -55,6 +58,7 @@ enum {
 	O_USER,
 	O_PASSWORD,
 	O_CLIENTS,
+	O_CLIENT_PORT,
 	O_RATE,
 	O_PAYLOAD,
 	O_DURATION,
@@ -83,6 +87,7 @@ static const struct option flags[] = {
 	{"user", required_argument, NULL, O_USER},
 	{"password", required_argument, NULL, O_PASSWORD},
 	{"clients", required_argument, NULL, O_CLIENTS},
+	{"client-port", required_argument, NULL, O_CLIENT_PORT},
 	{"rate", required_argument, NULL, O_RATE},
 	{"payload", required_argument, NULL, O_PAYLOAD},
 	{"duration", required_argument, NULL, O_DURATION},
@@ -172,7 +177,9 @@ static bool option_set(struct load_options *o, int flag, const char *value)
 		o->password = value;
 		return true;
 	case O_CLIENTS:
-		return bench_number(value, 1, 60000, &o->clients);
+		return bench_number(value, 1, CLIENTS_MOST, &o->clients);
+	case O_CLIENT_PORT:
+		return bench_number(value, 0, 65535, &o->client_port);
 	case O_RATE:
 		return bench_number(value, 1, 100000, &o->rate_pps);
 	case O_PAYLOAD:
@@ -196,7 +203,7 @@ static bool option_set(struct load_options *o, int flag, const char *value)
 	case O_TEST:
 		return read_test(value, o);
 	case O_AT:
-		return bench_number(value, 1, 60000, &o->at_a_time);
+		return bench_number(value, 1, CLIENTS_MOST, &o->at_a_time);
 	case O_PER_SECOND:
 		return bench_number(value, 0, 100000, &o->per_second);
 	case O_DIRECTION:
@@ -248,6 +255,13 @@ int load_main(int argc, char **argv)
 	}
 	if (o.test == LOAD_ECHO && (o.refresh_every_s || o.until_silence)) {
 		fputs("turnpike-bench: a reflector has nothing to refresh\n", stderr);
+		return 2;
+	}
+	if (o.client_port && (o.test == LOAD_CYCLES || o.client_port + o.clients > 65536)) {
+		fputs("turnpike-bench: --client-port: each cycle has another port, or there are "
+		      "not as "
+		      "many clients' ports from that one on\n",
+			stderr);
 		return 2;
 	}
 	if (o.test == LOAD_ECHO)

@@ -18,11 +18,11 @@ static int enter(const char *path)
 	return rc;
 }
 
-static int bound_socket(const struct tp_ip *address)
+static int bound_socket(const struct tp_ip *ip, uint16_t port)
 {
-	struct tp_addr any_port = {.ip = *address};
+	struct tp_addr address = {.ip = *ip, .port = port};
 	struct sockaddr_storage sa;
-	socklen_t len = (socklen_t)tp_addr_to_sockaddr(&any_port, &sa);
+	socklen_t len = (socklen_t)tp_addr_to_sockaddr(&address, &sa);
 	int sock = socket(sa.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (sock < 0)
 		return -errno;
@@ -39,20 +39,20 @@ static int bound_socket(const struct tp_ip *address)
 	return sock;
 }
 
-int load_socket(const char *name_space, const struct tp_ip *address)
+int load_socket(const char *name_space, const struct tp_ip *ip, uint16_t port)
 {
 	char path[128];
 	int home, rc;
 
 	if (!name_space)
-		return bound_socket(address);
+		return bound_socket(ip, port);
 	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (home < 0)
 		return -errno;
 	snprintf(path, sizeof(path), "/run/netns/%s", name_space);
 	rc = enter(path);
 	if (rc == 0) {
-		rc = bound_socket(address);
+		rc = bound_socket(ip, port);
 		if (setns(home, CLONE_NEWNET) < 0)
 			rc = -errno;
 	}

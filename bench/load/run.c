@@ -21,7 +21,7 @@ static int open_sockets(struct load *l)
 
 	setrlimit(RLIMIT_NOFILE, &limit);
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
-	l->peer_sock = load_socket(o->peer_namespace, &o->peer_address);
+	l->peer_sock = load_socket(o->peer_namespace, &o->peer_address, 0);
 	if (l->epoll < 0 || l->peer_sock < 0)
 		return l->peer_sock < 0 ? l->peer_sock : -errno;
 	if (getsockname(l->peer_sock, (struct sockaddr *)&sa, &len) < 0 ||

@@ -48,9 +48,9 @@ def config(vdev):
             "limits": {"allocations": 65536}}
 
 
-def provisioned(relay):
-    relay.ctl("provision", f"count={ports.FLOWS}", f"relay={lab.PREFIX}")
-    h.wait_until(lambda: relay.ctl("provision", "status")["synthetic"] == ports.FLOWS, 60, "all are there")
+def provisioned(relay, count=ports.FLOWS):
+    relay.ctl("provision", f"count={count}", f"relay={lab.PREFIX}")
+    h.wait_until(lambda: relay.ctl("provision", "status")["synthetic"] == count, 60, "all are there")
     return relay.ctl("provision", "status")
 
 

@@ -28,9 +28,10 @@ import ports  # noqa: E402
 import report  # noqa: E402
 import scripts  # noqa: E402
 import signalling  # noqa: E402
+import synthetic  # noqa: E402
 import veth  # noqa: E402
 
-MODULES = (core, ports, churn, veth, latency, signalling, scripts)
+MODULES = (core, ports, synthetic, churn, veth, latency, signalling, scripts)
 
 
 def shortfalls():
