@@ -19,6 +19,7 @@ function own_allowed(file) {
 	if (file ~ /^control\/alloc\//) return "^(common|control/alloc)/"
 	if (file ~ /^control\//) return "^(common|config|control)/"
 	if (file ~ /^keeper\//) return "^(common|config|keeper)/"
+	if (file ~ /^bench\/load\/xdp\.h$/) return "^(common|bench|bpf)/"
 	return "^(common|config|dataplane|control|bench)/" # bench
 }
 
@@ -26,7 +27,7 @@ function own_allowed(file) {
 function library_allowed(header, file) {
 	if (header ~ /^rte_/) return file ~ /^(dataplane|bench)\//
 	if (header ~ /^bpf\/bpf_(helpers|endian|core_read|tracing)\.h$/ && file ~ /^bpf\//) return 1
-	if (header ~ /^(bpf|xdp)\//) return file ~ /^dataplane\/setup\//
+	if (header ~ /^(bpf|xdp)\//) return file ~ /^(dataplane\/setup\/|bench\/load\/xdp\.c$)/
 	if (header ~ /^seccomp/) return file ~ /^common\/privilege\//
 	if (header ~ /^libmnl\//) return file ~ /^dataplane\//
 	if (header ~ /^(unistr|uninorm|unictype|unigbrk)\.h$/) return file ~ /^control\/auth\//

@@ -22,7 +22,10 @@ enum load_test {
 	LOAD_ECHO,   // uplink at one rate to what sends every datagram back: no server, no requests
 };
 
-#define LOAD_PEER_TAG UINT32_MAX // of the peer's socket, where clients have their number
+// Of what is no client's socket; those have the client's number.
+#define LOAD_PEER_TAG         UINT32_MAX
+#define LOAD_MEDIA_CLIENT_TAG (UINT32_MAX - 1)
+#define LOAD_MEDIA_PEER_TAG   (UINT32_MAX - 2)
 
 #define LOAD_UP   1
 #define LOAD_DOWN 2
@@ -52,8 +55,10 @@ struct load_options {
 	const char *ready_file; // created when all channels are bound and traffic begins
 	const char *progress;   // totals so far are appended there, NULL: none
 	const char *json;       // result file, NULL: none
+	bool xdp;               // media by AF_XDP
 };
 
+#define LOAD_NUMBER_MAGIC UINT32_C(0x54704e31) // "TpN1"
 #define LOAD_NUMBER_BYTES 32 // magic, direction, client, sequence, when it was sent
 
 // Numbered datagrams of one direction of one client, as the receiver sees them.
@@ -81,6 +86,7 @@ enum load_state {
 
 struct load_client {
 	int sock;
+	uint16_t port; // of the socket
 	uint32_t number;
 	enum load_state state;
 	uint16_t channel;
@@ -108,6 +114,7 @@ struct load {
 	int peer_sock;
 	struct tp_addr peer;
 	int epoll;
+	struct load_media *media;             // by AF_XDP; NULL: by the sockets
 	char realm[STUN_REALM_MAX_BYTES + 1]; // what `key` was made for
 	struct ctl_crypto *crypto;
 	struct ctl_key key;
@@ -125,7 +132,10 @@ struct load {
 	char failure[160]; // the first one, for people
 };
 
-// netns.c: a bound UDP socket of a namespace, non-blocking. Descriptor or -errno.
+// netns.c: into a namespace (NULL: stays), and back to what `home` was set to; 0 or -errno.
+int load_enter(const char *name_space, int *home);
+int load_return(int home);
+// A bound UDP socket of a namespace, non-blocking. Descriptor or -errno.
 int load_socket(const char *name_space, const struct tp_ip *ip, uint16_t port);
 
 // clients.c: (re)opens the client's socket, so that it has another five-tuple. 0 or -errno.
@@ -149,6 +159,24 @@ void load_send_down(struct load *l, struct load_client *c);
 void load_send_flush(struct load *l);
 void load_receive_client(struct load *l, struct load_client *c);
 void load_receive_peer(struct load *l);
+// A numbered datagram: what goes up, with its ChannelData header, and down.
+void load_write_up(const struct load *l, const struct load_client *c, uint8_t *data);
+void load_write_down(const struct load *l, const struct load_client *c, uint8_t *data);
+// One that came to a client, to the peer.
+void load_take_down(
+	struct load *l, struct load_client *c, const uint8_t *data, size_t len, uint64_t now_ns);
+void load_take_up(struct load *l, const uint8_t *data, size_t len, uint64_t now_ns);
+
+// xdp_media.c: the same by AF_XDP. 0, -ENODEV: an address is no interface's, or -errno.
+int load_media_open(struct load *l);
+void load_media_close(struct load *l);
+// Before anything is sent, when the clients have had answers. 0, -ENETUNREACH: nothing of the
+// server came to the clients or to the peer, which asks it.
+int load_media_find_ways(struct load *l);
+void load_media_send_up(struct load *l, struct load_client *c);
+void load_media_send_down(struct load *l, struct load_client *c);
+void load_media_flush(struct load *l);
+void load_media_receive(struct load *l, uint32_t tag);
 
 // report.c
 void load_report(const struct load *l, FILE *out);

@@ -16,10 +16,14 @@ void load_poll(struct load *l, int timeout_ms)
 	int n = epoll_wait(l->epoll, events, 256, timeout_ms);
 
 	for (int i = 0; i < n; i++) {
-		if (events[i].data.u32 == LOAD_PEER_TAG)
+		uint32_t tag = events[i].data.u32;
+
+		if (tag == LOAD_PEER_TAG)
 			load_receive_peer(l);
+		else if (tag == LOAD_MEDIA_CLIENT_TAG || tag == LOAD_MEDIA_PEER_TAG)
+			load_media_receive(l, tag);
 		else
-			load_receive_client(l, &l->clients[events[i].data.u32]);
+			load_receive_client(l, &l->clients[tag]);
 	}
 }
 

@@ -44,6 +44,8 @@ static const char usage[] =
 	"  --ready-file FILE      created when all channels are bound\n"
 	"  --progress FILE        totals so far, a line of JSON ten times a second\n"
 	"  --json FILE            result\n"
+	"  --xdp                  media by AF_XDP, of queue 0 of the interfaces that have the two "
+	"addresses\n"
 	"A line a second on stderr says how it goes.\n"
 	"Exit 0: nothing damaged or refused and, at one rate, nothing lost; 1 otherwise; 2 "
 	"usage.\n";
@@ -67,6 +69,7 @@ enum {
 	O_READY,
 	O_PROGRESS,
 	O_JSON,
+	O_XDP,
 	O_TEST,
 	O_AT,
 	O_PER_SECOND,
@@ -96,6 +99,7 @@ static const struct option flags[] = {
 	{"ready-file", required_argument, NULL, O_READY},
 	{"progress", required_argument, NULL, O_PROGRESS},
 	{"json", required_argument, NULL, O_JSON},
+	{"xdp", no_argument, NULL, O_XDP},
 	{"test", required_argument, NULL, O_TEST},
 	{"at-a-time", required_argument, NULL, O_AT},
 	{"per-second", required_argument, NULL, O_PER_SECOND},
@@ -200,6 +204,9 @@ static bool option_set(struct load_options *o, int flag, const char *value)
 	case O_JSON:
 		o->json = value;
 		return true;
+	case O_XDP:
+		o->xdp = true;
+		return true;
 	case O_TEST:
 		return read_test(value, o);
 	case O_AT:
@@ -262,6 +269,10 @@ int load_main(int argc, char **argv)
 		      "not as "
 		      "many clients' ports from that one on\n",
 			stderr);
+		return 2;
+	}
+	if (o.xdp && o.test != LOAD_TRAFFIC && o.test != LOAD_SEARCH) {
+		fputs("turnpike-bench: --xdp is for traffic through a server\n", stderr);
 		return 2;
 	}
 	if (o.test == LOAD_ECHO)

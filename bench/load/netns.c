@@ -39,23 +39,47 @@ static int bound_socket(const struct tp_ip *ip, uint16_t port)
 	return sock;
 }
 
-int load_socket(const char *name_space, const struct tp_ip *ip, uint16_t port)
+int load_enter(const char *name_space, int *home)
 {
 	char path[128];
-	int home, rc;
+	int rc;
 
+	*home = -1;
 	if (!name_space)
-		return bound_socket(ip, port);
-	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (home < 0)
+		return 0;
+	*home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (*home < 0)
 		return -errno;
 	snprintf(path, sizeof(path), "/run/netns/%s", name_space);
 	rc = enter(path);
-	if (rc == 0) {
-		rc = bound_socket(ip, port);
-		if (setns(home, CLONE_NEWNET) < 0)
-			rc = -errno;
+	if (rc) {
+		close(*home);
+		*home = -1;
 	}
+	return rc;
+}
+
+int load_return(int home)
+{
+	int rc;
+
+	if (home < 0)
+		return 0;
+	rc = setns(home, CLONE_NEWNET) < 0 ? -errno : 0;
 	close(home);
+	return rc;
+}
+
+int load_socket(const char *name_space, const struct tp_ip *ip, uint16_t port)
+{
+	int home, rc = load_enter(name_space, &home), sock;
+
+	if (rc)
+		return rc;
+	sock = bound_socket(ip, port);
+	rc = load_return(home);
+	if (rc == 0 || sock < 0)
+		return rc ? rc : sock;
+	close(sock);
 	return rc;
 }

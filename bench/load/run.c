@@ -126,6 +126,9 @@ static int phases(struct load *l)
 		load_report(l, stderr);
 		return -EIO;
 	}
+	int rc = l->media ? load_media_find_ways(l) : 0;
+	if (rc)
+		return rc;
 	if (l->options.ready_file) {
 		int fd = open(l->options.ready_file, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
 		if (fd >= 0)
@@ -158,6 +161,8 @@ int load_run(const struct load_options *options)
 	if (rc < 0)
 		goto out;
 	rc = open_sockets(l);
+	if (rc == 0 && options->xdp)
+		rc = load_media_open(l);
 	if (rc == 0)
 		rc = phases(l);
 	if (rc < 0 && rc != -ENODATA)
@@ -166,6 +171,7 @@ int load_run(const struct load_options *options)
 		if (l->clients[i].sock >= 0)
 			close(l->clients[i].sock);
 out:
+	load_media_close(l);
 	if (l->peer_sock >= 0)
 		close(l->peer_sock);
 	if (l->epoll >= 0)

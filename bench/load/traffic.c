@@ -7,7 +7,6 @@
 #include "common/base/clock.h"
 #include "common/wire/chandata.h"
 
-#define NUMBER_MAGIC   UINT32_C(0x54704e31) // "TpN1"
 #define DIRECTION_UP   1
 #define DIRECTION_DOWN 2
 #define PAYLOAD_MAX    1400
@@ -26,7 +25,7 @@ static struct {
 static void number_write(
 	uint8_t *p, uint32_t bytes, uint32_t direction, uint32_t client, uint64_t number)
 {
-	tp_wr32(p, NUMBER_MAGIC);
+	tp_wr32(p, LOAD_NUMBER_MAGIC);
 	tp_wr32(p + 4, direction);
 	tp_wr64(p + 8, client);
 	tp_wr64(p + 16, number);
@@ -37,7 +36,7 @@ static void number_write(
 static bool number_read(const struct load *l, const uint8_t *p, size_t bytes, uint32_t direction,
 	uint32_t *client, uint64_t *number, uint64_t *sent_ns)
 {
-	if (bytes != l->options.payload_bytes || tp_rd32(p) != NUMBER_MAGIC ||
+	if (bytes != l->options.payload_bytes || tp_rd32(p) != LOAD_NUMBER_MAGIC ||
 		tp_rd32(p + 4) != direction || tp_rd64(p + 8) >= l->options.clients)
 		return false;
 	*client = (uint32_t)tp_rd64(p + 8);
@@ -74,23 +73,44 @@ static void flow_count(struct load_flow *f, struct load_histogram *latency, uint
 	f->last_ns = now_ns;
 }
 
+void load_write_up(const struct load *l, const struct load_client *c, uint8_t *data)
+{
+	uint32_t bytes = l->options.payload_bytes;
+
+	chandata_write(data, c->channel, (uint16_t)bytes);
+	number_write(data + CHANDATA_HEADER_BYTES, bytes, DIRECTION_UP, c->number, c->up.sent);
+}
+
+void load_write_down(const struct load *l, const struct load_client *c, uint8_t *data)
+{
+	number_write(data, l->options.payload_bytes, DIRECTION_DOWN, c->number, c->down.sent);
+}
+
 void load_send_up(struct load *l, struct load_client *c)
 {
 	uint8_t data[CHANDATA_HEADER_BYTES + PAYLOAD_MAX];
 	uint32_t bytes = l->options.payload_bytes;
 
-	chandata_write(data, c->channel, (uint16_t)bytes);
-	number_write(data + CHANDATA_HEADER_BYTES, bytes, DIRECTION_UP, c->number, c->up.sent);
+	if (l->media) {
+		load_media_send_up(l, c);
+		return;
+	}
+	load_write_up(l, c, data);
 	if (send(c->sock, data, CHANDATA_HEADER_BYTES + bytes, 0) > 0)
 		c->up.sent++;
 }
 
 void load_send_down(struct load *l, struct load_client *c)
 {
-	unsigned int i = out.queued++;
+	unsigned int i = out.queued;
 	uint32_t bytes = l->options.payload_bytes;
 
-	number_write(out.data[i], bytes, DIRECTION_DOWN, c->number, c->down.sent);
+	if (l->media) {
+		load_media_send_down(l, c);
+		return;
+	}
+	out.queued++;
+	load_write_down(l, c, out.data[i]);
 	out.vectors[i] = (struct iovec){.iov_base = out.data[i], .iov_len = bytes};
 	out.messages[i].msg_hdr = (struct msghdr){
 		.msg_name = &out.names[i],
@@ -107,6 +127,8 @@ void load_send_flush(struct load *l)
 {
 	unsigned int done = 0;
 
+	if (l->media)
+		load_media_flush(l);
 	while (done < out.queued) {
 		int n = sendmmsg(l->peer_sock, out.messages + done, out.queued - done, 0);
 		if (n > 0) {
@@ -132,34 +154,49 @@ static int receive_batch(int sock)
 	return recvmmsg(sock, in.messages, BATCH, MSG_DONTWAIT, NULL);
 }
 
-void load_receive_client(struct load *l, struct load_client *c)
+void load_take_down(
+	struct load *l, struct load_client *c, const uint8_t *data, size_t len, uint64_t now_ns)
 {
 	bool echo = l->options.test == LOAD_ECHO; // what comes is what this client sent
-	uint32_t direction = echo ? DIRECTION_UP : DIRECTION_DOWN;
+	uint32_t direction = echo ? DIRECTION_UP : DIRECTION_DOWN, client;
 	struct load_flow *flow = echo ? &c->up : &c->down;
-	struct load_histogram *latency = echo ? &l->up_ns : &l->down_ns;
+	uint16_t channel, bytes;
+	uint64_t number, sent_ns;
+
+	if (chandata_read(data, len, CHANDATA_CHANNEL_MAX, &channel, &bytes) &&
+		channel == c->channel &&
+		number_read(l, data + CHANDATA_HEADER_BYTES, bytes, direction, &client, &number,
+			&sent_ns) &&
+		client == c->number)
+		flow_count(flow, echo ? &l->up_ns : &l->down_ns, number, sent_ns, now_ns);
+	else
+		flow->damaged++;
+}
+
+void load_take_up(struct load *l, const uint8_t *data, size_t len, uint64_t now_ns)
+{
+	uint32_t client;
+	uint64_t number, sent_ns;
+
+	if (number_read(l, data, len, DIRECTION_UP, &client, &number, &sent_ns))
+		flow_count(&l->clients[client].up, &l->up_ns, number, sent_ns, now_ns);
+	else
+		l->failures++;
+}
+
+void load_receive_client(struct load *l, struct load_client *c)
+{
 	int n = receive_batch(c->sock);
-	uint64_t now_ns = tp_now_ns(), sent_ns;
+	uint64_t now_ns = tp_now_ns();
 
 	for (int i = 0; i < n; i++) {
 		const uint8_t *data = in.data[i];
 		size_t len = in.messages[i].msg_len;
-		uint16_t channel, bytes;
-		uint32_t client;
-		uint64_t number;
 
-		if (len > 0 && data[0] < 0x40) {
+		if (len > 0 && data[0] < 0x40)
 			load_session_input(l, c, data, len, now_ns);
-			continue;
-		}
-		if (chandata_read(data, len, CHANDATA_CHANNEL_MAX, &channel, &bytes) &&
-			channel == c->channel &&
-			number_read(l, data + CHANDATA_HEADER_BYTES, bytes, direction, &client,
-				&number, &sent_ns) &&
-			client == c->number)
-			flow_count(flow, latency, number, sent_ns, now_ns);
 		else
-			flow->damaged++;
+			load_take_down(l, c, data, len, now_ns);
 	}
 }
 
@@ -169,16 +206,8 @@ void load_receive_peer(struct load *l)
 
 	do {
 		n = receive_batch(l->peer_sock);
-		uint64_t now_ns = tp_now_ns(), sent_ns;
-		for (int i = 0; i < n; i++) {
-			uint32_t client;
-			uint64_t number;
-			if (number_read(l, in.data[i], in.messages[i].msg_len, DIRECTION_UP,
-				    &client, &number, &sent_ns))
-				flow_count(
-					&l->clients[client].up, &l->up_ns, number, sent_ns, now_ns);
-			else
-				l->failures++;
-		}
+		uint64_t now_ns = tp_now_ns();
+		for (int i = 0; i < n; i++)
+			load_take_up(l, in.data[i], in.messages[i].msg_len, now_ns);
 	} while (n == BATCH);
 }

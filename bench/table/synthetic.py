@@ -40,15 +40,13 @@ def ones_sum(data):
 
 
 def rewritten(frame, number):
-    """The frame as if that client had sent it on its channel."""
+    """The frame as if that client had sent it on its channel; its UDP checksum is none."""
     port, channel = FIRST_PORT + number, 0x4000 + number % (FLOWS // LOADS) % CHANNELS
     ends = socket.inet_aton(h.CLIENT4) + socket.inet_aton(h.RELAY4)
     ip = frame[ETHER:ETHER + 10] + bytes(2) + ends
     ip = ip[:10] + struct.pack(">H", ones_sum(ip) ^ 0xffff) + ip[12:]
     udp = frame[ETHER + IPV4:]
-    udp = struct.pack(">H", port) + udp[2:6] + bytes(2) + struct.pack(">H", channel) + udp[10:]
-    check = ones_sum(ends + struct.pack(">HH", 17, len(udp)) + udp) ^ 0xffff
-    return frame[:ETHER] + ip + udp[:6] + struct.pack(">H", check or 0xffff) + udp[8:]
+    return frame[:ETHER] + ip + struct.pack(">H", port) + udp[2:UDP] + struct.pack(">H", channel) + udp[UDP + 2:]
 
 
 def real_frames(synthetic, out):

@@ -122,6 +122,57 @@ def test_load_against_a_reflector():
     assert 0 < up["latency_us"]["p50"] <= up["latency_us"]["p99"], r
 
 
+def udp_datagrams(role):
+    """What the kernel's sockets of a namespace have received."""
+    return h.kernel_udp(role)["InDatagrams"]
+
+
+def programs():
+    return [role for role in ("client", "peer") if "xdp" in h.run_in(role, "ip", "link", "show", "eth0").stdout]
+
+
+@h.alone
+def test_load_by_af_xdp():
+    """Media passes the kernel's sockets by, requests do not; nothing is left at the interfaces."""
+    ipv6 = ("--client-address", h.CLIENT6, "--peer-address", h.PEER6, "--server", h.RELAY6)
+    with h.relay():
+        for flags in (("--direction=both",), ("--direction=down",), ("--direction=both", *ipv6)):
+            before = [udp_datagrams(role) for role in ("client", "peer")]
+            _, r = load("--xdp", *flags, "--clients=20", "--rate=50", "--duration=1")
+            client, peer = (udp_datagrams(role) - n for role, n in zip(("client", "peer"), before))
+            assert r["bound"] == 20 and r["failures"] == 0, r
+            assert client == r["requests"] and peer < 10, (client, peer, r)
+            for way in ("up", "down"):
+                used = way == "down" or "--direction=both" in flags
+                assert r[way]["lost"] == 0 and (r[way]["sent"] > 500) == used, r
+            assert 0 < r["down"]["latency_us"]["p50"] <= r["down"]["latency_us"]["p99"], r
+            assert not programs()
+        job = h.in_thread(lambda: load("--xdp", "--clients=20", "--duration=2", check=False))
+        h.wait_until(lambda: len(programs()) == 2, 5, "it has begun")
+        code, said = refused("--xdp")  # two cannot have one interface
+        assert code == 1 and f"AF_XDP at {h.CLIENT4}: " in said, said
+        job.result()
+        assert not programs()
+
+
+def refused(*flags):
+    done = subprocess.run([h.BENCH, "load", *FLAGS, "--clients=1", "--duration=1", *flags], capture_output=True, text=True,
+                          timeout=60)
+    return done.returncode, done.stderr
+
+
+@h.alone
+def test_load_by_af_xdp_says_what_is_missing():
+    with coturn():
+        _, r = load("--xdp", "--clients=5", "--rate=50", "--duration=1")
+        assert r["failures"] == 0 and r["up"]["received"] > 0 and r["down"]["received"] > 0, r
+    for flags, code, words in ((("--test=cycles",), 2, "--xdp is for traffic"),
+                               (("--test=echo",), 2, "--xdp is for traffic"),
+                               (("--peer-address", "127.0.0.2"), 1, "AF_XDP at 127.0.0.2: no interface has this address")):
+        got, said = refused("--xdp", *flags)
+        assert got == code and words in said, (got, said)
+
+
 @h.alone
 @h.long_test
 def test_load_searches():
