@@ -70,26 +70,42 @@ static inline struct tp_budget_entry *tp_budget_find(struct tp_budget_set *set, 
 	return least;
 }
 
-// Takes one request out of the budget of an address, then of its network: `cost_ns` of both; false
-// when either is used up (what the address gave is not given back). `ip` has 16 bytes; `what` tells
-// apart the kinds of requests that share `n_sets` sets.
-static inline bool tp_budget_source(struct tp_budget_set *sets, uint32_t n_sets,
-	const struct tp_siphash_key *key, uint8_t what, uint8_t family, const uint8_t *ip,
-	const uint64_t cost_ns[2], uint64_t now_ns)
+// Tags of an address and of its network; none of one without limit. `ip` has 16 bytes; `what` tells
+// apart the kinds of requests that share sets.
+static inline void tp_budget_tags(const struct tp_siphash_key *key, uint8_t what, uint8_t family,
+	const uint8_t *ip, const uint64_t cost_ns[2], uint64_t tag[2])
 {
 	// Bytes of the prefix of an address and of a network, by family.
 	static const uint8_t prefix_bytes[2][2] = {{4, 3}, {8, 7}};
 	const uint8_t *bytes = prefix_bytes[family == TP_FAMILY_IPV6];
 
+	for (int i = 0; i < 2; i++)
+		tag[i] = cost_ns[i] == 0 ? 0 : tp_budget_tag(key, what, family, ip, bytes[i]);
+}
+
+// Takes one request out of the budget of an address, then of its network: `cost_ns` of both; false
+// when either is used up (what the address gave is not given back).
+static inline bool tp_budget_take_tagged(struct tp_budget_set *sets, uint32_t n_sets,
+	const uint64_t tag[2], const uint64_t cost_ns[2], uint64_t now_ns)
+{
 	for (int i = 0; i < 2; i++) {
-		if (cost_ns[i] == 0)
+		if (tag[i] == 0)
 			continue;
-		uint64_t tag = tp_budget_tag(key, what, family, ip, bytes[i]);
-		struct tp_budget_entry *entry = tp_budget_find(&sets[tag % n_sets], tag);
+		struct tp_budget_entry *entry = tp_budget_find(&sets[tag[i] % n_sets], tag[i]);
 		if (!tp_budget_take(&entry->whole_ns, cost_ns[i], now_ns))
 			return false;
 	}
 	return true;
+}
+
+static inline bool tp_budget_source(struct tp_budget_set *sets, uint32_t n_sets,
+	const struct tp_siphash_key *key, uint8_t what, uint8_t family, const uint8_t *ip,
+	const uint64_t cost_ns[2], uint64_t now_ns)
+{
+	uint64_t tag[2];
+
+	tp_budget_tags(key, what, family, ip, cost_ns, tag);
+	return tp_budget_take_tagged(sets, n_sets, tag, cost_ns, now_ns);
 }
 
 // What one request of a budget that all share takes of the shares in it that one address and one

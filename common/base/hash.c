@@ -45,6 +45,31 @@ static inline void sip_compress(struct sip_state *s, uint64_t word)
 	s->v0 ^= word;
 }
 
+// The `n` < 8 bytes that are no whole word.
+static inline uint64_t sip_tail(const uint8_t *at, size_t n)
+{
+	uint64_t word = 0;
+	unsigned int bits = 0;
+	uint32_t four;
+	uint16_t two;
+
+	if (n & 4) {
+		memcpy(&four, at, sizeof(four));
+		word = le32toh(four);
+		bits = 32;
+		at += 4;
+	}
+	if (n & 2) {
+		memcpy(&two, at, sizeof(two));
+		word |= (uint64_t)le16toh(two) << bits;
+		bits += 16;
+		at += 2;
+	}
+	if (n & 1)
+		word |= (uint64_t)*at << bits;
+	return word;
+}
+
 uint64_t tp_siphash(const struct tp_siphash_key *key, const void *data, size_t len)
 {
 	const uint8_t *at = data;
@@ -54,14 +79,11 @@ uint64_t tp_siphash(const struct tp_siphash_key *key, const void *data, size_t l
 		.v1 = k1 ^ UINT64_C(0x646f72616e646f6d),
 		.v2 = k0 ^ UINT64_C(0x6c7967656e657261),
 		.v3 = k1 ^ UINT64_C(0x7465646279746573)};
-	uint64_t last = (uint64_t)len << 56;
 	size_t whole = len / 8;
 
 	for (size_t i = 0; i < whole; i++)
 		sip_compress(&s, sip_rd64le(at + 8 * i));
-	for (size_t i = 8 * whole; i < len; i++)
-		last |= (uint64_t)at[i] << 8 * (i % 8);
-	sip_compress(&s, last);
+	sip_compress(&s, (uint64_t)len << 56 | sip_tail(at + 8 * whole, len % 8));
 	s.v2 ^= 0xff;
 	for (int i = 0; i < 4; i++)
 		sip_round(&s);

@@ -41,10 +41,28 @@ enum budget_of {
 	OF_DTLS,
 };
 
+void dp_budget_fetch(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t tag[2])
+{
+	tp_budget_tags(&budget->key, OF_REQUESTS, family, ip, budget->cost_ns, tag);
+	for (int i = 0; i < 2; i++) {
+		const struct tp_budget_set *set = &budget->set[tag[i] % DP_BUDGET_SETS];
+
+		__builtin_prefetch(&set->way[0], 1, 3);
+		__builtin_prefetch(&set->way[TP_BUDGET_WAYS / 2], 1, 3);
+	}
+}
+
+bool dp_budget_fetched(struct dp_budget *budget, const uint64_t tag[2], uint64_t now_ns)
+{
+	return tp_budget_take_tagged(budget->set, DP_BUDGET_SETS, tag, budget->cost_ns, now_ns);
+}
+
 bool dp_budget_source(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t now_ns)
 {
-	return tp_budget_source(budget->set, DP_BUDGET_SETS, &budget->key, OF_REQUESTS, family, ip,
-		budget->cost_ns, now_ns);
+	uint64_t tag[2];
+
+	tp_budget_tags(&budget->key, OF_REQUESTS, family, ip, budget->cost_ns, tag);
+	return dp_budget_fetched(budget, tag, now_ns);
 }
 
 // Out of a budget of all, of which an address and a network have shares.

@@ -39,6 +39,9 @@ void dp_budget_set(struct dp_budget *budget, const struct dp_settings_values *se
 // Takes one request out of the budget of its address, then of its network; false when either is
 // used up (what the address gave is not given back). `ip` has 16 bytes, `family` is TP_FAMILY_.
 bool dp_budget_source(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t now_ns);
+// The same in two steps, so that what the second one needs is on its way: `tag` is between them.
+void dp_budget_fetch(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t tag[2]);
+bool dp_budget_fetched(struct dp_budget *budget, const uint64_t tag[2], uint64_t now_ns);
 // Takes one punt out of the budget of all unknown sources that showed a nonce of ours, and of the
 // shares of its address and network in that.
 bool dp_budget_punt(struct dp_budget *budget, uint8_t family, const uint8_t *ip, uint64_t now_ns);

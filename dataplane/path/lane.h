@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The lane: the way of the datagrams that nearly all of them are, before any other step. It takes
-// ChannelData, Send indications, and datagrams of peers with a channel or a permission, in one
+// ChannelData, Send indications, Binding requests that ask for nothing, and datagrams of peers with a channel or a permission, in one
 // untagged segment without IP options, to an untagged next hop that is resolved. Whatever else comes
 // it leaves as it was to the general steps, which would do the same with all of them: the lane is an
 // optimisation, it decides nothing that they do not (tests/unit/dataplane/path/test_lane.c runs both
@@ -39,6 +39,7 @@ struct dp_lane {
 	struct dp_flow_key key[DP_BURST];
 	struct dp_lane_packet packet[DP_BURST];
 	struct dp_flow *flow[DP_BURST];
+	uint64_t tag[DP_BURST][2]; // budgets of a Binding request without an allocation
 
 	// Frames that the lane did not touch, a bit each by place in the burst: the general steps'
 	// to do, which have them in this order.
@@ -46,6 +47,7 @@ struct dp_lane {
 	uint8_t left_at[DP_BURST];
 
 	// Those that are complete, in the order of the burst. What is in neither was dropped.
+	uint8_t in_port; // index in dp.ports, of all of them
 	uint32_t n_out;
 	struct rte_mbuf *out[DP_BURST];
 	uint8_t out_at[DP_BURST];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "common/wire/stun_read.h"
 #include "dataplane/path/checksum.h"
-#include "dataplane/path/lane_indication.h"
+#include "dataplane/path/lane_binding.h"
 #include "dataplane/path/lane_sum.h"
 #include "dataplane/path/state.h"
 #include "dataplane/path/stun_scan.h"
@@ -110,7 +110,11 @@ void dp_lane_ask_permissions(struct dp_worker *w, struct dp_lane *lane,
 	for (uint32_t k = 0; k < lane->n; k++) {
 		struct dp_lane_packet *p = &lane->packet[k];
 		port[n] = 0;
-		if (p->flags & DP_LANE_SEND) {
+		if (p->flags & (DP_LANE_SEND | DP_LANE_BINDING)) {
+			if (p->flags & DP_LANE_BINDING) {
+				dp_lane_fetch_budget(w, lane, k);
+				continue;
+			}
 			if (!read_send(w, lane, k, burst[lane->at[k]], now_ns, &port[n])) {
 				p->flags |= DP_LANE_BACK;
 				continue;

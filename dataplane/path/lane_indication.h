@@ -11,8 +11,6 @@
 #define DP_LANE_DATA 0x04 // leaves as a Data indication; `prefix` is what that takes before the data
 #define DP_LANE_BACK 0x08 // the general steps' after all
 
-#define DP_LANE_INDICATION (DP_LANE_SEND | DP_LANE_DATA | DP_LANE_BACK)
-
 // Bytes of a Data indication before its data (dp_prefix_bytes).
 #define DP_LANE_DATA_IPV4 36
 #define DP_LANE_DATA_IPV6 48

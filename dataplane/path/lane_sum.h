@@ -5,6 +5,7 @@
 #pragma once
 
 #include <endian.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -14,6 +15,13 @@ static_assert(__BYTE_ORDER == __LITTLE_ENDIAN, "header words are put together in
 
 // Zero in ones' complement, and more than any sum of headers.
 #define DP_LANE_ZERO (UINT64_C(0xffff) << 24)
+
+#define DP_LANE_UDP_WORD (IPPROTO_UDP << 8) // the protocol's, as a little-endian load sees it
+
+static inline uint32_t dp_lane_swap16(uint32_t word)
+{
+	return __builtin_bswap16((uint16_t)word);
+}
 
 static inline uint32_t dp_load32(const uint8_t *at)
 {

@@ -113,7 +113,10 @@ static void run_burst(struct dp_worker *w, struct rte_mbuf *const burst[], uint1
 	uint16_t port, uint64_t now_ns)
 {
 	struct dp_lane *lane = &w->lane;
-	uint64_t start = dp_lane_run(w, lane, burst, n, now_ns);
+	uint64_t start;
+
+	lane->in_port = (uint8_t)port;
+	start = dp_lane_run(w, lane, burst, n, now_ns);
 
 	if (lane->left != 0) {
 		begin_batch(&w->batch, 0, port, now_ns);

@@ -140,6 +140,21 @@ static void test_crc32_check_value(void **state)
 	assert_int_equal(stun_crc32(0, "123456789", 9), 0xcbf43926);
 	assert_int_equal(stun_crc32(stun_crc32(0, "1234", 4), "56789", 5), 0xcbf43926);
 	assert_int_equal(stun_crc32(0, "", 0), 0);
+
+	// Bit by bit, at any alignment and of any length.
+	uint8_t bytes[80];
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 151 + 7);
+	for (size_t from = 0; from < 8; from++)
+		for (size_t to = from; to <= sizeof(bytes); to++) {
+			uint32_t crc = UINT32_MAX;
+			for (size_t i = from; i < to; i++) {
+				crc ^= bytes[i];
+				for (int bit = 0; bit < 8; bit++)
+					crc = crc & 1 ? crc >> 1 ^ 0xedb88320 : crc >> 1;
+			}
+			assert_int_equal(stun_crc32(0, bytes + from, to - from), ~crc);
+		}
 }
 
 int main(void)

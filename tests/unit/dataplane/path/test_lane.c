@@ -45,6 +45,9 @@ static const char *const LISTENER[] = {"198.18.0.2", "fd00:198:18::2", "198.18.0
 static const char *const PEER[] = {
 	"198.18.2.2", "fd00:198:18::99", "203.0.113.5", "198.18.2.3", "fd00:198:18::98"};
 
+// Without an allocation, and one that nobody can be; of either family.
+static const char *const STRANGER[] = {"198.18.1.7", "127.0.0.1", "fd00:198:18::7", "::1"};
+
 static struct tp_addr peer(uint32_t n)
 {
 	return rig_addr(PEER[n], n == 2 ? 50012 : 6000);
@@ -52,7 +55,9 @@ static struct tp_addr peer(uint32_t n)
 
 static struct tp_addr relay_of(uint32_t alloc, bool ipv6)
 {
-	return rig_addr(ipv6 ? "fd00:198:18::2" : alloc == 2 ? "10.0.0.5" : "198.18.0.2",
+	return rig_addr(ipv6         ? "fd00:198:18::2"
+			: alloc == 2 ? "10.0.0.5"
+				     : "198.18.0.2",
 		(uint16_t)(50010 + alloc));
 }
 
@@ -84,7 +89,7 @@ static void populate(struct rig *rig, uint64_t rate)
 static size_t send_indication(uint8_t *out, const uint8_t *data, size_t length)
 {
 	struct stun_writer w;
-	struct tp_addr to = one_in(15) ? rig_addr("198.18.2.99", 1)
+	struct tp_addr to = one_in(15)   ? rig_addr("198.18.2.99", 1)
 			    : one_in(15) ? rig_addr("198.18.0.2", 3478)
 					 : peer(pick(CHANNELS));
 	uint8_t id[12];
@@ -98,7 +103,8 @@ static size_t send_indication(uint8_t *out, const uint8_t *data, size_t length)
 	if (one_in(6))
 		stun_write_attr(&w, STUN_ATTR_DONT_FRAGMENT, NULL, 0);
 	if (!one_in(20))
-		stun_write_attr(&w, STUN_ATTR_DATA, data, (uint16_t)RTE_MIN(length, (size_t)MOST - 200));
+		stun_write_attr(
+			&w, STUN_ATTR_DATA, data, (uint16_t)RTE_MIN(length, (size_t)MOST - 200));
 	if (one_in(8)) // behind the data, at an odd place of the checksum now and then
 		stun_write_attr(&w, 0x8022, "1234567", pick(8));
 	if (one_in(8))
@@ -106,10 +112,31 @@ static size_t send_indication(uint8_t *out, const uint8_t *data, size_t length)
 	return (size_t)stun_write_finish(&w);
 }
 
+// With nothing, FINGERPRINT, or what the general steps have to see.
+static size_t binding_request(uint8_t *out)
+{
+	struct stun_writer w;
+	uint8_t id[12];
+
+	fill(id, sizeof(id));
+	stun_write_begin(&w, out, MOST, one_in(30) ? STUN_INDICATION : STUN_REQUEST,
+		one_in(30) ? STUN_ALLOCATE : STUN_BINDING, id);
+	if (one_in(10))
+		stun_write_attr(&w, (uint16_t)(one_in(2) ? 0x8022 : 0x0007), "1234567", pick(8));
+	if (one_in(2))
+		stun_write_fingerprint(&w);
+	size_t bytes = (size_t)stun_write_finish(&w);
+	if (one_in(20))
+		out[pick((uint32_t)bytes)] ^= (uint8_t)(1u << pick(8));
+	return bytes - (one_in(40) ? 4 : 0);
+}
+
 static size_t up_payload(uint8_t *out, size_t length)
 {
 	static uint8_t data[MOST];
 
+	if (one_in(5))
+		return binding_request(out);
 	if (one_in(3)) {
 		fill(data, length);
 		return send_indication(out, data, length);
@@ -120,8 +147,8 @@ static size_t up_payload(uint8_t *out, size_t length)
 		return length; // STUN, DTLS, nothing
 	}
 	fill(data, length);
-	size_t bytes = rig_channel_data(
-		out, (uint16_t)(0x4000 + pick(CHANNELS + 1)), data, length, one_in(3) ? pick(6) : 0);
+	size_t bytes = rig_channel_data(out, (uint16_t)(0x4000 + pick(CHANNELS + 1)), data, length,
+		one_in(3) ? pick(6) : 0);
 	if (one_in(40))
 		oracle_put16(out + 2, pick(2000));
 	return bytes;
@@ -162,6 +189,8 @@ static size_t make_frame(uint8_t *out)
 	if (up) {
 		f = rig_frame(rig_addr(CLIENT[a], 40000), rig_addr(LISTENER[a], 3478), payload,
 			up_payload(payload, length));
+		if (one_in(6))
+			f.from = rig_addr(STRANGER[pick(2) + 2 * (a == 1)], (uint16_t)pick(3));
 	} else {
 		fill(payload, length);
 		f = rig_frame(peer(n), relay_of(a, ipv6), payload, length);
@@ -239,11 +268,11 @@ static void note_frames(struct record *r, struct rig *rig)
 {
 	rig_collect(rig);
 	for (unsigned int i = 0; i < rig->n_out; i++) {
-		uint8_t *at = rig->out[i];
+		uint8_t *at = rig->out[i], *type = at + (oracle_get16(at + 12) == 0x8100 ? 16 : 12);
 		unmark(rig->out[i], rig->out_length[i]);
-		if (oracle_get16(at + 12) == 0x0800 && oracle_get16(at + 18) < CAME_ID) {
-			memset(at + 18, 0, 2); // IPv4 ID, and the checksum over it
-			memset(at + 24, 0, 2);
+		if (oracle_get16(type) == 0x0800 && oracle_get16(type + 6) < CAME_ID) {
+			memset(type + 6, 0, 2); // IPv4 ID, and the checksum over it
+			memset(type + 12, 0, 2);
 		}
 		note(r, &rig->out_length[i], sizeof(rig->out_length[i]));
 		note(r, at, rig->out_length[i]);
@@ -280,6 +309,10 @@ static struct record run(uint32_t seed, bool lane, uint32_t most, uint64_t rate,
 	assert_int_equal(dp_reassembly_create(rig->w), 0);
 	rig->w->keep_ipv4_id = keep;
 	populate(rig, rate);
+	if (rate != 0) // they run out now and then
+		dp_budget_set(rig->w->budget,
+			&(struct dp_settings_values){.address_cost_ns = RIG_SECOND / 20,
+				.network_cost_ns = RIG_SECOND / 30});
 	rig->dp.next_hops[RIG_HOP_IPV6].mtu = 1400;
 	for (uint32_t round = 0; round < ROUNDS; round++) {
 		uint16_t n = (uint16_t)(1 + pick(most));
@@ -344,8 +377,10 @@ static void test_plain_channel_data_stays_on_the_lane(void **state)
 		struct frame f = rig_frame(peer(i / 4 % 2), relay_of(a, i / 4 % 2), payload, 160);
 		fill(payload, sizeof(payload));
 		if (i % 2)
-			f = rig_frame(rig_addr(CLIENT[a], 40000), rig_addr(LISTENER[a], 3478), payload,
-				rig_channel_data(payload, (uint16_t)(0x4000 + i / 4 % 2), bytes, 99, 1));
+			f = rig_frame(rig_addr(CLIENT[a], 40000), rig_addr(LISTENER[a], 3478),
+				payload,
+				rig_channel_data(
+					payload, (uint16_t)(0x4000 + i / 4 % 2), bytes, 99, 1));
 		m[i] = rig_mbuf(rig, bytes, oracle_build(&f, bytes));
 	}
 	dp_pipeline_run(rig->w, m, DP_BURST, 0, rig->now_ns);
@@ -356,10 +391,37 @@ static void test_plain_channel_data_stays_on_the_lane(void **state)
 	rig_end(rig);
 }
 
+static void test_plain_binding_requests_stay_on_the_lane(void **state)
+{
+	struct rig *rig = rig_make();
+	struct rte_mbuf *m[4];
+	static uint8_t bytes[ORACLE_MOST];
+	uint8_t payload[64];
+
+	random_state = 1;
+	populate(rig, 0);
+	for (uint32_t i = 0; i < RTE_DIM(m); i++) {
+		struct stun_writer w;
+		uint8_t id[12] = {(uint8_t)i};
+		stun_write_begin(&w, payload, sizeof(payload), STUN_REQUEST, STUN_BINDING, id);
+		if (i & 2)
+			stun_write_fingerprint(&w);
+		struct frame f = rig_frame(rig_addr(STRANGER[i & 1 ? 2 : 0], 777),
+			rig_addr(LISTENER[i & 1], 3478), payload, (size_t)stun_write_finish(&w));
+		m[i] = rig_mbuf(rig, bytes, oracle_build(&f, bytes));
+	}
+	dp_pipeline_run(rig->w, m, RTE_DIM(m), 0, rig->now_ns);
+	assert_int_equal(rig->w->lane.left, 0);
+	assert_int_equal(rig_counter(rig, binding), RTE_DIM(m));
+	rig_collect(rig);
+	rig_end(rig);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_lane_does_what_the_steps_do),
 	cmocka_unit_test(test_lane_keeps_ids_as_the_steps_do),
 	cmocka_unit_test(test_lane_polices_as_the_steps_do),
 	cmocka_unit_test(test_plain_channel_data_stays_on_the_lane),
+	cmocka_unit_test(test_plain_binding_requests_stay_on_the_lane),
 };
 RIG_TESTS(tests)
