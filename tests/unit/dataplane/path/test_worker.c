@@ -10,6 +10,7 @@
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
+#include <rte_pause.h>
 
 #include "common/base/clock.h"
 #include "common/privilege/filter.h"
@@ -348,7 +349,20 @@ static void test_a_full_queue_drops_and_counts(void **state)
 	end(rig, &wire, true);
 }
 
-// What a worker asks of the kernel from its first line on is in the filter, which may be there before it runs.
+// Lets it sleep a few times, without a call to the kernel that the filter could forbid.
+static void *stop_after_sleeps(void *arg)
+{
+	struct dp_worker *w = arg;
+
+	while (atomic_load(&w->counter[TP_COUNTER_sleeps]) < 3)
+		rte_pause();
+	atomic_store(&w->dp->stop, true);
+	dp_worker_kick(w);
+	return NULL;
+}
+
+// What a worker asks of the kernel from its first line on is in the filter, which may be there
+// before it runs: its start, its turns and its sleep.
 static void test_a_worker_lives_under_the_filter(void **state)
 {
 	const struct tp_filter filter = tp_filter_dataplane();
@@ -358,8 +372,11 @@ static void test_a_worker_lives_under_the_filter(void **state)
 
 	pid_t pid = fork();
 	if (pid == 0) {
-		atomic_store(&rig->dp.stop, true);
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+		pthread_t stopper;
+
+		alarm(60);
+		if (pthread_create(&stopper, NULL, stop_after_sleeps, rig->w) != 0 ||
+			prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 			tp_filter_load(&filter, TP_FILTER_KILL) < 0)
 			_exit(2);
 		_exit(dp_worker_main(rig->w));
