@@ -34,6 +34,12 @@ def uclient(*flags, server=h.RELAY4, peer=h.PEER4, clients=10, messages=100, rtc
     assert int(sent) == int(received) + lost == clients * messages and lost == 0, text[-3000:]
 
 
+def uclients(*all_flags, **more):
+    """One process for each tuple of flags, at the same time: they wait more than they do."""
+    for job in [h.in_thread(lambda flags=flags: uclient(*flags, **more)) for flags in all_flags]:
+        job.result()
+
+
 # Debian's turnutils_uclient picks channel numbers from all that RFC 5766 allowed, and asks for dual
 # allocations by the number of a draft (0x8032).
 LEGACY = {"compatibility": {"channel_numbers": "rfc5766", "dual_allocation": "draft"}}
@@ -41,37 +47,34 @@ LEGACY = {"compatibility": {"channel_numbers": "rfc5766", "dual_allocation": "dr
 
 def test_turnutils_uclient():
     with h.relay(**LEGACY) as relay, echo_peer(h.PEER4):
-        uclient()
+        uclients((), ("-s",))
         assert relay.counter("channel_up") >= 1000 and relay.counter("channel_down") >= 1000
-        uclient("-s")
         assert relay.counter("send_up") >= 1000 and relay.counter("data_down") >= 1000
 
 
 def test_turnutils_uclient_ipv6():
     with h.relay(**LEGACY), echo_peer(h.PEER6):
-        uclient("-x", server=h.RELAY6, peer=h.PEER6)
+        job = h.in_thread(lambda: uclient("-x", server=h.RELAY6, peer=h.PEER6))
         uclient("-x", "-s", server=h.RELAY4, peer=h.PEER6)
+        job.result()
 
 
 def test_turnutils_uclient_combinations():
     """DONT-FRAGMENT (-g), even ports (no -c: RTCP pairs), dual allocations (-Z), and all of it
     with Send indications; each relayed and none lost."""
     with h.relay(**LEGACY), echo_peer(h.PEER4):
-        for flags in (("-g",), ("-g", "-s"), ("-Z",), ("-Z", "-s"), ("-Z", "-g")):
-            uclient(*flags)
+        uclients(("-g",), ("-g", "-s"), ("-Z",), ("-Z", "-s"), ("-Z", "-g"))
 
 
 def test_turnutils_uclient_even_ports():
     with h.relay(**LEGACY), echo_peer(h.PEER4):
-        for flags in ((), ("-s",), ("-g",)):
-            uclient(*flags, rtcp=True)
+        uclients((), ("-s",), ("-g",), rtcp=True)
 
 
 def test_turnutils_uclient_mobility():
     """-M: each client opens its socket again and again, and takes its allocation along by its ticket."""
     with h.relay(mobility=True, **LEGACY) as relay, echo_peer(h.PEER4):
-        uclient("-M")
-        uclient("-M", "-s")
+        uclients(("-M",), ("-M", "-s"))
         left = relay.ctl("allocation", "list")["allocations"]
         assert left and all(a["mobile"] and a["moves"] == 1 for a in left), left
 

@@ -16,7 +16,7 @@ import time
 import dtls
 import harness as h
 import turn
-from test_clients import LEGACY, echo_peer, uclient
+from test_clients import LEGACY, echo_peer, uclient, uclients
 from test_flood import Flood, key_published
 from test_stream import CHANNEL, TICKET, Media, alive, attached, echo, end, listed, processes
 from test_survival import machine_drops
@@ -301,8 +301,7 @@ def test_openssl_and_turnutils():
                         "-CAfile", r.certificate, "-verify_return_error", "-servername", "turn.example.org",
                         input="Q\n", check=False, timeout=20)
         assert "Verify return code: 0 (ok)" in done.stdout, done.stdout[-2000:] + done.stderr[-1000:]
-        uclient("-S", "-p", DTLS_PORT, clients=3, messages=30)
-        uclient("-S", clients=3, messages=30)
+        uclients(("-S", "-p", DTLS_PORT), ("-S",), clients=3, messages=30)
 
 
 @h.long_test

@@ -267,7 +267,6 @@ def test_turnutils_uclient():
     with the first 16 bytes of the session key."""
     legacy = {"compatibility": {"channel_numbers": "rfc5766", "access_tokens": "coturn"}}
     with h.relay(**OAUTH, **legacy) as relay, test_clients.echo_peer(h.PEER4):
-        test_clients.uclient("-J")
-        test_clients.uclient("-J", "-s", clients=3)
+        test_clients.uclients(("-J",), ("-J", "-s"))
         counts = counted(relay)
         assert counts.pop("accepted") >= 20 and not any(counts.values()), counts

@@ -16,7 +16,7 @@ import time
 
 import harness as h
 import turn
-from test_clients import LEGACY, echo_peer, uclient
+from test_clients import LEGACY, echo_peer, uclient, uclients
 from test_upgrade import Generation, upgrade
 
 CHANNEL = 0x4001
@@ -396,8 +396,7 @@ def test_turnutils_uclient():
     """Over TLS it asks for a version by chance, 1.0 and 1.1 among them, says "alert protocol version" for
     each that is refused, and asks again: that is no failure."""
     with relay(**LEGACY), echo_peer(h.PEER4):
-        uclient("-t", clients=3, messages=30)
-        uclient("-t", "-S", "-p", TLS_PORT, clients=3, messages=30)
+        uclients(("-t",), ("-t", "-S", "-p", TLS_PORT), clients=3, messages=30)
 
 
 @h.long_test
