@@ -139,7 +139,7 @@ def send_until_silence(send, receive, limit):
 
 def test_expired_permission_stops_data():
     short = {"permission_s": 2, "channel_s": 4}
-    with h.relay(lifetimes=short) as relay:
+    with h.relay(lifetimes=short):
         client = h.client()
         relayed = client.allocate()
         peer = h.udp("peer", h.PEER4)
@@ -266,7 +266,7 @@ def test_listener_is_no_peer():
 def test_dscp_and_hop_limit():
     with h.relay():
         client = h.client()
-        relayed = client.allocate()
+        client.allocate()
         peer = h.udp("peer", h.PEER4)
         peer.setsockopt(socket.IPPROTO_IP, 13, 1)  # IP_RECVTOS
         peer.setsockopt(socket.IPPROTO_IP, 12, 1)  # IP_RECVTTL

@@ -2,7 +2,6 @@
 """Control and dataplane of neighbouring ABI minors: each takes the other, and the calls go from hand to hand. The one
 before has other records (layout1.py), so the session region changes its layout each time."""
 
-import os
 import shutil
 import signal
 import time

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """TCP allocations (RFC 6062): peers by TCP, for clients by TCP and TLS."""
 
-import contextlib
 import hashlib
 import os
 import signal

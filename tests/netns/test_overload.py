@@ -9,7 +9,7 @@ import sys
 import time
 
 import harness as h
-from test_flood import PREFIXES, TOUCHED, Flood, key_published, memory, port_rate
+from test_flood import TOUCHED, Flood, key_published, memory, port_rate
 from test_survival import BEFORE_OTHERS, Load, Waits, machine_drops
 
 CLIENTS = 100

@@ -10,7 +10,6 @@ import re
 import shutil
 import signal
 import stat
-import subprocess
 
 import harness as h
 from test_survival import identities

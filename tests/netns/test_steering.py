@@ -10,7 +10,6 @@ every UDP datagram back. Two namespaces of its own, joined by two links:
 import contextlib
 import json
 import pathlib
-import signal
 import socket
 import subprocess
 import tempfile

@@ -17,7 +17,7 @@ import time
 import harness as h
 import turn
 from test_clients import LEGACY, echo_peer, uclient, uclients
-from test_upgrade import Generation, upgrade
+from test_upgrade import upgrade
 
 CHANNEL = 0x4001
 TLS_PORT = 5349
