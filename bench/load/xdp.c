@@ -13,15 +13,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bench/ipv4.h"
 #include "bench/load/load.h"
 #include "common/base/bytes.h"
 #include "common/wire/ipudp.h"
 #include "load_bpf.h"
 
-#define FRAMES        (LOAD_XDP_RX + LOAD_XDP_TX)
-#define UMEM_BYTES    ((size_t)FRAMES * LOAD_XDP_BYTES)
-#define HOP_LIMIT     64
-#define DONT_FRAGMENT 0x4000
+#define FRAMES     (LOAD_XDP_RX + LOAD_XDP_TX)
+#define UMEM_BYTES ((size_t)FRAMES * LOAD_XDP_BYTES)
 
 // ---- where
 
@@ -249,29 +248,13 @@ uint8_t *load_xdp_payload(struct load_xdp *x)
 					LOAD_XDP_HEADROOM;
 }
 
-static void write_ipv4(
-	const struct load_xdp *x, uint8_t *ip, const struct tp_addr *to, uint32_t udp)
-{
-	uint16_t checksum;
-
-	tp_wr32(ip, UINT32_C(0x45000000) | (TP_IPV4_BYTES + udp));
-	tp_wr32(ip + 4, DONT_FRAGMENT);
-	ip[8] = HOP_LIMIT;
-	ip[9] = TP_PROTO_UDP;
-	memset(ip + 10, 0, 2);
-	memcpy(ip + 12, x->here.bytes, 4);
-	memcpy(ip + 16, to->ip.bytes, 4);
-	checksum = tp_checksum(tp_sum_bytes(ip, TP_IPV4_BYTES));
-	memcpy(ip + 10, &checksum, sizeof(checksum));
-}
-
 static void write_ipv6(
 	const struct load_xdp *x, uint8_t *ip, const struct tp_addr *to, uint32_t udp)
 {
 	tp_wr32(ip, UINT32_C(6) << 28);
 	tp_wr16(ip + 4, (uint16_t)udp);
 	ip[6] = TP_PROTO_UDP;
-	ip[7] = HOP_LIMIT;
+	ip[7] = BENCH_HOP_LIMIT;
 	memcpy(ip + 8, x->here.bytes, 16);
 	memcpy(ip + 24, to->ip.bytes, 16);
 }
@@ -289,7 +272,7 @@ void load_xdp_send(struct load_xdp *x, uint8_t *payload, uint32_t bytes, uint16_
 	memcpy(frame + 6, x->way.here, 6);
 	tp_wr16(frame + 12, ipv4 ? TP_ETHERTYPE_IPV4 : TP_ETHERTYPE_IPV6);
 	if (ipv4)
-		write_ipv4(x, ip, to, length);
+		bench_write_ipv4(ip, &x->here, &to->ip, (uint16_t)(TP_IPV4_BYTES + length));
 	else
 		write_ipv6(x, ip, to, length);
 	tp_wr16(udp, from_port);

@@ -1,30 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <string.h>
 
+#include "bench/ipv4.h"
 #include "bench/pcap/pcap.h"
 #include "common/base/bytes.h"
 #include "common/wire/chandata.h"
-#include "common/wire/ipudp.h"
-
-#define ETHERTYPE_IPV4 0x0800
-#define DONT_FRAGMENT  0x4000
-#define HOP_LIMIT      64
-
-static void write_ipv4(
-	uint8_t *at, const struct tp_addr *from, const struct tp_addr *to, uint16_t length)
-{
-	tp_wr16(at, 0x4500);
-	tp_wr16(at + 2, length);
-	tp_wr16(at + 4, 0);
-	tp_wr16(at + 6, DONT_FRAGMENT);
-	at[8] = HOP_LIMIT;
-	at[9] = TP_PROTO_UDP;
-	memset(at + 10, 0, 2);
-	memcpy(at + 12, from->ip.bytes, 4);
-	memcpy(at + 16, to->ip.bytes, 4);
-	uint16_t checksum = tp_checksum(tp_sum_bytes(at, TP_IPV4_BYTES));
-	memcpy(at + 10, &checksum, 2);
-}
 
 size_t pcap_frame(
 	const struct pcap_options *o, uint64_t flow, uint16_t size, uint8_t out[PCAP_SIZE_MAX])
@@ -40,8 +20,8 @@ size_t pcap_frame(
 
 	memcpy(out, o->destination_mac, 6);
 	memcpy(out + 6, o->source_mac, 6);
-	tp_wr16(out + 12, ETHERTYPE_IPV4);
-	write_ipv4(out + ip, &from, &to, (uint16_t)(length - ip));
+	tp_wr16(out + 12, TP_ETHERTYPE_IPV4);
+	bench_write_ipv4(out + ip, &from.ip, &to.ip, (uint16_t)(length - ip));
 	tp_wr16(out + udp, from.port);
 	tp_wr16(out + udp + 2, to.port);
 	tp_wr16(out + udp + 4, (uint16_t)(length - udp));
