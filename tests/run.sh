@@ -140,7 +140,7 @@ if [ "$netns" = yes ]; then
 	[ "${#suite[@]}" -gt 0 ] || check "turnpike-stream alone" tests/stream/run.py build/control/turnpike-stream
 	[ "${#suite[@]}" -gt 0 ] || check "figures, the short form" bench/run.sh --quick
 	step "namespace tests"
-	count tests/netns/run.py --jobs=2 "${suite[@]}" "${long[@]}" "${patterns[@]}"
+	count tests/netns/run.py --jobs=3 "${suite[@]}" "${long[@]}" "${patterns[@]}"
 fi
 
 # Of a build with sanitizers only what is run: the rest would take an hour more.
@@ -159,7 +159,7 @@ if [ "$sanitize" = yes ]; then
 		LSAN_OPTIONS="suppressions=$top/tests/sanitizers/lsan.txt:print_suppressions=0" \
 		tests/stream/run.py build-asan/control/turnpike-stream
 	step "namespace tests with them"
-	count env TURNPIKE_BUILD="$top/build-asan" tests/netns/run.py --jobs=2 "${long[@]}" "${patterns[@]}"
+	count env TURNPIKE_BUILD="$top/build-asan" tests/netns/run.py --jobs=3 "${long[@]}" "${patterns[@]}"
 fi
 
 printf '\n%d passed, %d failed\n' "$passed" "$failed"

@@ -25,7 +25,11 @@ static struct world {
 
 static struct tp_addr client(uint8_t how)
 {
-	return rig_addr(how & 1 ? "fd00:198:18::11" : "198.18.1.1", 40000 + (how >> 1 & 7));
+	uint8_t port = how >> 1 & 7;
+
+	if (port == 7) // nobody is there
+		return rig_addr(how & 1 ? "::1" : "127.0.0.1", 40007);
+	return rig_addr(how & 1 ? "fd00:198:18::11" : "198.18.1.1", 40000 + port);
 }
 
 static struct tp_addr listener(uint8_t how)

@@ -15,6 +15,8 @@
 #define CLIENTS 3
 
 enum { OP_OPENED, OP_NOTE, OP_DRAIN, OP_RESPONSE, OP_READ, OP_GREETING, OPS };
+// Beside those: whole bytes.
+enum { OP_TELL = 0xf0, OP_GONE = 0xf1, OP_FIND = 0xf2 };
 
 struct scene {
 	struct ctl_stream stream;
@@ -32,7 +34,8 @@ static void on_request(void *context, const struct ctl_request *q)
 
 	FUZZ_CHECK(ctl_stream_clients_find(&s->stream.clients, q->stream.connection));
 	FUZZ_CHECK(q->stream.stream == s->stream.number && q->length <= TP_STREAM_NOTE_PAYLOAD);
-	FUZZ_CHECK(q->transport == CTL_TRANSPORT_TCP && q->listener.port == 3478);
+	FUZZ_CHECK(q->transport == CTL_TRANSPORT_TCP || q->transport == CTL_TRANSPORT_DTLS);
+	FUZZ_CHECK(q->listener.port == 3478 && !s->stream.gone);
 	FUZZ_CHECK(q->client.port != 0 && q->client.ip.family == q->listener.ip.family); // no proxy
 	if (q->length == 2 && q->stream.connection == 2)
 		fuzz_canary(s->end);
@@ -97,7 +100,7 @@ static void open_scene(struct scene *s)
 	s->conf.n_listeners = 1;
 	s->conf.listeners[0] = (struct conf_listener){.address = tp_ip4(0xc6120002),
 		.port = 3478,
-		.transports = CONF_TRANSPORT_UDP | CONF_TRANSPORT_TCP};
+		.transports = CONF_TRANSPORT_UDP | CONF_TRANSPORT_TCP | CONF_TRANSPORT_DTLS};
 	s->in = (struct ctl_stream_in){.conf = &s->conf,
 		.request = on_request,
 		.closed = on_closed,
@@ -187,9 +190,45 @@ static void read_responses(struct scene *s)
 		tp_ring_pop(&s->response);
 }
 
+static void tell(struct scene *s, struct fuzz_script *script)
+{
+	uint8_t payload[64], times = fuzz_u8(script), length = fuzz_u8(script) % sizeof(payload);
+
+	fuzz_take(script, payload, length);
+	for (unsigned int i = 0; i < 1 + 8u * times; i++)
+		ctl_stream_put(&s->stream, TP_STREAM_FAR_CONNECT, 5, payload, length);
+	tp_ring_flush(&s->stream.response);
+}
+
+// Of those over DTLS, any that is there is found.
+static void find(const struct scene *s, struct fuzz_script *script)
+{
+	const struct ctl_stream_client *c = ctl_stream_clients_find(
+					       &s->stream.clients, fuzz_u8(script)),
+				       *same;
+
+	if (!c)
+		return;
+	same = ctl_stream_clients_find_dtls(&s->stream.clients, &c->client, &c->listener);
+	FUZZ_CHECK(same ? same->transport == TP_STREAM_DTLS_CLIENT &&
+				   tp_addr_equal(&same->client, &c->client)
+			: c->transport != TP_STREAM_DTLS_CLIENT);
+}
+
 static void step(struct scene *s, struct fuzz_script *script)
 {
-	switch (fuzz_u8(script) % OPS) {
+	uint8_t what = fuzz_u8(script);
+
+	switch (what >= OP_TELL && what <= OP_FIND ? what : what % OPS) {
+	case OP_TELL:
+		tell(s, script);
+		break;
+	case OP_GONE:
+		ctl_stream_drain_last(&s->in, &s->stream);
+		break;
+	case OP_FIND:
+		find(s, script);
+		break;
 	case OP_OPENED:
 		opened(s, script);
 		break;

@@ -335,6 +335,11 @@ def dtls_seeds():
     save_all("mad-slots", from_stream(2, data=b"\x40\1\0\0"), from_stream(2, how=8, more=b"\1"), from_stream(3, how=16, length=b"\xff\xff"), from_stream(2, how=32, client_bytes=bytes(24)),
              from_stream(3, how=64, listener_bytes=bytes(36)), from_stream(2, how=64, listener_bytes=bytes([198, 18, 0, 2]) + bytes(12) + b"\4\0\0\0" + struct.pack("<H", 53) + bytes(14)),
              from_stream(2, how=64, listener_bytes=bytes([10, 0, 0, 9]) + bytes(12) + b"\4\0\0\0" + struct.pack("<H", 3478) + bytes(14)), from_stream(7), from_stream(0), from_stream(1), bytes([run]))
+    here = bytes([198, 18, 0, 2]) + bytes(12) + b"\4\0\0\0" + struct.pack("<HH", 3478, 0)
+    save_all("impossible", say(14), say(15), say(14 | ours), from_client(record, 14), from_client(record, 15))
+    save_all("no-record", from_client(b"\x17\0\0\0\0"), from_client(b"\x17\xfe\xfd" + bytes(10)))
+    save_all("sends-first", from_stream(2, 2), bytes([run]), from_client(record), from_stream(3, 2), bytes([run, take]), from_stream(2, 2), bytes([run]), change(1, 0), change(1, 1), from_stream(3, 2), bytes([run]), from_stream(3, 2))
+    save_all("nowhere", from_stream(2, how=64, listener_bytes=here + bytes(6) + struct.pack("<HHH", 99, 0xffff, 1)), from_stream(2, how=64, listener_bytes=here + bytes(12)))
     save_all("mad-rings", change(5, 9), change(6, 9), say(), say(ours), from_client(record), from_stream(3))
 
 
@@ -870,6 +875,15 @@ def stream_notes_seeds():
         save("stream_notes", name, script)
     for at in (4, 16, 18, 20, 22, 23, 28, 40, 44, 46, 48, 49):
         save("stream_notes", "opened-%d" % at, opened(5, at, 9) + drain + note(2, payload=b"x") + drain)
+    def dtls(connection):
+        return opened(connection, 48, 3)
+
+    def find(connection):
+        return bytes((0xf2, connection))
+
+    save("stream_notes", "dtls", dtls(1) + dtls(2) + opened(3) + drain + find(1) + find(2) + find(3) + find(9) + note(3, 1) + drain + find(2) + note(3, 2) + note(3, 2) + drain)
+    save("stream_notes", "tell", bytes((0xf0, 0, 5)) + b"hello" + bytes((0xf0, 0, 0)) + read + bytes((0xf0, 130, 1)) + b"x" + opened(7, 46, 9) + drain)
+    save("stream_notes", "gone", opened() + drain + note(2, payload=b"x") + note(9) + note(11) + opened(6) + note(3) + b"\xf1" + opened(7) + drain)
     save("stream_notes", "opened-none", opened(0) + drain)
     for at, less in ((255, 0), (0, 0), (4, 0), (6, 0), (8, 0), (12, 0), (16, 0), (64, 0), (88, 0), (89, 0), (255, 1), (255, 8), (255, 100)):
         save("stream_notes", "hello-%d-%d" % (at, less), bytes((5, at, less)) + (b"\0" if at < 96 else b""))
