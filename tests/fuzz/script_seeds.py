@@ -221,6 +221,9 @@ def pipeline_seeds():
              udp_from(peer, b"down"), udp_from(peer6, b"down"), udp_from(peer_dual, b"down"), udp_from(client, channel(0x4004, b"across")),
              udp_from(client, channel(0x4003, b"late")), udp_from(client, channel(0x4009, b"none")), udp_from(client, channel(0x4001, b"x", 9)),
              udp_from(client, b"\x40"), udp_from(client, channel(0x4001, b"odd") + b"tail!", flags=4), bytes([run]))
+    # Long enough for the lane.
+    save_all("lane-data", *(udp_from(way, b"datagram") for way in range(16)), change(2, 255), *(udp_from(way, b"datagram") for way in range(16)), bytes([run]))
+    save_all("lane-binding", *(udp_from(way, stun(1)) for way in range(16)), change(4, 255), *(udp_from(stranger, stun(1, fingerprint=True)) for _ in range(9)), *(udp_from(client, stun(1)) for _ in range(9)), bytes([run]))
     save_all("settings", change(10 | 0x90, 0x1d), udp_from(client, channel(0x4001, b"marked")), udp_from(stranger, stun(0x0001)),
              change(10 | 0xf0, 0xff), udp_from(stranger, stun(0x0004)), change(11, 0x11), udp_from(third, channel(0x4001, b"x")),
              udp_from(peer_of_third, b"x", 200), change(11, 0xff), udp_from(third, channel(0x4001, b"x")), change(11, 0),
