@@ -285,6 +285,7 @@ SSL *stream_tls_session(struct stream_tls *tls, struct stream_wire *wire)
 		SSL_free(ssl);
 		return NULL;
 	}
+	wire->ssl = ssl;
 	SSL_set_bio(ssl, bio, bio);
 	SSL_set_accept_state(ssl);
 	return ssl;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <openssl/bio.h>
+#include <openssl/ssl.h>
 #include <sys/socket.h>
 
 static bool comes_back(ssize_t n)
@@ -31,7 +32,9 @@ static int wire_read(BIO *bio, char *out, int size)
 static int wire_write(BIO *bio, const char *bytes, int length)
 {
 	struct stream_wire *wire = BIO_get_data(bio);
-	ssize_t n = send(wire->fd, bytes, (size_t)length, MSG_NOSIGNAL);
+	bool ticket = wire->ssl && SSL_get_state(wire->ssl) == TLS_ST_SW_SESSION_TICKET;
+	// What follows is the answer to the client's request; the kernel waits 200 ms for it.
+	ssize_t n = send(wire->fd, bytes, (size_t)length, MSG_NOSIGNAL | (ticket ? MSG_MORE : 0));
 
 	BIO_clear_retry_flags(bio);
 	if (comes_back(n))

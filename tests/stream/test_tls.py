@@ -15,6 +15,11 @@ from case import BOTH, ADDRESS, ONLY_TLS, certificate, stun, ALLOCATE, SUCCESS, 
 import fake
 
 
+def data_segments_in(s):
+    """struct tcp_info.tcpi_data_segs_in"""
+    return struct.unpack_from("<I", s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160), 152)[0]
+
+
 class Tls(Stream):
     def test_names_protocols_and_tickets(self):
         self.run_with_peers()
@@ -51,6 +56,31 @@ class Tls(Stream):
         self.assertTrue(self.tls(context=context, session=first.session).session_reused)
         counted = self.counters()
         self.assertEqual((counted["handshakes"], counted["resumed"]), (2, 1))
+
+    def test_a_ticket_leaves_with_the_first_answer(self):
+        """Two segments with data: the server's flight, and both of these. Once in five times at least, for the kernel waits
+        200 ms for the answer."""
+        self.run_with_peers()
+        least = 9
+        for n in range(5):
+            s = self.tls()
+            s.sendall(stun(ALLOCATE, number=n))
+            number, _ = self.opened()
+            self.control.expect(fake.NOTE_REQUEST)
+            self.control.tell(fake.NOTE_RESPONSE, number, stun(SUCCESS, number=n))
+            self.assertEqual(read_exactly(s, 20), stun(SUCCESS, number=n))
+            self.assertTrue(s.session.has_ticket)
+            least = min(least, data_segments_in(s))
+        self.assertEqual(least, 2)
+
+    def test_a_ticket_without_an_answer_comes_by_itself(self):
+        self.run_with_peers()
+        s = self.tls()
+        self.until(lambda: data_segments_in(s) == 2)
+        s.settimeout(0.1)
+        with self.assertRaises(TimeoutError):
+            s.recv(1)  # it is no data
+        self.assertTrue(s.session.has_ticket)
 
     def test_a_name_that_no_certificate_has(self):
         """It gets the first certificate, and decides itself."""
