@@ -101,14 +101,15 @@ static void look(struct scene *s)
 		FUZZ_CHECK(t->length >= sizeof(far));
 		memcpy(&far, t->payload, sizeof(far));
 		FUZZ_CHECK(far.id != 0);
-		if (t->kind == TP_STREAM_FAR_CONNECT)
+		if (t->kind == TP_STREAM_FAR_CONNECT) {
 			s->ids[s->next_id++ % IDS] = far.id;
+			fuzz_canary(s->end);
+		}
 		if (t->kind != TP_STREAM_FAR_BIND)
 			continue;
 		// bob's only connection has no allocation that alice could be bound to.
 		FUZZ_CHECK((t->to.connection == 100 + CONNECTIONS - 1) ==
 			   (far.owner.connection == 100 + CONNECTIONS - 1));
-		fuzz_canary(s->end);
 	}
 	r->n_told = 0;
 }
