@@ -7,7 +7,7 @@
 //
 // The clock starts when a receive burst has returned: the driver has just written the first line of
 // every descriptor, the frames themselves are cold. A second variant leaves the descriptors cold
-// too, a third one asks rte_hash in the same pipeline.
+// too.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,6 @@
 
 #include "bench/core/binding.h"
 #include "bench/core/frames.h"
-#include "bench/core/switch.h"
 #include "bench/core/world.h"
 #include "bench/micro/env.h"
 #include "bench/micro/series.h"
@@ -39,11 +38,10 @@ static_assert(TP_COUNTER_cycles_steps == FIRST_STAGE + STAGES - 1);
 enum variant {
 	TABLE,
 	TABLE_COLD, // descriptors as cold as the frames
-	HASH,
 	VARIANTS,
 };
 
-static const char *const variant_name[VARIANTS] = {"table", "table_cold_descriptors", "rte_hash"};
+static const char *const variant_name[VARIANTS] = {"table", "table_cold_descriptors"};
 
 // GOALS: cycles a packet. An indication's is a ratio to ChannelData at as many flows.
 static const struct size {
@@ -55,8 +53,8 @@ static const struct size {
 	{1000000, {230, 276, 2.0}},
 	{4000000, {280, 336, 2.0}},
 };
-#define BINDING   WORLD_KINDS // beside the kinds of flows
-#define HASH_MOST 1000000 // flows that are put into rte_hash too
+#define BINDING    WORLD_KINDS // beside the kinds of flows
+#define SMALL_MOST 1000000 // flows that MEGABYTES are enough for
 
 static const char *const kind_name[WORLD_KINDS] = {
 	"channel_ipv4", "channel_ipv6", "indication_ipv4"};
@@ -215,7 +213,6 @@ static int sample(struct run *r, enum variant variant)
 
 	if (error < 0)
 		return error;
-	bench_switch_to(variant == HASH ? r->world.hash : NULL);
 	if (variant == TABLE)
 		add_stages(r, UINT64_MAX);
 	bench_series_add(&r->series[variant], relay(r, variant == TABLE_COLD));
@@ -223,7 +220,6 @@ static int sample(struct run *r, enum variant variant)
 		add_stages(r, 1);
 		r->stage_packets += PACKETS;
 	}
-	bench_switch_to(NULL);
 	check(r);
 	return 0;
 }
@@ -263,8 +259,7 @@ static int open_run(struct run *r, enum world_kind kind, uint32_t flows)
 	r->out = calloc(PACKETS, sizeof(struct rte_mbuf *));
 	if (r->permutation == NULL || r->plan == NULL || r->in == NULL || r->out == NULL)
 		return -ENOMEM;
-	int error = world_open(
-		&r->world, kind, flows, kind != WORLD_INDICATION && flows <= HASH_MOST);
+	int error = world_open(&r->world, kind, flows);
 	if (error == 0)
 		shuffle(r);
 	return error;
@@ -279,16 +274,11 @@ static void close_run(struct run *r)
 	free(r->permutation);
 }
 
-static uint32_t variants(const struct run *r)
-{
-	return r->world.hash == NULL ? HASH : VARIANTS;
-}
-
 static void print_text(const struct run *r)
 {
 	printf("%-15s %8u %8u", kind_name[r->world.kind], r->world.flows,
 		dp_flow_count(r->world.dp.flows));
-	for (uint32_t v = 0; v < variants(r); v++) {
+	for (uint32_t v = 0; v < VARIANTS; v++) {
 		const struct bench_series *s = &r->series[v];
 		printf(" | %5.1f (%5.1f .. %5.1f)", bench_series_median(s), bench_series_least(s),
 			bench_series_most(s));
@@ -308,7 +298,7 @@ static void print_json(const struct run *r, double gate, bool first)
 		first ? "" : ", ", kind_name[r->world.kind], r->world.flows,
 		dp_flow_count(r->world.dp.flows), gate, (unsigned long long)r->wrong, r->chunks,
 		r->disturbed);
-	for (uint32_t v = 0; v < variants(r); v++) {
+	for (uint32_t v = 0; v < VARIANTS; v++) {
 		const struct bench_series *s = &r->series[v];
 		printf(", \"%s\": {\"median\": %.1f, \"least\": %.1f, \"most\": %.1f}",
 			variant_name[v], bench_series_median(s), bench_series_least(s),
@@ -356,7 +346,7 @@ static bool run(const struct options *o, enum world_kind kind, const struct size
 
 	for (uint32_t round = 0; round < o->rounds && error == 0; round++) {
 		// A single round is for a profiler: nothing but what is to be profiled.
-		for (uint32_t v = 0; v < (o->rounds == 1 ? 1 : variants(&r)) && error == 0; v++)
+		for (uint32_t v = 0; v < (o->rounds == 1 ? 1 : VARIANTS) && error == 0; v++)
 			error = sample(&r, (enum variant)v);
 	}
 	bool good = error == 0;
@@ -380,7 +370,7 @@ static bool run_all(const struct options *o, bool room_for_4m)
 	for (size_t i = 0; i < RTE_DIM(sizes); i++) {
 		double channel = 0;
 		if (o->flows != 0 ? o->flows != sizes[i].flows
-				  : sizes[i].flows > HASH_MOST && !room_for_4m)
+				  : sizes[i].flows > SMALL_MOST && !room_for_4m)
 			continue;
 		for (int kind = 0; kind < WORLD_KINDS; kind++) {
 			if (o->kind >= 0 && o->kind != kind)
@@ -431,8 +421,7 @@ static void print_head(const struct options *o, const struct bench_env *env)
 	bench_env_print(env, stdout);
 	printf("cycles per packet, median (least .. most) of %u interleaved rounds\n",
 		o->rounds - 1);
-	printf("case               flows in table | %-22s | %-22s | %s\n", "table",
-		"table, cold mbufs", "rte_hash, lock-free, bulk");
+	printf("case               flows in table | %-22s | %s\n", "warm mbufs", "cold mbufs");
 }
 
 int main(int argc, char **argv)
@@ -446,7 +435,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	bool large = !o.small_pages && bench_env_room(MEGABYTES_4M);
-	if (bench_env_open(&env, large || o.flows > HASH_MOST ? MEGABYTES_4M : MEGABYTES,
+	if (bench_env_open(&env, large || o.flows > SMALL_MOST ? MEGABYTES_4M : MEGABYTES,
 		    o.small_pages) < 0)
 		return 1;
 	print_head(&o, &env);

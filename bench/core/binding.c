@@ -129,7 +129,7 @@ bool bench_binding(uint32_t rounds, bool json, bool first)
 {
 	struct binding *b = calloc(1, sizeof(*b));
 	struct bench_series series[2] = {0};
-	int error = b == NULL ? -ENOMEM : world_open(&b->world, WORLD_CHANNEL_IPV4, FLOWS, false);
+	int error = b == NULL ? -ENOMEM : world_open(&b->world, WORLD_CHANNEL_IPV4, FLOWS);
 	bool good = error == 0;
 
 	if (good)

@@ -3,12 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <rte_hash.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 
 #include "bench/core/world.h"
-#include "bench/micro/hash_variant.h"
 #include "common/base/clock.h"
 
 #define LISTENER_IP    0xc6120002 // 198.18.0.2
@@ -147,12 +145,12 @@ static int add_flows(struct world *w)
 	for (uint32_t flow = 0; flow < w->flows && error == 0; flow += 2)
 		error = add_channel(w, flow, deadline_ns);
 	// Nothing was removed yet, so indices run from 1 without a gap.
-	for (uint32_t i = 1; i <= dp_flow_count(w->dp.flows) && error == 0; i++) {
+	for (uint32_t i = 1; i <= dp_flow_count(w->dp.flows); i++) {
 		struct dp_flow *flow = dp_flow_at(w->dp.flows, i);
 		atomic_store_explicit(&flow->next_hop, NEXT_HOP, memory_order_relaxed);
-		atomic_store_explicit(&flow->peer_next_hop, NEXT_HOP, memory_order_relaxed);
-		if (w->hash != NULL)
-			error = bench_hash_add(w->hash, flow);
+		if (flow->kind == DP_FLOW_PERMISSION)
+			atomic_store_explicit(
+				&flow->peer_next_hop, NEXT_HOP, memory_order_relaxed);
 	}
 	return error;
 }
@@ -189,7 +187,7 @@ static void resolve(struct world *w)
 		.mac_state = mac, .port = 0, .vlan = 0xffff, .mtu = 1500, .references = 1};
 }
 
-int world_open(struct world *w, enum world_kind kind, uint32_t flows, bool hash)
+int world_open(struct world *w, enum world_kind kind, uint32_t flows)
 {
 	uint32_t expired = flows / 2 / WORLD_EXPIRED_EVERY + 1;
 	int socket = (int)rte_socket_id();
@@ -204,10 +202,9 @@ int world_open(struct world *w, enum world_kind kind, uint32_t flows, bool hash)
 	w->dp.flows = dp_flow_table_create(capacity, NULL, socket);
 	w->dp.next_hops = rte_zmalloc(
 		"next_hops", DP_NEXT_HOP_MAX * sizeof(struct dp_next_hop), RTE_CACHE_LINE_SIZE);
-	w->hash = hash ? bench_hash_create(capacity + capacity / 4) : NULL;
 	int error = -ENOMEM;
 	if (w->dp.pool != NULL && w->dp.locals != NULL && w->dp.flows != NULL &&
-		w->dp.next_hops != NULL && (w->hash != NULL || !hash))
+		w->dp.next_hops != NULL)
 		error = dp_apply_create(&w->dp, &w->dp.apply);
 	if (error == 0) {
 		resolve(w);
@@ -225,8 +222,6 @@ void world_close(struct world *w)
 	if (w->worker != NULL)
 		dp_worker_destroy(w->worker);
 	dp_apply_destroy(w->dp.apply);
-	if (w->hash != NULL)
-		bench_hash_destroy(w->hash);
 	rte_free(w->dp.next_hops);
 	dp_flow_table_destroy(w->dp.flows);
 	dp_locals_destroy(w->dp.locals);

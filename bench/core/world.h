@@ -10,8 +10,6 @@
 #define WORLD_EXPIRED_EVERY      100 // one channel of so many has run out
 #define WORLD_MBUFS              (112 * 1024)
 
-struct rte_hash;
-
 // What its clients do.
 enum world_kind {
 	WORLD_CHANNEL_IPV4, // ChannelData, client and peer IPv4
@@ -25,8 +23,7 @@ struct world {
 	struct conf conf;
 	struct dp dp;
 	struct dp_worker *worker;
-	struct rte_hash *hash; // the same flows, for the other variant; NULL: none
-	uint32_t flows;        // two a channel, or a permission
+	uint32_t flows; // two a channel, or a permission
 	uint32_t allocs;
 };
 
@@ -35,8 +32,8 @@ struct world_ends {
 	struct tp_addr source, destination;
 };
 
-// 0 or -errno after a message. `hash`: makes the other variant too.
-int world_open(struct world *w, enum world_kind kind, uint32_t flows, bool hash);
+// 0 or -errno after a message.
+int world_open(struct world *w, enum world_kind kind, uint32_t flows);
 void world_close(struct world *w);
 
 // Channel number of a flow; whether its channel or permission has expired; its peer.

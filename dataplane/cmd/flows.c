@@ -2,7 +2,13 @@
 // The flows of an allocation: made, linked, counted, given their effective deadlines, removed.
 #include <errno.h>
 
+#include "common/wire/csum.h"
 #include "dataplane/cmd/apply_impl.h"
+
+static bool is_channel(const struct dp_flow *flow)
+{
+	return flow->kind == DP_FLOW_CHANNEL_UP || flow->kind == DP_FLOW_CHANNEL_DOWN;
+}
 
 struct dp_flow *dp_owned_new(struct dp_apply *a, const struct dp_alloc *alloc,
 	const struct dp_flow_key *key, uint8_t kind)
@@ -15,8 +21,7 @@ struct dp_flow *dp_owned_new(struct dp_apply *a, const struct dp_alloc *alloc,
 	flow->kind = kind;
 	flow->alloc = dp_alloc_ref_of(a, alloc);
 	flow->sync_mark = a->sync_epoch;
-	flow->owner = kind == DP_FLOW_CHANNEL_UP || kind == DP_FLOW_CHANNEL_DOWN ? DP_OWNER_NONE
-										 : DP_OWNER_SHARED;
+	flow->owner = is_channel(flow) ? DP_OWNER_NONE : DP_OWNER_SHARED;
 	flow->rate = alloc->rate;
 	return flow;
 }
@@ -35,6 +40,44 @@ void dp_flow_towards_client(
 	flow->src_local = client->src_local;
 }
 
+// Addresses behind IPv4 ones are zero.
+static uint32_t sum_of(const uint8_t ip[16], rte_be16_t port)
+{
+	return tp_sum_bytes(ip, 16) + port;
+}
+
+// flow.h: a checksum is what a sum lacks, so what comes in is added, what goes out is taken off.
+static uint16_t sum_change(const struct dp_apply *a, const struct dp_flow *flow)
+{
+	bool up = flow->kind == DP_FLOW_CHANNEL_UP;
+	uint16_t channel = rte_cpu_to_be_16(flow->channel), local = flow->key.local;
+	rte_be16_t port = flow->key.selector;
+
+	if (up)
+		port = rte_cpu_to_be_16(dp_listener_at(a->locals, flow->key.local, &local)->port);
+	uint32_t in = sum_of(flow->key.ip, flow->key.port) +
+		      sum_of(dp_local_at(a->locals, local)->address.bytes, port);
+	uint32_t out =
+		sum_of(flow->dst_ip, flow->dst_port) +
+		sum_of(dp_local_at(a->locals, flow->src_local)->address.bytes, flow->src_port);
+
+	if (up)
+		in += channel;
+	else
+		out += channel;
+	return (uint16_t)tp_sum_fold(in + (tp_sum_fold(out) ^ UINT32_C(0xffff)));
+}
+
+// What a flow has besides its deadline when all else is in it. Those of stream clients have no UDP
+// header on that side.
+static void complete(struct dp_apply *a, struct dp_flow *flow)
+{
+	if (is_channel(flow) && flow->key.side != DP_KEY_STREAM &&
+		flow->dst_family != TP_FAMILY_STREAM)
+		flow->sum_change = sum_change(a, flow);
+	dp_hops_hold(a, flow);
+}
+
 int dp_owned_publish(
 	struct dp_apply *a, struct dp_alloc *alloc, struct dp_flow *flow, uint64_t own_deadline_ns)
 {
@@ -44,7 +87,7 @@ int dp_owned_publish(
 	if (flow->kind == DP_FLOW_ALLOCATION && alloc->flow == 0)
 		alloc->flow = index;
 	dp_deadline_update(a, alloc, flow);
-	dp_hops_hold(a, flow);
+	complete(a, flow);
 	int error = dp_flow_publish(a->flows, flow);
 	if (error < 0) {
 		dp_hops_release(a, flow);
@@ -193,7 +236,7 @@ static struct dp_flow *redirected(
 	fresh->sync_mark = old->sync_mark;
 	fresh->deadline_ns = atomic_load_explicit(&old->deadline_ns, memory_order_relaxed);
 	dp_own_deadline_set(a, fresh, dp_own_deadline(a, old));
-	dp_hops_hold(a, fresh);
+	complete(a, fresh);
 	return fresh;
 }
 
@@ -291,7 +334,7 @@ void dp_deadline_update(struct dp_apply *a, const struct dp_alloc *alloc, struct
 		effective = RTE_MIN(effective, a->own_deadline[alloc->flow]);
 		effective = RTE_MIN(effective, alloc->family_deadline_ns[relayed_side(flow)]);
 	}
-	if (flow->kind == DP_FLOW_CHANNEL_UP || flow->kind == DP_FLOW_CHANNEL_DOWN) {
+	if (is_channel(flow)) {
 		struct dp_flow_key key = permission_key(a, alloc, flow);
 		const struct dp_flow *permission = dp_own_flow(a, alloc, &key);
 		effective =

@@ -63,7 +63,8 @@ void dp_hops_hold(const struct dp_apply *a, struct dp_flow *flow)
 void dp_hops_release(const struct dp_apply *a, struct dp_flow *flow)
 {
 	dp_hop_release(a, atomic_load_explicit(&flow->next_hop, memory_order_relaxed));
-	dp_hop_release(a, atomic_load_explicit(&flow->peer_next_hop, memory_order_relaxed));
+	if (flow->kind == DP_FLOW_PERMISSION)
+		dp_hop_release(a, atomic_load_explicit(&flow->peer_next_hop, memory_order_relaxed));
 }
 
 bool dp_apply_resolve_slice(struct dp_apply *a, uint32_t max)

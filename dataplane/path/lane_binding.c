@@ -122,14 +122,15 @@ enum dp_lane_fate dp_lane_answer(struct dp_worker *w, struct dp_lane_burst *b, s
 	uint32_t length = write(data, key, fingerprint, &sum);
 	const struct dp_lane_leaving l = {.mac_to = way.mac,
 		.mac_from = b->macs[way.port],
-		.sum = sum,
 		.ports = rte_cpu_to_be_16(listener->port) | (uint32_t)key->port << 16,
 		.length = TP_UDP_BYTES + length,
-		.tos = (p->tos & b->tos_keep) | b->tos_set,
-		.hops = DP_MADE_HOP_LIMIT};
+		.first = (dp_lane_tos(frame, ipv4) & b->tos_keep) | b->tos_set,
+		.second = ipv4 ? dp_lane_new_id(b) : 0,
+		.third = DP_MADE_HOP_LIMIT | DP_LANE_UDP_WORD};
 	const struct dp_local *from = &b->locals[w->locals->listener_local[key->local]];
-	start = ipv4 ? dp_lane_write_ipv4(b, &l, from, key->ip, data)
-		     : dp_lane_write_ipv6(&l, from, key->ip, data);
-	dp_lane_leave(lane, way.port, m, start, (uint32_t)(data + length - start));
+	uint32_t udp = dp_lane_udp_of(&l, sum, from, key->ip, ipv4, false);
+	start = ipv4 ? dp_lane_write_ipv4(&l, from, key->ip, udp, data)
+		     : dp_lane_write_ipv6(&l, from, key->ip, udp, data);
+	dp_lane_leave(w, lane, k, way.port, m, start, (uint32_t)(data + length - start));
 	return DP_LANE_SENT;
 }

@@ -83,19 +83,16 @@ static bool read_send(const struct dp_worker *w, struct dp_lane *lane, uint32_t 
 static void read_data(struct dp_lane *lane, uint32_t k, const struct rte_mbuf *m)
 {
 	struct dp_lane_packet *p = &lane->packet[k];
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	p->sum = dp_lane_sum_udp(frame, frame + p->payload, lane->key[k].family);
 
 	// Its headers grow to the front, into the line before.
-	__builtin_prefetch(rte_pktmbuf_mtod(m, const uint8_t *) - DP_LANE_HEADROOM / 2, 1, 3);
+	__builtin_prefetch(frame - DP_LANE_HEADROOM / 2, 1, 3);
 	lane->key[k].port = 0;
 	p->flags |= DP_LANE_DATA;
 	p->prefix = lane->key[k].family == TP_FAMILY_IPV4 ? DP_LANE_DATA_IPV4
 							  : DP_LANE_DATA_IPV6;
-}
-
-static bool live(const struct dp_flow *flow, uint64_t now_ns)
-{
-	return flow != NULL &&
-	       now_ns <= atomic_load_explicit(&flow->deadline_ns, memory_order_relaxed);
 }
 
 void dp_lane_ask_permissions(struct dp_worker *w, struct dp_lane *lane,
@@ -119,7 +116,7 @@ void dp_lane_ask_permissions(struct dp_worker *w, struct dp_lane *lane,
 				p->flags |= DP_LANE_BACK;
 				continue;
 			}
-		} else if (p->prefix != 0 && !live(lane->flow[k], now_ns)) {
+		} else if (p->prefix != 0 && !dp_lane_live(lane->flow[k], now_ns)) {
 			read_data(lane, k, burst[lane->at[k]]);
 		} else {
 			continue;

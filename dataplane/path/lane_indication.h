@@ -15,6 +15,12 @@
 #define DP_LANE_DATA_IPV4 36
 #define DP_LANE_DATA_IPV6 48
 
+static inline bool dp_lane_live(const struct dp_flow *flow, uint64_t now_ns)
+{
+	return flow != NULL &&
+	       now_ns <= atomic_load_explicit(&flow->deadline_ns, memory_order_relaxed);
+}
+
 // Between find and relay. What is flagged has its permission in lane->flow afterwards, or NULL; the
 // key of a Send names its peer, port included.
 void dp_lane_ask_permissions(struct dp_worker *w, struct dp_lane *lane,

@@ -34,76 +34,126 @@ static __rte_always_inline bool within_rate(struct dp_worker *w, const struct dp
 	return true;
 }
 
-// Before anything is written over the headers that came.
-static inline uint32_t kept_id(const struct rte_mbuf *m)
-{
-	const uint8_t *at = rte_pktmbuf_mtod(m, const uint8_t *);
-
-	return tp_raw16(at + TP_ETHER_BYTES - 2) == RTE_BE16(RTE_ETHER_TYPE_IPV4)
-		       ? DP_LANE_KEPT | tp_raw16(at + TP_ETHER_BYTES + 4)
-		       : 0;
-}
-
-static __rte_always_inline struct dp_lane_leaving leaving(const struct dp_lane_burst *b,
-	const struct dp_next_hop *hop, const struct dp_lane_packet *p, const struct rte_mbuf *m)
-{
-	return (struct dp_lane_leaving){
-		.mac_to = atomic_load_explicit(&hop->mac_state, memory_order_relaxed),
-		.mac_from = b->macs[hop->port],
-		.length = TP_UDP_BYTES + (uint32_t)p->prefix + p->length,
-		.tos = (p->tos & b->tos_keep) | b->tos_set,
-		.hops = (p->hops & b->hops_keep) + b->hops_add,
-		.df = p->flags & DP_LANE_DF,
-		.kept_id = unlikely(b->keep_ipv4_id) ? kept_id(m) : 0,
-		.zero_sum = (p->flags & DP_LANE_ZERO_SUM) != 0,
-	};
-}
-
-static inline uint64_t ports_of(const struct dp_flow *flow)
-{
-	return flow->src_port | (uint32_t)flow->dst_port << 16;
-}
-
-// Whether the lane can send it.
+// Whether the lane can send it: `bytes` of IP, and whether UDP has a checksum.
 static __rte_always_inline bool fits(const struct dp_flow *flow, const struct dp_next_hop *hop,
-	const struct dp_lane_leaving *l, uint32_t bytes, bool ipv4)
+	uint64_t mac, uint32_t bytes, bool ipv4, const uint8_t *payload)
 {
 	return atomic_load_explicit(&flow->flags, memory_order_relaxed) == 0 &&
-	       (l->mac_to & DP_MAC_RESOLVED) != 0 && hop->vlan == DP_UNTAGGED &&
-	       bytes <= __atomic_load_n(&hop->mtu, __ATOMIC_RELAXED) && (ipv4 || !l->zero_sum);
+	       (mac >> DP_MAC_RESOLVED_BIT & 1) != 0 && hop->vlan == DP_UNTAGGED &&
+	       bytes <= __atomic_load_n(&hop->mtu, __ATOMIC_RELAXED) &&
+	       (ipv4 || tp_raw16(payload - 2) != 0);
 }
 
-static __rte_always_inline enum dp_lane_fate relay(struct dp_worker *w, struct dp_lane_burst *b,
-	struct dp_lane *lane, const struct dp_lane_packet *p, struct dp_flow *flow,
-	struct rte_mbuf *m)
+// From the headers that came, before anything is written over them.
+static __rte_always_inline struct dp_lane_leaving leaving(struct dp_lane_burst *b,
+	const struct dp_next_hop *hop, uint64_t mac, const uint8_t *frame, bool from_ipv4,
+	bool to_ipv4)
 {
-	if (unlikely(flow == NULL))
-		return dp_lane_refuse(w, TP_DROP_no_channel);
-	if (unlikely(b->now_ns > atomic_load_explicit(&flow->deadline_ns, memory_order_relaxed)))
-		return dp_lane_refuse(w, TP_DROP_channel_expired);
+	const uint8_t *ip = frame + TP_ETHER_BYTES;
+	uint32_t came = from_ipv4 ? dp_load32(ip + 4) : 0;
+	uint32_t third = from_ipv4 ? dp_load32(ip + 8) & UINT16_MAX : ip[7] | DP_LANE_UDP_WORD;
+	struct dp_lane_leaving l = {.mac_to = mac,
+		.mac_from = b->macs[hop->port],
+		.first = (dp_lane_tos(frame, from_ipv4) & b->tos_keep) | b->tos_set,
+		.third = (third & b->hops_keep) + b->hops_add};
 
+	if (to_ipv4 && from_ipv4 && unlikely(b->keep_ipv4_id))
+		l.second = came & (UINT16_MAX | DP_LANE_DF << 16);
+	else if (to_ipv4)
+		l.second = (came & DP_LANE_DF << 16) | dp_lane_new_id(b);
+	return l;
+}
+
+static inline uint64_t mac_of(const struct dp_next_hop *hop)
+{
+	return atomic_load_explicit(&hop->mac_state, memory_order_relaxed);
+}
+
+static inline uint32_t ports_of(const struct dp_flow *flow)
+{
+	static_assert(offsetof(struct dp_flow, dst_port) == offsetof(struct dp_flow, src_port) + 2);
+	return dp_load32((const uint8_t *)&flow->src_port);
+}
+
+// Padding of a ChannelData message stands behind the data, at an odd place of the checksum now and
+// then, and does not go on.
+static __rte_noinline uint32_t sum_of_padding(const uint8_t *data, const struct dp_lane_packet *p)
+{
+	return tp_sum_at(tp_sum_bytes(data + p->length, p->padding), p->length);
+}
+
+// Length and checksum of UDP behind the relay; `came`: as they were. What is the same for all
+// datagrams of the flow it knows; the lengths are left, of which a message has up to three: UDP's
+// twice, ChannelData's.
+static __rte_always_inline uint32_t relayed_udp(const struct dp_flow *flow,
+	const struct dp_lane_packet *p, uint32_t came, uint32_t length, const uint8_t *data)
+{
+	uint32_t down = p->prefix != 0 ? 0xffff : 0;
+	uint32_t sum = (came >> 16) + flow->sum_change +
+		       2 * ((uint16_t)came + (length ^ 0xffff)) +
+		       (dp_lane_swap16(p->length) ^ down);
+
+	if (unlikely(p->padding != 0))
+		sum += sum_of_padding(data, p);
+	return dp_lane_udp(length, dp_lane_fold32_high(sum), came >> 16 == 0);
+}
+
+// One way for up and down, which come mixed; one for each pair of families, which hardly do.
+static __rte_always_inline enum dp_lane_fate relay_between(struct dp_worker *w,
+	struct dp_lane_burst *b, struct dp_lane *lane, uint32_t k, struct dp_flow *flow,
+	struct rte_mbuf *m, bool from_ipv4, bool to_ipv4)
+{
+	const struct dp_lane_packet *p = &lane->packet[k];
+	const uint32_t came_at =
+		TP_ETHER_BYTES + (from_ipv4 ? TP_IPV4_BYTES : TP_IPV6_BYTES) + TP_UDP_BYTES;
 	const struct dp_next_hop *hop =
 		&b->hops[atomic_load_explicit(&flow->next_hop, memory_order_relaxed)];
-	bool ipv4 = flow->dst_family == TP_FAMILY_IPV4;
-	struct dp_lane_leaving l = leaving(b, hop, p, m);
-	l.ports = ports_of(flow);
-	uint32_t bytes = (ipv4 ? TP_IPV4_BYTES : TP_IPV6_BYTES) + l.length;
-	if (unlikely(!fits(flow, hop, &l, bytes, ipv4)))
+	uint64_t mac = mac_of(hop);
+	uint32_t length = TP_UDP_BYTES + (uint32_t)p->prefix + p->length;
+	uint32_t bytes = (to_ipv4 ? TP_IPV4_BYTES : TP_IPV6_BYTES) + length;
+	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *payload = frame + came_at;
+	if (unlikely(!fits(flow, hop, mac, bytes, to_ipv4, payload)))
 		return DP_LANE_LEFT;
 	if (unlikely(!within_rate(w, b, flow, p)))
 		return DP_LANE_DROPPED;
 	dp_account_channel(w, flow, p->length);
 
-	const struct dp_local *from = &b->locals[flow->src_local];
-	uint8_t *data = rte_pktmbuf_mtod_offset(m, uint8_t *, p->payload);
-	uint32_t head = dp_lane_swap16(flow->channel) | dp_lane_swap16(p->length) << 16;
-	dp_store32(data - HEAD, head);
+	uint8_t *data = payload + HEAD - p->prefix;
+	struct dp_lane_leaving l = leaving(b, hop, mac, frame, from_ipv4, to_ipv4);
+	uint32_t udp = relayed_udp(flow, p, dp_load32(payload - 4), dp_lane_swap16(length), data);
+	l.length = length;
+	l.ports = ports_of(flow);
+	dp_store32(data - HEAD, dp_lane_swap16(flow->channel) | dp_lane_swap16(p->length) << 16);
 	data -= p->prefix;
-	l.sum = p->sum + (p->prefix != 0 ? head : 0);
-	uint8_t *start = ipv4 ? dp_lane_write_ipv4(b, &l, from, flow->dst_ip, data)
-			      : dp_lane_write_ipv6(&l, from, flow->dst_ip, data);
-	dp_lane_leave(lane, (uint8_t)hop->port, m, start, TP_ETHER_BYTES + bytes);
+	const struct dp_local *from = &b->locals[flow->src_local];
+	uint8_t *start = to_ipv4 ? dp_lane_write_ipv4(&l, from, flow->dst_ip, udp, data)
+				 : dp_lane_write_ipv6(&l, from, flow->dst_ip, udp, data);
+	dp_lane_leave(w, lane, k, hop->port, m, start, TP_ETHER_BYTES + bytes);
 	return DP_LANE_SENT;
+}
+
+static __rte_noinline enum dp_lane_fate relay_across(struct dp_worker *w, struct dp_lane_burst *b,
+	struct dp_lane *lane, uint32_t k, struct dp_flow *flow, struct rte_mbuf *m)
+{
+	return flow->dst_family == TP_FAMILY_IPV4
+		       ? relay_between(w, b, lane, k, flow, m, false, true)
+		       : relay_between(w, b, lane, k, flow, m, true, false);
+}
+
+static __rte_always_inline enum dp_lane_fate relay(struct dp_worker *w, struct dp_lane_burst *b,
+	struct dp_lane *lane, uint32_t k, struct rte_mbuf *m)
+{
+	struct dp_flow *flow = lane->flow[k];
+
+	if (unlikely(flow == NULL))
+		return dp_lane_refuse(w, TP_DROP_no_channel);
+	if (unlikely(b->now_ns > atomic_load_explicit(&flow->deadline_ns, memory_order_relaxed)))
+		return dp_lane_refuse(w, TP_DROP_channel_expired);
+	if (unlikely(flow->dst_family != lane->packet[k].family))
+		return relay_across(w, b, lane, k, flow, m);
+	return likely(flow->dst_family == TP_FAMILY_IPV4)
+		       ? relay_between(w, b, lane, k, flow, m, true, true)
+		       : relay_between(w, b, lane, k, flow, m, false, false);
 }
 
 // ---- indications
@@ -146,11 +196,15 @@ static __rte_noinline enum dp_lane_fate relay_indication(struct dp_worker *w, st
 	const uint8_t *to = send ? key->ip : flow->dst_ip;
 	bool ipv4 = (send ? key->family : flow->dst_family) == TP_FAMILY_IPV4;
 	uint32_t padding = send ? 0 : -(uint32_t)p->length & 3;
-	struct dp_lane_leaving l = leaving(b, hop, p, m);
-	l.ports = send ? key->selector | (uint32_t)key->port << 16 : ports_of(flow);
-	l.length += padding;
-	uint32_t bytes = (ipv4 ? TP_IPV4_BYTES : TP_IPV6_BYTES) + l.length;
-	if (!fits(flow, hop, &l, bytes, ipv4) ||
+	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *data = frame + p->payload;
+	bool came_ipv4 = p->family == TP_FAMILY_IPV4;
+	const uint8_t *payload = frame + TP_ETHER_BYTES + TP_UDP_BYTES +
+				 (came_ipv4 ? TP_IPV4_BYTES : TP_IPV6_BYTES);
+	bool no_sum = tp_raw16(payload - 2) == 0;
+	uint64_t mac = mac_of(hop);
+	uint32_t length = TP_UDP_BYTES + (uint32_t)p->prefix + p->length + padding;
+	uint32_t bytes = (ipv4 ? TP_IPV4_BYTES : TP_IPV6_BYTES) + length;
+	if (!fits(flow, hop, mac, bytes, ipv4, payload) ||
 		m->data_off + (uint32_t)p->payload + p->length + padding > m->buf_len)
 		return DP_LANE_LEFT;
 	if (!within_rate(w, b, flow, p))
@@ -160,13 +214,17 @@ static __rte_noinline enum dp_lane_fate relay_indication(struct dp_worker *w, st
 	else
 		dp_account_shared(&flow->packets, &flow->bytes, p->length);
 
+	struct dp_lane_leaving l = leaving(b, hop, mac, frame, came_ipv4, ipv4);
+	l.second |= (uint32_t)(p->flags & DP_LANE_DF) << 16;
+	l.ports = send ? key->selector | (uint32_t)key->port << 16 : ports_of(flow);
+	l.length = length;
 	const struct dp_local *from = &b->locals[send ? key->local : flow->src_local];
-	uint8_t *data = rte_pktmbuf_mtod_offset(m, uint8_t *, p->payload);
-	l.sum = p->sum + (send ? 0 : write_data(w, key, p, data, padding));
+	uint64_t sum = p->sum + (send ? 0 : write_data(w, key, p, data, padding));
+	uint32_t udp = dp_lane_udp_of(&l, sum, from, to, ipv4, no_sum);
 	data -= p->prefix;
-	uint8_t *start = ipv4 ? dp_lane_write_ipv4(b, &l, from, to, data)
-			      : dp_lane_write_ipv6(&l, from, to, data);
-	dp_lane_leave(lane, (uint8_t)hop->port, m, start, TP_ETHER_BYTES + bytes);
+	uint8_t *start = ipv4 ? dp_lane_write_ipv4(&l, from, to, udp, data)
+			      : dp_lane_write_ipv6(&l, from, to, udp, data);
+	dp_lane_leave(w, lane, k, hop->port, m, start, TP_ETHER_BYTES + bytes);
 	return DP_LANE_SENT;
 }
 
@@ -179,34 +237,41 @@ static enum dp_lane_fate no_channel(struct dp_worker *w, struct dp_lane_burst *b
 
 static struct dp_lane_burst begin(const struct dp_worker *w, uint64_t now_ns)
 {
+	bool decrement = w->hop_limit == 0;
+
 	return (struct dp_lane_burst){.hops = w->dp->next_hops,
 		.locals = w->locals->locals,
 		.macs = w->port_mac,
 		.police = w->dp->police,
 		.now_ns = now_ns,
-		.tos_keep = w->tos_keep,
-		.tos_set = w->tos_set,
-		.hops_keep = w->hop_limit != 0 ? 0 : 0xff,
-		.hops_add = w->hop_limit != 0 ? w->hop_limit : UINT32_MAX,
+		.tos_keep = (uint32_t)w->tos_keep << 8,
+		.tos_set = DP_LANE_IPV4_HEAD | (uint32_t)w->tos_set << 8,
+		.hops_keep = decrement ? 0xffff : 0xff00,
+		.hops_add = decrement ? UINT32_MAX : w->hop_limit,
 		.ipv4_id = w->ipv4_id,
 		.keep_ipv4_id = w->keep_ipv4_id};
+}
+
+static __rte_noinline void drop(struct rte_mbuf *m)
+{
+	rte_pktmbuf_free(m);
 }
 
 void dp_lane_relay(
 	struct dp_worker *w, struct dp_lane *lane, struct rte_mbuf *const burst[], uint64_t now_ns)
 {
 	struct dp_lane_burst b = begin(w, now_ns);
-	uint32_t prefixes = 0, stun[DP_LANE_STUN + 1] = {0};
+	uint32_t prefixes = 0, channels = 0, stun[DP_LANE_STUN + 1] = {0};
 
 	lane->n_out = 0;
 	for (uint32_t k = 0; k < lane->n; k++) {
 		const struct dp_lane_packet *p = &lane->packet[k];
 		struct rte_mbuf *m = burst[lane->at[k]];
 		bool channel = (p->flags & DP_LANE_STUN) == 0;
-		enum dp_lane_fate fate = likely(channel) ? relay(w, &b, lane, p, lane->flow[k], m)
+		enum dp_lane_fate fate = likely(channel) ? relay(w, &b, lane, k, m)
 						 : no_channel(w, &b, lane, k, m);
 		if (likely(fate == DP_LANE_SENT)) {
-			lane->out_at[lane->n_out++] = lane->at[k];
+			channels += channel;
 			if (likely(channel))
 				prefixes += p->prefix;
 			else
@@ -214,13 +279,11 @@ void dp_lane_relay(
 		} else if (fate == DP_LANE_LEFT) {
 			lane->left |= UINT32_C(1) << lane->at[k];
 		} else {
-			rte_pktmbuf_free(m);
+			drop(m);
 		}
 	}
 	w->ipv4_id = (uint16_t)b.ipv4_id;
-	dp_count(w, TP_COUNTER_channel_up,
-		lane->n_out - stun[DP_LANE_SEND] - stun[DP_LANE_DATA] - stun[DP_LANE_BINDING] -
-			prefixes / HEAD);
+	dp_count(w, TP_COUNTER_channel_up, channels - prefixes / HEAD);
 	dp_count(w, TP_COUNTER_channel_down, prefixes / HEAD);
 	dp_count(w, TP_COUNTER_send_up, stun[DP_LANE_SEND]);
 	dp_count(w, TP_COUNTER_data_down, stun[DP_LANE_DATA]);

@@ -7,11 +7,11 @@
 #include "dataplane/path/lane.h"
 #include "dataplane/path/lane_sum.h"
 #include "dataplane/path/state.h"
+#include "dataplane/path/tx.h"
 #include "dataplane/table/local_find.h"
 
 #define DP_LANE_TYPE_IPV4 (UINT64_C(0x0008) << 48)
 #define DP_LANE_TYPE_IPV6 (UINT64_C(0xdd86) << 48)
-#define DP_LANE_KEPT      UINT32_C(0x10000)
 
 enum dp_lane_fate {
 	DP_LANE_SENT,
@@ -33,23 +33,34 @@ struct dp_lane_burst {
 	const uint64_t *macs;
 	struct dp_police_state *police;
 	uint64_t now_ns;
-	uint32_t tos_keep, tos_set;
-	uint32_t hops_keep, hops_add;
-	uint32_t ipv4_id;
+	// In the words of an IPv4 header, as a little-endian load sees them:
+	uint32_t tos_keep, tos_set;   // first word; what is set has version and header length
+	uint32_t hops_keep, hops_add; // third word
+	uint32_t ipv4_id;             // of the next one made here, host order
 	bool keep_ipv4_id;
 };
 
-// Everything that the headers are made of.
+// What of the headers is neither addresses nor UDP's.
 struct dp_lane_leaving {
 	uint64_t mac_to, mac_from; // the latter's two high bytes are zero
-	uint64_t sum;              // over the UDP payload
 	uint64_t ports;            // source, then destination, as in the packet
 	uint32_t length;           // of UDP
-	uint32_t tos, hops, df;
-	uint32_t kept_id; // DP_LANE_KEPT and the IPv4 ID of the datagram, as in the packet; 0: a
-			  // new one
-	bool zero_sum;
+	// Words of an IPv4 header: the first without the length, the third without the checksum.
+	uint32_t first, second, third;
 };
+
+static inline uint32_t dp_lane_new_id(struct dp_lane_burst *b)
+{
+	return dp_lane_swap16(b->ipv4_id++);
+}
+
+// DSCP and ECN of a frame that came, where an IPv4 header has them.
+static inline uint32_t dp_lane_tos(const uint8_t *frame, bool ipv4)
+{
+	uint32_t first = dp_load32(frame + TP_ETHER_BYTES);
+
+	return ipv4 ? first & 0xff00 : dp_lane_swap16(first) << 4 & 0xff00;
+}
 
 static inline void dp_lane_write_ethernet(
 	const struct dp_lane_leaving *l, uint8_t *at, uint64_t type)
@@ -58,68 +69,74 @@ static inline void dp_lane_write_ethernet(
 	dp_store64(at + 6, l->mac_from | type);
 }
 
-// `sum`: over addresses.
-static inline uint32_t dp_lane_udp_word(const struct dp_lane_leaving *l, uint64_t sum)
+// Length (as in the packet) and checksum of UDP as they stand there; the checksum is the high half
+// of `checksum`.
+static __rte_always_inline uint32_t dp_lane_udp(uint32_t length, uint32_t checksum, bool no_sum)
 {
-	uint32_t length = dp_lane_swap16(l->length);
-	uint16_t checksum = (uint16_t)~dp_lane_fold(
-		l->sum + sum + l->ports + 2 * (uint64_t)length + DP_LANE_UDP_WORD);
-
-	checksum = checksum == 0 ? 0xffff : checksum;
-	if (unlikely(l->zero_sum))
-		checksum = 0;
-	return length | (uint32_t)checksum << 16;
+	return length | (unlikely(no_sum) ? 0 : checksum & UINT32_C(0xffff0000));
 }
 
-// Both end where `data` begins, and return where the frame does.
-static __rte_always_inline uint8_t *dp_lane_write_ipv4(struct dp_lane_burst *b,
-	const struct dp_lane_leaving *l, const struct dp_local *from, const uint8_t *to,
-	uint8_t *data)
+// The same made of the addresses and a sum over the payload.
+static inline uint32_t dp_lane_udp_of(const struct dp_lane_leaving *l, uint64_t sum,
+	const struct dp_local *from, const uint8_t *to, bool ipv4, bool no_sum)
+{
+	uint32_t length = dp_lane_swap16(l->length);
+
+	sum += from->source_sum + (ipv4 ? dp_load32(to) : dp_lane_sum_ipv6(to));
+	sum += l->ports + 2 * (uint64_t)length + DP_LANE_UDP_WORD;
+	uint32_t checksum = ~dp_lane_fold_high(sum);
+	return dp_lane_udp(length, checksum >> 16 == 0 ? UINT32_MAX : checksum, no_sum);
+}
+
+// Both end where `data` begins, and return where the frame does. `udp`: its second word.
+static __rte_always_inline uint8_t *dp_lane_write_ipv4(const struct dp_lane_leaving *l,
+	const struct dp_local *from, const uint8_t *to, uint32_t udp, uint8_t *data)
 {
 	uint8_t *at = data - TP_UDP_BYTES - TP_IPV4_BYTES - TP_ETHER_BYTES;
 	uint32_t source = dp_load32(from->address.bytes), destination = dp_load32(to);
-	uint32_t first = 0x45 | l->tos << 8 | dp_lane_swap16(TP_IPV4_BYTES + l->length) << 16;
-	uint32_t id = unlikely(l->kept_id) ? l->kept_id & UINT16_MAX : dp_lane_swap16(b->ipv4_id++);
-	uint32_t second = id | l->df << 16;
-	uint32_t third = l->hops | DP_LANE_UDP_WORD;
+	uint32_t first = l->first | dp_lane_swap16(TP_IPV4_BYTES + l->length) << 16;
 	uint64_t addresses = (uint64_t)source + destination;
-	uint32_t checksum = dp_lane_fold(addresses + first + second + third) ^ 0xffff;
+	uint32_t checksum =
+		~dp_lane_fold_high(addresses + first + l->second + l->third) & UINT32_C(0xffff0000);
 
 	dp_lane_write_ethernet(l, at, DP_LANE_TYPE_IPV4);
-	dp_store32(at + TP_ETHER_BYTES, first);
-	dp_store32(at + TP_ETHER_BYTES + 4, second);
-	dp_store32(at + TP_ETHER_BYTES + 8, third | checksum << 16);
-	dp_store32(at + TP_ETHER_BYTES + 12, source);
+	dp_store64(at + TP_ETHER_BYTES, first | (uint64_t)l->second << 32);
+	dp_store64(at + TP_ETHER_BYTES + 8, l->third | checksum | (uint64_t)source << 32);
 	dp_store64(at + TP_ETHER_BYTES + 16, destination | l->ports << 32);
-	dp_store32(at + TP_ETHER_BYTES + TP_IPV4_BYTES + 4, dp_lane_udp_word(l, addresses));
+	dp_store32(at + TP_ETHER_BYTES + TP_IPV4_BYTES + 4, udp);
 	return at;
 }
 
 static __rte_always_inline uint8_t *dp_lane_write_ipv6(const struct dp_lane_leaving *l,
-	const struct dp_local *from, const uint8_t *to, uint8_t *data)
+	const struct dp_local *from, const uint8_t *to, uint32_t udp, uint8_t *data)
 {
 	uint8_t *at = data - TP_UDP_BYTES - TP_IPV6_BYTES - TP_ETHER_BYTES,
 		*ip = at + TP_ETHER_BYTES;
 
 	dp_lane_write_ethernet(l, at, DP_LANE_TYPE_IPV6);
-	dp_store32(ip, __builtin_bswap32(UINT32_C(6) << 28 | l->tos << 20));
-	dp_store32(ip + 4, dp_lane_swap16(l->length) | (uint32_t)IPPROTO_UDP << 16 | l->hops << 24);
+	dp_store32(ip, __builtin_bswap32(UINT32_C(6) << 28 | (l->first & 0xff00) << 12));
+	dp_store32(
+		ip + 4, dp_lane_swap16(l->length) | (uint32_t)IPPROTO_UDP << 16 | l->third << 24);
 	memcpy(ip + 8, from->address.bytes, 16);
 	memcpy(ip + 24, to, 16);
-	dp_store32(ip + TP_IPV6_BYTES, (uint32_t)l->ports);
-	dp_store32(ip + TP_IPV6_BYTES + 4,
-		dp_lane_udp_word(l, from->source_sum + dp_lane_sum_ipv6(to)));
+	dp_store64(ip + TP_IPV6_BYTES, (uint32_t)l->ports | (uint64_t)udp << 32);
 	return at;
 }
 
-// The datagram is complete: it stands for itself.
-static __rte_always_inline void dp_lane_leave(struct dp_lane *lane, uint8_t port,
-	struct rte_mbuf *m, const uint8_t *start, uint32_t bytes)
+// The datagram is complete: it stands for itself. It waits for the ones before it, if any were left
+// to the general steps.
+static __rte_always_inline void dp_lane_leave(struct dp_worker *w, struct dp_lane *lane, uint32_t k,
+	uint16_t port, struct rte_mbuf *m, const uint8_t *start, uint32_t bytes)
 {
 	m->data_off = (uint16_t)(start - (const uint8_t *)m->buf_addr);
 	m->data_len = (uint16_t)bytes;
 	m->pkt_len = bytes;
 	m->hash.usr = 1; // DP_FRAME_FRAMES
-	lane->out_port[lane->n_out] = port;
-	lane->out[lane->n_out] = m;
+	if (likely(lane->left == 0)) {
+		dp_tx_put(w, port, m);
+		return;
+	}
+	lane->out_at[lane->n_out] = lane->at[k];
+	lane->out_port[lane->n_out] = (uint8_t)port;
+	lane->out[lane->n_out++] = m;
 }

@@ -121,29 +121,18 @@ static void run_burst(struct dp_worker *w, struct rte_mbuf *const burst[], uint1
 	if (lane->left != 0) {
 		begin_batch(&w->batch, 0, port, now_ns);
 		run_left(w, &w->batch, burst);
-	} else {
-		for (uint32_t i = 0; i < lane->n_out; i++)
-			dp_tx_put(w, lane->out_port[i], lane->out[i]);
+		dp_stage_end(w, TP_COUNTER_cycles_steps, start);
 	}
-	dp_stage_end(w, TP_COUNTER_cycles_steps, start);
 	dp_stage_burst(w, n);
 }
 
 void dp_pipeline_run(struct dp_worker *w, struct rte_mbuf *const burst[], uint16_t n, uint16_t port,
 	uint64_t now_ns)
 {
-	uint64_t bytes = 0;
-
-	for (uint16_t at = 0; at < n; at = (uint16_t)(at + DP_BURST)) {
-		uint16_t chunk = RTE_MIN((uint16_t)(n - at), (uint16_t)DP_BURST);
-		for (uint16_t i = 0; i < chunk; i++) {
-			rte_prefetch0(rte_pktmbuf_mtod(burst[at + i], void *));
-			bytes += burst[at + i]->pkt_len;
-		}
-		run_burst(w, burst + at, chunk, port, now_ns);
-	}
+	for (uint16_t at = 0; at < n; at = (uint16_t)(at + DP_BURST))
+		run_burst(w, burst + at, RTE_MIN((uint16_t)(n - at), (uint16_t)DP_BURST), port,
+			now_ns);
 	dp_count(w, TP_COUNTER_rx, n);
-	dp_count(w, TP_COUNTER_rx_bytes, bytes);
 }
 
 void dp_pipeline_begin(struct dp_worker *w)

@@ -84,16 +84,21 @@ struct dp_flow {
 			uint32_t move; // which move brought this client, 0 none
 		};
 	};
-	rte_be16_t dst_port;
-	rte_be16_t src_port;
+	rte_be16_t src_port, dst_port; // in the order of a UDP header
 	uint16_t src_local; // local address whose template makes the source half of the header
-	_Atomic uint16_t next_hop;      // towards dst; w: manager r: workers, relaxed
-	_Atomic uint16_t peer_next_hop; // DP_FLOW_PERMISSION: towards key.ip for Send
-	uint16_t channel;               // host order
-	uint8_t dst_family;             // TP_FAMILY_*
-	uint8_t kind;                   // enum dp_flow_kind
-	_Atomic uint8_t flags;          // DP_FLOW_*; w: manager r: workers, relaxed
-	_Atomic uint8_t client_state;   // enum dp_client_state; w: workers, manager, CAS
+	_Atomic uint16_t next_hop; // towards dst; w: manager r: workers, relaxed
+	union {
+		_Atomic uint16_t peer_next_hop; // DP_FLOW_PERMISSION: towards key.ip for Send
+		// DP_FLOW_CHANNEL_*: what relaying adds to the UDP checksum, folded: of all that is
+		// the same for each datagram (addresses, ports, channel number). w: manager before
+		// publishing
+		uint16_t sum_change;
+	};
+	uint16_t channel;             // host order
+	uint8_t dst_family;           // TP_FAMILY_*
+	uint8_t kind;                 // enum dp_flow_kind
+	_Atomic uint8_t flags;        // DP_FLOW_*; w: manager r: workers, relaxed
+	_Atomic uint8_t client_state; // enum dp_client_state; w: workers, manager, CAS
 
 	// ---- line 1: what a hit writes (workers) and what the manager keeps with it
 	alignas(RTE_CACHE_LINE_SIZE) union {

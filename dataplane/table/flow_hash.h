@@ -20,15 +20,22 @@ static inline uint64_t dp_flow_mix(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+// Of a key in three words.
+static inline uint64_t dp_flow_hash_words(
+	const struct dp_flow_secret *secret, uint64_t k0, uint64_t k1, uint64_t k2)
+{
+	uint64_t address = dp_flow_mix(k0 ^ secret->word[0], k1 ^ secret->word[1]);
+	uint64_t all = dp_flow_mix(k2 ^ secret->word[2], address ^ secret->word[3]);
+	return dp_flow_mix(all ^ address, secret->word[0] ^ UINT64_C(0x9e3779b97f4a7c15));
+}
+
 static inline uint64_t dp_flow_hash(
 	const struct dp_flow_secret *secret, const struct dp_flow_key *key)
 {
 	uint64_t k[3];
 	static_assert(sizeof(k) == sizeof(*key));
 	memcpy(k, key, sizeof(k));
-	uint64_t address = dp_flow_mix(k[0] ^ secret->word[0], k[1] ^ secret->word[1]);
-	uint64_t all = dp_flow_mix(k[2] ^ secret->word[2], address ^ secret->word[3]);
-	return dp_flow_mix(all ^ address, secret->word[0] ^ UINT64_C(0x9e3779b97f4a7c15));
+	return dp_flow_hash_words(secret, k[0], k[1], k[2]);
 }
 
 // The bucket comes from the low bits, the tag from the high ones; zero marks an empty slot.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the lookup and the writer's side of the flow table share; nobody else includes it.
+// What the lookup and the writer's side of the flow table share; nobody else includes it, but by
+// flow_passes.h.
 #pragma once
 
 #include "dataplane/table/flow_bucket.h"

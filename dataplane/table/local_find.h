@@ -12,18 +12,20 @@
 static_assert((DP_LISTENER_SLOTS & (DP_LISTENER_SLOTS - 1)) == 0);
 
 struct dp_local_slot {
-	uint32_t tag;
+	alignas(8) uint32_t tag;
 	uint16_t local; // DP_LOCAL_NONE: empty
 	uint8_t family;
 	uint8_t relay; // as in its struct dp_local
 };
+static_assert(sizeof(struct dp_local_slot) == 8);
 
 struct dp_listener_slot {
-	uint16_t local;
+	alignas(8) uint16_t local;
 	rte_be16_t port;
 	uint16_t listener; // DP_LISTENER_NONE: empty
 	uint16_t pad;
 };
+static_assert(sizeof(struct dp_listener_slot) == 8);
 
 struct dp_local_index {
 	struct dp_local_slot *slots;
@@ -47,8 +49,11 @@ struct dp_locals {
 
 static inline uint32_t dp_local_tag(uint8_t family, const uint8_t *ip)
 {
-	if (family == TP_FAMILY_IPV4)
-		return tp_rd32(ip);
+	if (family == TP_FAMILY_IPV4) {
+		uint32_t word; // as it stands in packets
+		memcpy(&word, ip, sizeof(word));
+		return word;
+	}
 	uint64_t high = tp_rd64(ip), low = tp_rd64(ip + 8);
 	return (uint32_t)(((high * UINT64_C(0x9e3779b97f4a7c15)) ^ low) *
 				  UINT64_C(0xc2b2ae3d27d4eb4f) >>

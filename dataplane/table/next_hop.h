@@ -25,4 +25,5 @@ struct dp_next_hop {
 };
 static_assert(sizeof(struct dp_next_hop) == 64);
 
-#define DP_MAC_RESOLVED (UINT64_C(1) << 48) // byte 6 on little-endian
+#define DP_MAC_RESOLVED_BIT 48 // byte 6 on little-endian
+#define DP_MAC_RESOLVED     (UINT64_C(1) << DP_MAC_RESOLVED_BIT)

@@ -81,22 +81,12 @@ static void make_allocations(struct rig *rig)
 	rig_bind(rig, 5, rig_addr("198.18.2.2", 6000), 0x4001, FOREVER);
 }
 
-// The executor knows no next hop where there is no kernel, so it must not meet those of rig_route,
-// which it would give back.
-static void unroute(struct rig *rig)
-{
-	for (uint32_t i = 1; i <= dp_flow_capacity(rig->dp.flows); i++) {
-		struct dp_flow *flow = dp_flow_at(rig->dp.flows, i);
-		flow->next_hop = flow->peer_next_hop = DP_NEXT_HOP_NONE;
-	}
-}
-
 // A command that may be refused.
 static void try_command(struct rig *rig, const struct tp_cmd *cmd)
 {
 	struct tp_ack ack;
 
-	unroute(rig);
+	rig_unroute(rig);
 	dp_apply_command(rig->dp.apply, cmd, &ack);
 	rig_route(rig);
 }
@@ -278,7 +268,7 @@ static void take_moves(struct burst *b)
 
 	while (dp_worker_take_move(b->rig->w, &flow)) {
 		struct tp_ack event;
-		unroute(b->rig);
+		rig_unroute(b->rig);
 		if (dp_apply_moved(b->rig->dp.apply, flow, &event))
 			FUZZ_CHECK(event.type == TP_EVENT_MOVED && event.alloc.index == 3);
 		rig_route(b->rig);

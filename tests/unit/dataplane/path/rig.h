@@ -228,8 +228,21 @@ static inline void rig_route(struct rig *rig)
 		if (flow->kind == DP_FLOW_FREE || flow == rig->dp.probe_flow)
 			continue; // a probe goes back where it came from
 		flow->next_hop = flow->dst_family == TP_FAMILY_IPV6 ? RIG_HOP_IPV6 : RIG_HOP_IPV4;
-		flow->peer_next_hop =
-			flow->key.family == TP_FAMILY_IPV6 ? RIG_HOP_IPV6 : RIG_HOP_IPV4;
+		if (flow->kind == DP_FLOW_PERMISSION)
+			flow->peer_next_hop =
+				flow->key.family == TP_FAMILY_IPV6 ? RIG_HOP_IPV6 : RIG_HOP_IPV4;
+	}
+}
+
+// The executor knows no next hop where there is no kernel, so it must not meet those of rig_route,
+// which it would give back.
+static inline void rig_unroute(struct rig *rig)
+{
+	for (uint32_t i = 1; i <= dp_flow_capacity(rig->dp.flows); i++) {
+		struct dp_flow *flow = dp_flow_at(rig->dp.flows, i);
+		flow->next_hop = DP_NEXT_HOP_NONE;
+		if (flow->kind == DP_FLOW_PERMISSION)
+			flow->peer_next_hop = DP_NEXT_HOP_NONE;
 	}
 }
 

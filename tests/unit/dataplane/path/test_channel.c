@@ -600,15 +600,22 @@ static void test_a_new_allocation_begins_with_full_buckets(void **state)
 	rig_end(rig);
 }
 
-static void test_a_burst_is_relayed_in_order(void **state)
+// `left`: every so many frames one is in two segments, which the lane leaves to the general steps;
+// 0: none.
+static void relay_in_order(uint32_t left)
 {
 	struct scene s = scene(&ways[0]);
 	struct rte_mbuf *m[100];
-	uint8_t bytes[200], number;
+	uint8_t bytes[200], number, data[16] = {0};
 
 	for (number = 0; number < 100; number++) {
-		struct frame in = rig_frame(s.peer, s.relay, &number, 1);
+		data[0] = number;
+		struct frame in = rig_frame(s.peer, s.relay, data, sizeof(data));
 		m[number] = rig_mbuf(s.rig, bytes, oracle_build(&in, bytes));
+		if (left != 0 && number % left == left - 1) {
+			m[number]->next = rte_pktmbuf_alloc(s.rig->dp.pool);
+			m[number]->nb_segs = 2;
+		}
 	}
 	dp_pipeline_run(s.rig->w, m, 100, 0, s.rig->now_ns);
 	rig_collect(s.rig);
@@ -622,6 +629,12 @@ static void test_a_burst_is_relayed_in_order(void **state)
 	assert_int_equal(rig_counter(s.rig, tx), 100);
 	assert_int_equal(rig_counter(s.rig, tx_bytes), rig_counter(s.rig, rx_bytes) + 400);
 	rig_end(s.rig);
+}
+
+static void test_a_burst_is_relayed_in_order(void **state)
+{
+	for (uint32_t left = 0; left < 40; left++)
+		relay_in_order(left);
 }
 
 static void test_the_flow_counts_application_data(void **state)

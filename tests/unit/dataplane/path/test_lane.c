@@ -6,6 +6,8 @@
 // made may differ.
 #include "tests/unit/dataplane/path/rig.h"
 
+#include <netinet/in.h>
+
 #include "dataplane/path/reassemble.h"
 #include "dataplane/path/state.h"
 
@@ -264,18 +266,38 @@ static void unmark(uint8_t *bytes, size_t length)
 	oracle_put16(at - 2, f.fragment ? 0 : f.damage);
 }
 
+// Where a frame says what is behind Ethernet: EtherType, behind a tag.
+static uint8_t *type_of(uint8_t *frame)
+{
+	return frame + (oracle_get16(frame + 12) == 0x8100 ? 16 : 12);
+}
+
+// Fragments, and errors to senders, are made on the way: the steps send them before whatever else
+// is in the burst, the lane after what it has sent already.
+static bool is_made_on_the_way(const uint8_t *type)
+{
+	if (oracle_get16(type) == 0x0800)
+		return (oracle_get16(type + 8) & 0x3fff) != 0 || type[11] == IPPROTO_ICMP;
+	return type[8] == IPPROTO_FRAGMENT || type[8] == IPPROTO_ICMPV6;
+}
+
 static void note_frames(struct record *r, struct rig *rig)
 {
 	rig_collect(rig);
 	for (unsigned int i = 0; i < rig->n_out; i++) {
-		uint8_t *at = rig->out[i], *type = at + (oracle_get16(at + 12) == 0x8100 ? 16 : 12);
+		uint8_t *type = type_of(rig->out[i]);
 		unmark(rig->out[i], rig->out_length[i]);
 		if (oracle_get16(type) == 0x0800 && oracle_get16(type + 6) < CAME_ID) {
 			memset(type + 6, 0, 2); // IPv4 ID, and the checksum over it
 			memset(type + 12, 0, 2);
 		}
-		note(r, &rig->out_length[i], sizeof(rig->out_length[i]));
-		note(r, at, rig->out_length[i]);
+	}
+	for (unsigned int i = 0; i < 2 * rig->n_out; i++) {
+		unsigned int at = i % rig->n_out;
+		if (is_made_on_the_way(type_of(rig->out[at])) != (i >= rig->n_out))
+			continue;
+		note(r, &rig->out_length[at], sizeof(rig->out_length[at]));
+		note(r, rig->out[at], rig->out_length[at]);
 	}
 	rig_forget(rig);
 }
@@ -385,9 +407,9 @@ static void test_plain_channel_data_stays_on_the_lane(void **state)
 	}
 	dp_pipeline_run(rig->w, m, DP_BURST, 0, rig->now_ns);
 	assert_int_equal(rig->w->lane.left, 0);
-	assert_int_equal(rig->w->lane.n_out, DP_BURST);
 	assert_int_equal(rig_counter(rig, burst_32), 1);
 	rig_collect(rig);
+	assert_int_equal(rig->n_out, DP_BURST);
 	rig_end(rig);
 }
 

@@ -95,10 +95,7 @@ static bool moved(struct scene *s, uint32_t flow)
 {
 	struct tp_ack event;
 
-	for (uint32_t i = 1; i <= dp_flow_capacity(s->rig->dp.flows); i++) {
-		dp_flow_at(s->rig->dp.flows, i)->next_hop = DP_NEXT_HOP_NONE;
-		dp_flow_at(s->rig->dp.flows, i)->peer_next_hop = DP_NEXT_HOP_NONE;
-	}
+	rig_unroute(s->rig);
 	bool told = dp_apply_moved(s->rig->dp.apply, flow, &event);
 	rig_route(s->rig);
 	return told;

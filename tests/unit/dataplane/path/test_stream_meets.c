@@ -203,11 +203,7 @@ static bool management_sees(struct move *s)
 	bool moved = false;
 
 	while (dp_worker_take_move(s->rig->w, &flow)) {
-		// The rig's next hops are of no net: they go before flows do.
-		for (uint32_t i = 1; i <= dp_flow_capacity(s->rig->dp.flows); i++) {
-			dp_flow_at(s->rig->dp.flows, i)->next_hop = DP_NEXT_HOP_NONE;
-			dp_flow_at(s->rig->dp.flows, i)->peer_next_hop = DP_NEXT_HOP_NONE;
-		}
+		rig_unroute(s->rig);
 		moved |= dp_apply_moved(s->rig->dp.apply, flow, &event);
 		rig_route(s->rig);
 	}
@@ -240,10 +236,7 @@ static void test_a_move_taken_back_leaves_the_client_where_it_was(void **state)
 				to_stream ? s.udp : stream_client(STREAM_NUMBER, STREAM_CONNECTION),
 			.listener = to_stream ? s.listener : stream_listener(),
 			.relay = {s.relay}};
-		for (uint32_t i = 1; i <= dp_flow_capacity(s.rig->dp.flows); i++) {
-			dp_flow_at(s.rig->dp.flows, i)->next_hop = DP_NEXT_HOP_NONE;
-			dp_flow_at(s.rig->dp.flows, i)->peer_next_hop = DP_NEXT_HOP_NONE;
-		}
+		rig_unroute(s.rig);
 		rig_command(s.rig, &cmd);
 		assert_client_is(&s, !to_stream);
 		end_move(&s);
