@@ -9,8 +9,10 @@
 #include <stdalign.h>
 
 #include "common/base/addr.h"
+#include "common/base/bytes.h"
 #include "common/base/clock.h"
 #include "common/base/hash.h"
+#include "common/base/mix.h"
 
 #define TP_BUDGET_WAYS 8
 
@@ -44,13 +46,19 @@ static inline bool tp_budget_take(uint64_t *whole_ns, uint64_t cost_ns, uint64_t
 	return true;
 }
 
+// Of the prefix around an address, or of the network around that. `ip` has 16 bytes; `what` tells
+// apart the kinds of requests that share sets.
 static inline uint64_t tp_budget_tag(const struct tp_siphash_key *key, uint8_t what, uint8_t family,
-	const uint8_t *ip, uint32_t bytes)
+	const uint8_t *ip, bool network)
 {
-	uint8_t input[3 + 8] = {what, family, (uint8_t)bytes};
+	uint64_t prefix = family == TP_FAMILY_IPV6 ? tp_rd64(ip) : tp_rd32(ip), secret[2];
+	uint64_t kind = what | (uint64_t)family << 8 | (uint64_t)network << 16;
 
-	memcpy(input + 3, ip, bytes);
-	uint64_t h = tp_siphash(key, input, 3 + bytes);
+	memcpy(secret, key->bytes, sizeof(secret));
+	if (network)
+		prefix &= ~UINT64_C(0xff);
+	uint64_t h = tp_mix(prefix ^ secret[0], kind ^ secret[1]);
+	h = tp_mix(h ^ secret[1], secret[0] ^ TP_MIX_ODD);
 	return h != 0 ? h : 1;
 }
 
@@ -70,17 +78,12 @@ static inline struct tp_budget_entry *tp_budget_find(struct tp_budget_set *set, 
 	return least;
 }
 
-// Tags of an address and of its network; none of one without limit. `ip` has 16 bytes; `what` tells
-// apart the kinds of requests that share sets.
+// Tags of an address and of its network; none of one without limit.
 static inline void tp_budget_tags(const struct tp_siphash_key *key, uint8_t what, uint8_t family,
 	const uint8_t *ip, const uint64_t cost_ns[2], uint64_t tag[2])
 {
-	// Bytes of the prefix of an address and of a network, by family.
-	static const uint8_t prefix_bytes[2][2] = {{4, 3}, {8, 7}};
-	const uint8_t *bytes = prefix_bytes[family == TP_FAMILY_IPV6];
-
 	for (int i = 0; i < 2; i++)
-		tag[i] = cost_ns[i] == 0 ? 0 : tp_budget_tag(key, what, family, ip, bytes[i]);
+		tag[i] = cost_ns[i] == 0 ? 0 : tp_budget_tag(key, what, family, ip, i == 1);
 }
 
 // Takes one request out of the budget of an address, then of its network: `cost_ns` of both; false

@@ -7,26 +7,20 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "common/base/mix.h"
 #include "dataplane/table/flow.h"
 
 struct dp_flow_secret {
 	uint64_t word[4];
 };
 
-// High and low half of the full product, folded: one multiplication diffuses every bit both ways.
-static inline uint64_t dp_flow_mix(uint64_t a, uint64_t b)
-{
-	unsigned __int128 product = (unsigned __int128)a * b;
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
 // Of a key in three words.
 static inline uint64_t dp_flow_hash_words(
 	const struct dp_flow_secret *secret, uint64_t k0, uint64_t k1, uint64_t k2)
 {
-	uint64_t address = dp_flow_mix(k0 ^ secret->word[0], k1 ^ secret->word[1]);
-	uint64_t all = dp_flow_mix(k2 ^ secret->word[2], address ^ secret->word[3]);
-	return dp_flow_mix(all ^ address, secret->word[0] ^ UINT64_C(0x9e3779b97f4a7c15));
+	uint64_t address = tp_mix(k0 ^ secret->word[0], k1 ^ secret->word[1]);
+	uint64_t all = tp_mix(k2 ^ secret->word[2], address ^ secret->word[3]);
+	return tp_mix(all ^ address, secret->word[0] ^ TP_MIX_ODD);
 }
 
 static inline uint64_t dp_flow_hash(
