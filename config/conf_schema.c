@@ -115,7 +115,7 @@ static const struct conf_option schema[] = {
 	.help = "CPU cores of the workers, one worker each."},
 {"workers.cores[]", CONF_INTEGER, .min = 0, .max = 1023, .size = sizeof(uint32_t), .help = "Number of a CPU core."},
 {"workers.idle", CONF_CHOICE, RESTART_DATAPLANE, .min = 0, TOP(workers.idle), .choices = idle_modes, .default_json = "\"backoff\"",
-	.help = "What a worker does when nothing arrives: poll spins for the lowest latency, backoff sleeps."},
+	.help = "What a worker does when little arrives: poll spins for the lowest latency; backoff sleeps until something does, and lets a few datagrams gather for 50 microseconds."},
 
 {"listeners", CONF_LIST, RESTART_BOTH, .required = true, .min = 1, .max = CONF_MAX_LISTENERS, INLINE(listeners, n_listeners),
 	.help = "Addresses and ports that clients reach."},

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <errno.h>
 #include <poll.h>
+#include <sys/prctl.h>
+#include <time.h>
 
 #include "dataplane/path/count.h"
 #include "dataplane/path/handoff.h"
@@ -8,6 +10,9 @@
 #include "dataplane/path/streams.h"
 
 #define IDLE_TIMEOUT_MS 250
+#define PAUSE_NS        50000
+#define SLACK_NS        1000
+#define CALM_FRAMES     256 // a millisecond: a dozen in a pause, so no ring comes near its end
 
 static bool announce_to_streams(struct dp_worker *w)
 {
@@ -75,4 +80,38 @@ void dp_idle_block(struct dp_worker *w)
 	wake_from_streams(w);
 	// A kick that came while we were awake is taken back.
 	tp_event_drain(w->event_fd);
+}
+
+static uint64_t frames_of(const struct dp_worker *w)
+{
+	return atomic_load_explicit(&w->counter[TP_COUNTER_rx], memory_order_relaxed) +
+	       atomic_load_explicit(&w->counter[TP_COUNTER_stream_up], memory_order_relaxed);
+}
+
+bool dp_idle_calm(struct dp_worker *w, uint64_t now_ns)
+{
+	uint64_t passed_ns = now_ns - w->pace.since_ns;
+
+	if (passed_ns >= TP_NS_PER_MS) {
+		uint64_t frames = frames_of(w);
+		w->pace.calm = (frames - w->pace.frames) * TP_NS_PER_MS < CALM_FRAMES * passed_ns;
+		w->pace.since_ns = now_ns;
+		w->pace.frames = frames;
+	}
+	return w->pace.calm;
+}
+
+void dp_idle_pause(struct dp_worker *w)
+{
+	const struct timespec pause = {.tv_nsec = PAUSE_NS};
+
+	dp_count(w, TP_COUNTER_pauses, 1);
+	rte_rcu_qsbr_thread_offline(w->dp->qsbr, w->index);
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	rte_rcu_qsbr_thread_online(w->dp->qsbr, w->index);
+}
+
+void dp_idle_prepare(void)
+{
+	prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
 }

@@ -79,6 +79,13 @@ struct dp_worker {
 	uint16_t n_whole;
 	uint8_t *scratch; // DP_SCRATCH_BYTES: a message that spans segments
 
+	// How much comes, path/idle.h: since when, how many frames there had been by then, and
+	// whether it was little in the time before.
+	struct {
+		uint64_t since_ns, frames;
+		bool calm;
+	} pace;
+
 	_Atomic uint64_t icmp_in_level; // token buckets, path/police.h
 	_Atomic uint64_t icmp_out_level;
 

@@ -200,8 +200,8 @@ static uint32_t take_streams(struct dp_worker *w)
 	return dp_streams_waiting(w) ? dp_pipeline_streams(w, tp_now_ns()) : 0;
 }
 
-// One turn; returns whether there was anything to do. `*now_ns` is refreshed when it matters.
-static bool turn(struct dp_worker *w, uint64_t now_ns)
+// One turn; returns how much there was to do. `now_ns` is refreshed when it matters.
+static uint32_t turn(struct dp_worker *w, uint64_t now_ns)
 {
 	uint64_t start = rte_rdtsc();
 
@@ -219,7 +219,7 @@ static bool turn(struct dp_worker *w, uint64_t now_ns)
 	if (received + other != 0)
 		dp_count(w, TP_COUNTER_cycles_busy, rte_rdtsc() - start);
 	dp_count(w, received != 0 ? TP_COUNTER_poll_busy : TP_COUNTER_poll_empty, 1);
-	return received + other != 0;
+	return received + other;
 }
 
 int dp_worker_name(void *arg)
@@ -239,10 +239,12 @@ int dp_worker_main(void *arg)
 	uint64_t now_ns = tp_now_ns(), ticked_ns = now_ns;
 	uint32_t idle = 0;
 
+	dp_idle_prepare();
 	rte_rcu_qsbr_thread_register(qsbr, w->index);
 	rte_rcu_qsbr_thread_online(qsbr, w->index);
 	while (!atomic_load_explicit(&w->dp->stop, memory_order_acquire)) {
-		idle = turn(w, now_ns) ? 0 : idle + 1;
+		uint32_t done = turn(w, now_ns);
+		idle = done != 0 ? 0 : idle + 1;
 		rte_rcu_qsbr_quiescent(qsbr, w->index);
 		if (idle % LATE_IDLE_POLLS != 0)
 			continue;
@@ -252,9 +254,14 @@ int dp_worker_main(void *arg)
 			ticked_ns = now_ns;
 			dp_pipeline_tick(w, now_ns);
 		}
-		if (backoff && idle >= DP_IDLE_POLLS) {
+		if (!backoff)
+			continue;
+		if (idle >= DP_IDLE_POLLS) {
 			dp_idle_block(w);
 			idle = 0;
+		} else if (done != 0 && done < DP_BURST && dp_idle_calm(w, now_ns)) {
+			dp_idle_pause(w);
+			idle = DP_IDLE_POLLS - 1; // when nothing came, nothing is waited for
 		}
 	}
 	rte_rcu_qsbr_thread_offline(qsbr, w->index);

@@ -14,7 +14,9 @@
 
 #include "common/base/clock.h"
 #include "common/privilege/filter.h"
+#include "dataplane/path/count.h"
 #include "dataplane/path/handoff.h"
+#include "dataplane/path/idle.h"
 #include "dataplane/path/tx.h"
 #include "tests/unit/dataplane/path/stream_rig.h"
 
@@ -160,11 +162,32 @@ static void test_frames_go_through_the_loop(void **state)
 			rte_ring_enqueue(wire.rx, rig_mbuf(rig, bytes, oracle_build(&f, bytes))),
 			0);
 	await(rig->w, TP_COUNTER_rx, 10);
+	await(rig->w, TP_COUNTER_pauses, 1);
 	stop(rig, &loop, 1);
 	assert_int_equal(rig_drop(rig, no_permission), 10);
 	assert_true(rig_counter(rig, cycles_busy) > 0);
 	check_stages(rig, 10);
 	end(rig, &wire, true);
+}
+
+// Frames may gather while less than 256 a millisecond come, over one at least.
+static void test_much_that_comes_is_not_kept_waiting(void **state)
+{
+	static const struct {
+		uint64_t passed_us, frames;
+		bool calm;
+	} steps[] = {{1000, 255, true}, {999, 4000, true}, {1, 0, false}, {500, 0, false},
+		{500, 256, false}, {2000, 511, true}, {2000, 512, false}, {1000000, 0, true}};
+	struct rig *rig = rig_make();
+	uint64_t now_ns = RIG_NOW;
+
+	dp_idle_calm(rig->w, now_ns);
+	for (size_t i = 0; i < RTE_DIM(steps); i++) {
+		now_ns += steps[i].passed_us * 1000;
+		dp_count(rig->w, i % 2 ? TP_COUNTER_stream_up : TP_COUNTER_rx, steps[i].frames);
+		assert_int_equal(dp_idle_calm(rig->w, now_ns), steps[i].calm);
+	}
+	rig_release(rig, false);
 }
 
 static void test_a_sleeping_worker_is_not_late_and_wakes_for_control(void **state)
@@ -389,6 +412,7 @@ static void test_a_worker_lives_under_the_filter(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_frames_go_through_the_loop),
+	cmocka_unit_test(test_much_that_comes_is_not_kept_waiting),
 	cmocka_unit_test(test_a_sleeping_worker_is_not_late_and_wakes_for_control),
 	cmocka_unit_test(test_a_sleeping_worker_wakes_for_a_stream),
 	cmocka_unit_test(test_a_detached_stream_is_not_touched_again),
