@@ -9,9 +9,6 @@
 #include "dataplane/path/police.h"
 #include "dataplane/path/source.h"
 
-#define MAPPED_IPV4 (STUN_ATTR_HEADER_BYTES + 8)
-#define MAPPED_IPV6 (STUN_ATTR_HEADER_BYTES + 20)
-
 // Where the answer goes: by the routes, or back to where it came from while there are none.
 struct way {
 	uint64_t mac;
@@ -60,38 +57,25 @@ static bool within_budget(
 	return dp_police_packet(&alloc->requests[0], DP_ALLOC_REQUESTS, now_ns);
 }
 
-// One word of the answer, and its part of the checksum: reading back what was just written in other
-// pieces would stall.
-static inline uint64_t put(uint8_t *at, uint32_t word)
-{
-	dp_store32(at, word);
-	return word;
-}
-
 // What is not as it was in the request; its bytes are the answer's. Returns the length, and the sum
 // over all of it.
 static uint32_t write(uint8_t *at, const struct dp_flow_key *key, bool fingerprint, uint64_t *sum)
 {
 	bool ipv4 = key->family == TP_FAMILY_IPV4;
-	uint32_t mapped = ipv4 ? MAPPED_IPV4 : MAPPED_IPV6;
+	uint32_t mapped = ipv4 ? DP_LANE_ADDRESS_IPV4 : DP_LANE_ADDRESS_IPV6;
 	uint32_t attributes = mapped + (fingerprint ? DP_LANE_FINGERPRINT_BYTES : 0);
-	uint32_t port = (uint32_t)(key->port ^ htobe16(STUN_MAGIC_COOKIE >> 16)) << 16;
-	uint32_t words = (mapped - STUN_ATTR_HEADER_BYTES) / 4; // after family and port: one less
 	uint8_t *value = at + STUN_HEADER_BYTES;
 
 	*sum = dp_lane_sum_ipv6(at + 4); // cookie and transaction, sixteen bytes as well
-	*sum += put(
+	*sum += dp_lane_put(
 		at, htobe32((uint32_t)stun_type(STUN_SUCCESS, STUN_BINDING) << 16 | attributes));
-	*sum += put(value,
-		htobe32(STUN_ATTR_XOR_MAPPED_ADDRESS << 16 | (mapped - STUN_ATTR_HEADER_BYTES)));
-	*sum += put(value + 4, htobe32(ipv4 ? 1u << 16 : 2u << 16) | port);
-	for (uint32_t i = 0; i < words - 1; i++)
-		*sum += put(
-			value + 8 + 4 * i, dp_load32(key->ip + 4 * i) ^ dp_load32(at + 4 + 4 * i));
+	*sum += dp_lane_put_address(
+		value, STUN_ATTR_XOR_MAPPED_ADDRESS, at, key->ip, key->port, ipv4);
 	if (fingerprint) {
 		value += mapped;
-		*sum += put(value, htobe32((uint32_t)STUN_ATTR_FINGERPRINT << 16 | 4));
-		*sum += put(value + 4, htobe32(stun_fingerprint(at, STUN_HEADER_BYTES + mapped)));
+		*sum += dp_lane_put(value, htobe32((uint32_t)STUN_ATTR_FINGERPRINT << 16 | 4));
+		*sum += dp_lane_put(
+			value + 4, htobe32(stun_fingerprint(at, STUN_HEADER_BYTES + mapped)));
 	}
 	return STUN_HEADER_BYTES + attributes;
 }
@@ -105,7 +89,7 @@ enum dp_lane_fate dp_lane_answer(struct dp_worker *w, struct dp_lane_burst *b, s
 	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *data = frame + p->payload, *start;
 	bool fingerprint = p->length != STUN_HEADER_BYTES, ipv4 = key->family == TP_FAMILY_IPV4;
 	const struct tp_addr *listener = &w->locals->listener[key->local];
-	uint32_t most = STUN_HEADER_BYTES + MAPPED_IPV6 + DP_LANE_FINGERPRINT_BYTES;
+	uint32_t most = STUN_HEADER_BYTES + DP_LANE_ADDRESS_IPV6 + DP_LANE_FINGERPRINT_BYTES;
 	struct way way;
 
 	if (w->locals->listener_discovery[key->local].other.ip.family != TP_FAMILY_NONE ||

@@ -9,7 +9,6 @@
 #include "dataplane/path/lane_binding.h"
 #include "dataplane/path/lane_indication.h"
 #include "dataplane/path/lane_write.h"
-#include "dataplane/path/prefix.h"
 
 #define HEAD 4 // of ChannelData
 
@@ -158,31 +157,38 @@ static __rte_always_inline enum dp_lane_fate relay(struct dp_worker *w, struct d
 
 // ---- indications
 
-// Prefix and padding of a Data indication around the data; returns the sum over what was added.
+// A Data indication around its data (RFC 8656 sections 11.3 and 18.3), up to it, and the padding
+// behind; returns the sum over what was added.
 static uint64_t write_data(struct dp_worker *w, const struct dp_flow_key *key,
 	const struct dp_lane_packet *p, uint8_t *data, uint32_t padding)
 {
-	struct dp_packet shown; // only what is written here is read; to clear it all would cost more
+	bool ipv4 = key->family == TP_FAMILY_IPV4;
+	uint32_t address = ipv4 ? DP_LANE_ADDRESS_IPV4 : DP_LANE_ADDRESS_IPV6;
+	uint32_t port = tp_raw16(data - TP_UDP_BYTES); // before something else stands there
+	uint32_t message = p->prefix - STUN_HEADER_BYTES + p->length + padding;
+	uint64_t random = dp_random(w), more = dp_random(w);
+	uint8_t *at = data - p->prefix, *attr = at + STUN_HEADER_BYTES;
+	uint64_t sum = dp_lane_put(
+		at, htobe32((uint32_t)stun_type(STUN_INDICATION, STUN_DATA) << 16 | message));
 
-	shown.key.family = key->family;
-	shown.payload_length = p->length;
-	shown.prefix = DP_PREFIX_DATA;
-	shown.shown_ip = key->ip;
-	shown.shown_port = tp_raw16(data - TP_UDP_BYTES);
-	dp_write_indication(w, &shown, data - p->prefix, p->prefix);
+	sum += dp_lane_put(at + 4, htobe32(STUN_MAGIC_COOKIE));
+	sum += dp_lane_put(at + 8, (uint32_t)random);
+	sum += dp_lane_put(at + 12, (uint32_t)(random >> 32));
+	sum += dp_lane_put(at + 16, (uint32_t)more);
+	sum += dp_lane_put_address(attr, STUN_ATTR_XOR_PEER_ADDRESS, at, key->ip, port, ipv4);
+	sum += dp_lane_put(attr + address, htobe32((uint32_t)STUN_ATTR_DATA << 16 | p->length));
 	for (uint32_t i = 0; i < padding; i++)
 		data[p->length + i] = 0;
-	return dp_sum_words(data - p->prefix, p->prefix);
+	return sum;
 }
 
 // The same way for a Send, which goes where it says itself, and for a Data indication.
-static __rte_noinline enum dp_lane_fate relay_indication(struct dp_worker *w, struct dp_lane_burst *b,
-	struct dp_lane *lane, uint32_t k, struct rte_mbuf *m)
+static __rte_always_inline enum dp_lane_fate relay_indication(struct dp_worker *w,
+	struct dp_lane_burst *b, struct dp_lane *lane, uint32_t k, struct rte_mbuf *m, bool send)
 {
 	const struct dp_lane_packet *p = &lane->packet[k];
 	const struct dp_flow_key *key = &lane->key[k];
 	struct dp_flow *flow = lane->flow[k];
-	bool send = (p->flags & DP_LANE_SEND) != 0;
 
 	if (p->flags & DP_LANE_BACK)
 		return DP_LANE_LEFT;
@@ -228,11 +234,26 @@ static __rte_noinline enum dp_lane_fate relay_indication(struct dp_worker *w, st
 	return DP_LANE_SENT;
 }
 
+static __rte_noinline enum dp_lane_fate relay_send(struct dp_worker *w, struct dp_lane_burst *b,
+	struct dp_lane *lane, uint32_t k, struct rte_mbuf *m)
+{
+	return relay_indication(w, b, lane, k, m, true);
+}
+
+static __rte_noinline enum dp_lane_fate relay_data(struct dp_worker *w, struct dp_lane_burst *b,
+	struct dp_lane *lane, uint32_t k, struct rte_mbuf *m)
+{
+	return relay_indication(w, b, lane, k, m, false);
+}
+
 static enum dp_lane_fate no_channel(struct dp_worker *w, struct dp_lane_burst *b,
 	struct dp_lane *lane, uint32_t k, struct rte_mbuf *m)
 {
-	return lane->packet[k].flags & DP_LANE_BINDING ? dp_lane_answer(w, b, lane, k, m)
-						       : relay_indication(w, b, lane, k, m);
+	uint8_t flags = lane->packet[k].flags;
+
+	if (flags & DP_LANE_BINDING)
+		return dp_lane_answer(w, b, lane, k, m);
+	return flags & DP_LANE_DATA ? relay_data(w, b, lane, k, m) : relay_send(w, b, lane, k, m);
 }
 
 static struct dp_lane_burst begin(const struct dp_worker *w, uint64_t now_ns)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/wire/ipudp.h"
+#include "common/wire/stun.h"
 #include "dataplane/path/count.h"
 #include "dataplane/path/lane.h"
 #include "dataplane/path/lane_sum.h"
@@ -61,6 +62,37 @@ static inline uint32_t dp_lane_tos(const uint8_t *frame, bool ipv4)
 
 	return ipv4 ? first & 0xff00 : dp_lane_swap16(first) << 4 & 0xff00;
 }
+
+// ---- STUN
+
+#define DP_LANE_ADDRESS_IPV4 (STUN_ATTR_HEADER_BYTES + 8)
+#define DP_LANE_ADDRESS_IPV6 (STUN_ATTR_HEADER_BYTES + 20)
+
+// One word, and its part of the checksum: reading back what was just written in other pieces would
+// stall.
+static inline uint64_t dp_lane_put(uint8_t *at, uint32_t word)
+{
+	dp_store32(at, word);
+	return word;
+}
+
+// An attribute with a XOR-ed address (RFC 8489 section 14.2), behind cookie and transaction of its
+// message; `port` as in packets. Returns the sum over it.
+static inline uint64_t dp_lane_put_address(uint8_t *at, uint32_t type, const uint8_t *message,
+	const uint8_t *ip, uint32_t port, bool ipv4)
+{
+	uint32_t value =
+		(ipv4 ? DP_LANE_ADDRESS_IPV4 : DP_LANE_ADDRESS_IPV6) - STUN_ATTR_HEADER_BYTES;
+	uint64_t sum = dp_lane_put(at, htobe32(type << 16 | value));
+
+	port ^= htobe16(STUN_MAGIC_COOKIE >> 16);
+	sum += dp_lane_put(at + 4, htobe32(ipv4 ? 1u << 16 : 2u << 16) | port << 16);
+	for (uint32_t i = 0; i < value - 4; i += 4)
+		sum += dp_lane_put(at + 8 + i, dp_load32(ip + i) ^ dp_load32(message + 4 + i));
+	return sum;
+}
+
+// ---- headers
 
 static inline void dp_lane_write_ethernet(
 	const struct dp_lane_leaving *l, uint8_t *at, uint64_t type)
