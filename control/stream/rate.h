@@ -17,6 +17,13 @@ struct stream_rate {
 // What may pass at once after a pause: as much as in this time.
 #define STREAM_RATE_DEPTH_NS (TP_NS_PER_S / 8)
 
+// Another rate begins with nothing to pay: what was owed at the old one may be minutes.
+static inline void stream_rate_set(struct stream_rate *rate, uint64_t bytes_per_s)
+{
+	if (rate->bytes_per_s != bytes_per_s)
+		*rate = (struct stream_rate){.bytes_per_s = bytes_per_s};
+}
+
 static inline bool stream_rate_open(const struct stream_rate *rate, uint64_t now_ns)
 {
 	return rate->bytes_per_s == 0 || rate->paid_ns <= now_ns;

@@ -24,6 +24,12 @@ static struct stream_share **find(struct stream *s, struct tp_stream_client owne
 	return at;
 }
 
+static void set_rate(struct stream_share *share, uint64_t bytes_per_s)
+{
+	stream_rate_set(&share->up, bytes_per_s);
+	stream_rate_set(&share->down, bytes_per_s);
+}
+
 bool stream_relay_share(struct stream *s, struct stream_relay *r)
 {
 	struct stream_share **at = find(s, r->owner);
@@ -36,7 +42,7 @@ bool stream_relay_share(struct stream *s, struct stream_relay *r)
 	}
 	r->share = *at;
 	r->share->users++;
-	r->share->up.bytes_per_s = r->share->down.bytes_per_s = r->rate_bytes_per_s;
+	set_rate(r->share, r->rate_bytes_per_s);
 	r->up.rate = &r->share->up;
 	r->down.rate = &r->share->down;
 	return true;
@@ -46,7 +52,7 @@ void stream_relays_rate(struct stream *s, uint64_t bytes_per_s)
 {
 	for (size_t i = 0; i < STREAM_SHARE_BUCKETS; i++)
 		for (struct stream_share *share = s->relays.share[i]; share; share = share->next)
-			share->up.bytes_per_s = share->down.bytes_per_s = bytes_per_s;
+			set_rate(share, bytes_per_s);
 }
 
 void stream_relay_leave(struct stream *s, struct stream_relay *r)

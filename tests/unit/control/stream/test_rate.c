@@ -72,11 +72,25 @@ static void without_a_rate_all_passes(void **state)
 	assert_true(stream_rate_open(&r, START));
 }
 
+static void another_rate_forgives_a_debt_and_the_same_does_not(void **state)
+{
+	struct stream_rate r = {.bytes_per_s = 1000};
+
+	stream_rate_take(&r, 60000, START);
+	stream_rate_set(&r, 1000);
+	assert_false(stream_rate_open(&r, START + TP_NS_PER_S));
+	stream_rate_set(&r, 1000000);
+	assert_true(stream_rate_open(&r, START + TP_NS_PER_S));
+	// And has no more saved than any other that begins.
+	assert_true(passed(&r, 1000, 1) <= 1000000 / 8 + 1000);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(in_the_long_run_it_is_the_rate),
 	cmocka_unit_test(a_pause_saves_no_more_than_its_depth),
 	cmocka_unit_test(a_debt_is_paid_before_the_next_read),
 	cmocka_unit_test(without_a_rate_all_passes),
+	cmocka_unit_test(another_rate_forgives_a_debt_and_the_same_does_not),
 };
 
 int main(void)
