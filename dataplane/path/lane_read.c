@@ -41,8 +41,7 @@ static __rte_always_inline void set_key(const struct dp_worker *w, struct dp_lan
 	lane->hash[k] = dp_flow_pass_hash(w->flows, k0, k1, k2);
 }
 
-static __rte_always_inline uint64_t key_word(
-	uint32_t port, uint64_t behind_port, uint8_t family)
+static __rte_always_inline uint64_t key_word(uint32_t port, uint64_t behind_port, uint8_t family)
 {
 	static_assert(offsetof(struct dp_flow_key, port) == 16 &&
 		      offsetof(struct dp_flow_key, family) == 23);
@@ -86,26 +85,6 @@ static __rte_noinline bool read_stun(const struct dp_worker *w, uint32_t listene
 	return true;
 }
 
-static __rte_noinline uint32_t listener_elsewhere(
-	const struct dp_locals *l, uint32_t local, uint32_t port)
-{
-	return dp_listener_slot(l, (uint16_t)local, (rte_be16_t)port)->listener;
-}
-
-// DP_LISTENER_NONE when there is none, as mostly of datagrams of peers. `port`: network order.
-static __rte_always_inline uint32_t listener_at(
-	const struct dp_locals *l, uint32_t local, uint32_t port)
-{
-	uint32_t at = dp_local_spread(local << 16 | port) % DP_LISTENER_SLOTS;
-	uint64_t slot = dp_load64((const uint8_t *)&l->listener_slots[at]);
-	uint32_t listener = (uint16_t)(slot >> 32);
-
-	if (likely((uint32_t)slot == (local | port << 16)))
-		return listener;
-	return likely(listener == DP_LISTENER_NONE) ? DP_LISTENER_NONE
-						     : listener_elsewhere(l, local, port);
-}
-
 // The second word of a dp_lane_packet.
 static __rte_always_inline uint64_t packet_word(
 	uint32_t payload, uint32_t length, uint32_t prefix, uint8_t family)
@@ -121,7 +100,7 @@ static __rte_always_inline bool read_udp(const struct dp_worker *w, uint32_t loc
 	const uint8_t *payload = frame + offset;
 	uint32_t ports = dp_load32(payload - TP_UDP_BYTES);
 	uint32_t to_port = ports >> 16, from_port = (uint16_t)ports;
-	uint32_t listener = listener_at(w->locals, local, to_port);
+	uint32_t listener = dp_listener_near(w->locals, local, to_port);
 	uint64_t key, word;
 
 	if (unlikely(from_port == 0))
@@ -131,8 +110,8 @@ static __rte_always_inline bool read_udp(const struct dp_worker *w, uint32_t loc
 		uint32_t channel = dp_lane_swap16(head), size = dp_lane_swap16(head >> 16);
 		uint32_t padding = length - TP_UDP_BYTES - HEAD - size;
 		if (unlikely(channel - CHANDATA_CHANNEL_MIN >
-				    w->channel_max - (uint32_t)CHANDATA_CHANNEL_MIN ||
-			    padding > PAD_MOST))
+				     w->channel_max - (uint32_t)CHANDATA_CHANNEL_MIN ||
+			     padding > PAD_MOST))
 			return read_stun(w, listener, frame, offset, lane, k);
 		key = listener | channel << 16 | (uint64_t)DP_KEY_CLIENT << 32;
 		word = packet_word(offset + HEAD, size, 0, family) | (uint64_t)padding << 40;
@@ -145,12 +124,6 @@ static __rte_always_inline bool read_udp(const struct dp_worker *w, uint32_t loc
 	lane->packet[k].word = word;
 	set_key(w, lane, k, k0, k1, key_word(from_port, key, family));
 	return true;
-}
-
-static __rte_noinline const struct dp_local_slot *local_elsewhere(
-	const struct dp_locals *l, const uint8_t *ip)
-{
-	return dp_local_index_find(l, &l->by_address, false, TP_FAMILY_IPV4, ip);
 }
 
 static __rte_always_inline bool read_ipv4(const struct dp_worker *w, const struct rte_mbuf *m,
@@ -168,16 +141,10 @@ static __rte_always_inline bool read_ipv4(const struct dp_worker *w, const struc
 		     total < length + TP_IPV4_BYTES ||
 		     dp_lane_fold(source + destination + first + second + third) != 0xffff))
 		return false;
-	const struct dp_locals *l = w->locals;
-	const struct dp_local_slot *slot =
-		&l->by_address.slots[dp_local_spread(destination) & l->by_address.mask];
-	if (unlikely(slot->tag != destination || slot->family != TP_FAMILY_IPV4)) {
-		slot = local_elsewhere(l, at + L3 + 16);
-		if (slot->local == DP_LOCAL_NONE)
-			return false;
-	}
-	return read_udp(w, slot->local, slot->relay, at, IPV4_DATA, length, source, 0,
-		TP_FAMILY_IPV4, lane, k);
+	uint32_t relay, local = dp_local_near(w->locals, destination, &relay);
+	if (unlikely(local == DP_LOCAL_NONE))
+		return false;
+	return read_udp(w, local, relay, at, IPV4_DATA, length, source, 0, TP_FAMILY_IPV4, lane, k);
 }
 
 static __rte_always_inline bool read_ipv6(const struct dp_worker *w, const struct rte_mbuf *m,
@@ -223,8 +190,8 @@ static inline void fetch(const struct rte_mbuf *m)
 }
 
 // Frames are fetched some ahead: all at once would be more than the CPU has places for. The buckets
-// of the flow table are looked into some datagrams behind, when they have arrived, so that the flows
-// are on their way while the rest of the burst is read.
+// of the flow table are looked into some datagrams behind, when they have arrived, so that the
+// flows are on their way while the rest of the burst is read.
 void dp_lane_read(
 	struct dp_worker *w, struct dp_lane *lane, struct rte_mbuf *const burst[], uint16_t n)
 {
@@ -239,7 +206,8 @@ void dp_lane_read(
 		bytes += burst[i]->pkt_len;
 		if (i + AHEAD < n)
 			fetch(burst[i + AHEAD]);
-		if (unlikely(!read_frame(w, burst[i], burst[RTE_MIN(i + NEAR, n - 1u)], lane, taken))) {
+		if (unlikely(!read_frame(
+			    w, burst[i], burst[RTE_MIN(i + NEAR, n - 1u)], lane, taken))) {
 			left |= UINT32_C(1) << i;
 			continue;
 		}

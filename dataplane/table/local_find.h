@@ -5,6 +5,10 @@
 // tag itself, so a hit on it touches one line.
 #pragma once
 
+#include <endian.h>
+
+#include <rte_branch_prediction.h>
+
 #include "common/base/bytes.h"
 #include "dataplane/table/locals.h"
 
@@ -109,6 +113,40 @@ static inline const struct dp_listener_slot *dp_listener_slot(
 		slot = &l->listener_slots[at];
 	}
 	return slot;
+}
+
+// ---- the lane's: the first slot is looked at inline, in one word, what that does not settle is
+// not
+
+static_assert(__BYTE_ORDER == __LITTLE_ENDIAN, "slots are compared as words");
+
+// dp_listener_find. Most datagrams of peers meet an empty slot.
+static inline uint32_t dp_listener_near(const struct dp_locals *l, uint32_t local, uint32_t port)
+{
+	uint32_t at = dp_local_spread(local << 16 | port) % DP_LISTENER_SLOTS;
+	uint64_t slot;
+
+	memcpy(&slot, &l->listener_slots[at], sizeof(slot));
+	uint32_t listener = (uint16_t)(slot >> 32);
+	if (likely((uint32_t)slot == (local | port << 16) || listener == DP_LISTENER_NONE))
+		return listener;
+	return dp_listener_find(l, (uint16_t)local, (rte_be16_t)port);
+}
+
+// dp_local_find of an IPv4 address, `word` as it stands in packets; *relay as in its struct
+// dp_local.
+static inline uint32_t dp_local_near(const struct dp_locals *l, uint32_t word, uint32_t *relay)
+{
+	const struct dp_local_slot *slot =
+		&l->by_address.slots[dp_local_spread(word) & l->by_address.mask];
+
+	if (likely(slot->tag == word && slot->family == TP_FAMILY_IPV4)) {
+		*relay = slot->relay;
+		return slot->local;
+	}
+	uint32_t ip = word, local = dp_local_find(l, TP_FAMILY_IPV4, (const uint8_t *)&ip);
+	*relay = local != DP_LOCAL_NONE && l->locals[local].relay;
+	return local;
 }
 
 static inline bool dp_local_in_relay_range(const struct dp_locals *l, rte_be16_t port)

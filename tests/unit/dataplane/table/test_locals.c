@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "dataplane/table/locals.h"
+#include "dataplane/table/local_find.h"
 #include "tests/unit/dataplane/eal.h"
 
 static struct tp_ip ip(const char *text)
@@ -152,6 +152,57 @@ static void test_listeners_for_datagrams(void **state)
 	dp_locals_destroy(l);
 }
 
+static uint32_t somewhere(uint32_t i)
+{
+	return 0x0a000000 + i * 2654435761U % 0x01000000;
+}
+
+// What the lane finds inline is what is found: of many addresses and listeners some are not in the
+// first place that is looked at.
+static void test_near_is_what_is_found(void **state)
+{
+	static struct conf conf;
+	uint32_t elsewhere[2] = {0};
+
+	memset(&conf, 0, sizeof(conf));
+	for (uint32_t i = 0; i < 250; i++)
+		conf.relay.addresses[conf.relay.n_addresses++] =
+			(struct conf_relay){.address = tp_ip4(somewhere(i)),
+				.public_address = tp_ip4(somewhere(i)),
+				.prefix_bits = 32};
+	for (uint32_t i = 0; i < TP_MAX_LISTENERS; i++)
+		conf.listeners[conf.n_listeners++] =
+			(struct conf_listener){.address = tp_ip4(somewhere(249 + i % 3)),
+				.port = (uint16_t)(3000 + i * 7),
+				.transports = CONF_TRANSPORT_UDP};
+	struct dp_locals *l = dp_locals_create(&conf, SOCKET_ID_ANY);
+	assert_non_null(l);
+	for (uint32_t i = 0; i < 1000; i++) {
+		struct tp_ip address = tp_ip4(somewhere(i));
+		uint32_t word, relay;
+		memcpy(&word, address.bytes, sizeof(word));
+		uint16_t local = dp_local_find(l, TP_FAMILY_IPV4, address.bytes);
+		assert_int_equal(dp_local_near(l, word, &relay), local);
+		assert_int_equal(local == DP_LOCAL_NONE, i > 251);
+		if (local == DP_LOCAL_NONE)
+			continue;
+		assert_int_equal(relay, i < 250);
+		elsewhere[0] +=
+			l->by_address.slots[dp_local_spread(word) & l->by_address.mask].tag != word;
+		for (uint32_t port = 2990; port < 3500; port++) {
+			rte_be16_t in_packet = rte_cpu_to_be_16((uint16_t)port);
+			uint16_t listener = dp_listener_find(l, local, in_packet);
+			assert_int_equal(dp_listener_near(l, local, in_packet), listener);
+			uint32_t at = dp_local_spread((uint32_t)local << 16 | in_packet) %
+				      DP_LISTENER_SLOTS;
+			elsewhere[1] += listener != l->listener_slots[at].listener;
+		}
+	}
+	assert_int_not_equal(elsewhere[0], 0);
+	assert_int_not_equal(elsewhere[1], 0);
+	dp_locals_destroy(l);
+}
+
 static void test_relay_range(void **state)
 {
 	struct dp_locals *l = example();
@@ -231,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_public_form),
 		cmocka_unit_test(test_256_entries),
 		cmocka_unit_test(test_listeners_for_datagrams),
+		cmocka_unit_test(test_near_is_what_is_found),
 		cmocka_unit_test(test_relay_range),
 		cmocka_unit_test(test_source_sum),
 		cmocka_unit_test(test_discovery),
