@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// First pass of the lane: from the frame to the key, and what its bucket names. What is true of
-// nearly every datagram is a branch; what differs between those of clients and of peers, which come
-// mixed, is not.
+// First pass of the lane: from the frame to the key, and what its bucket names.
 #include "common/wire/chandata.h"
 #include "common/wire/ipudp.h"
 #include "common/wire/stun.h"
