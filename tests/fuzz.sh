@@ -83,7 +83,7 @@ fuzz_one() {
 	done
 	# What this run knows and the committed corpus does not, as few files as that takes.
 	cp "tests/fuzz/corpus/$target"/* "$at/new"
-	nice -n 19 "$exe" -set_cover_merge=1 "$at/new" "$at/found" >"$at/merge.log" 2>&1 || true
+	nice -n 19 "$exe" -set_cover_merge=1 -artifact_prefix="$at/merge-" "$at/new" "$at/found" >"$at/merge.log" 2>&1 || true
 	[ "$keep" = no ] || cp -n "$at/new"/* "tests/fuzz/corpus/$target"
 	coverage=$(tests/fuzz/coverage.py --whole build-fuzz-coverage "$target" "$at/new" "$at/found" | tail -n 1) || true
 	printf '%-12s %12s executions %8s/s  %s, %d findings, %d inputs more\n' "$target" \

@@ -46,8 +46,8 @@ static __rte_always_inline uint64_t key_word(uint32_t port, uint64_t behind_port
 	return port | behind_port << 16 | (uint64_t)family << 56;
 }
 
-// STUN of a client: a Send indication, whose key is its allocation's for now, or a Binding request,
-// whose budget is its allocation's where it has one.
+// STUN of a client: a Send indication, whose key is its allocation's until its
+// permission is asked, or a Binding request, whose budget is its allocation's where it has one.
 static __rte_noinline bool read_stun(const struct dp_worker *w, uint32_t listener,
 	const uint8_t *frame, uint32_t offset, struct dp_lane *lane, uint32_t k)
 {
